@@ -1,0 +1,33 @@
+"""Notes and token ids: reading, the grid, the codec, the grammar. No torch; music21 loads only when a score is used."""
+
+from pianogen.tokens.codec import decode, encode, tokenize
+from pianogen.tokens.midi import midi_bytes, read_midi, write_midi
+from pianogen.tokens.notes import Notes, QuantisationReport, RawNotes, quantise
+from pianogen.tokens.read import MIDI_SUFFIXES, SCORE_SUFFIXES, read_performance
+from pianogen.tokens.score import read_score, score_notes, write_musicxml
+from pianogen.tokens.transpose import PITCH_SHIFTS, possible_shifts, transpose
+from pianogen.tokens.vocab import ids_of, words_of
+
+__all__ = [
+    "MIDI_SUFFIXES",
+    "PITCH_SHIFTS",
+    "SCORE_SUFFIXES",
+    "Notes",
+    "QuantisationReport",
+    "RawNotes",
+    "decode",
+    "encode",
+    "ids_of",
+    "midi_bytes",
+    "possible_shifts",
+    "quantise",
+    "read_midi",
+    "read_performance",
+    "read_score",
+    "score_notes",
+    "tokenize",
+    "transpose",
+    "words_of",
+    "write_midi",
+    "write_musicxml",
+]

@@ -1,0 +1,178 @@
+"""Which word may follow: integer states and two masks, the same for training, evaluation and sampling.
+
+Canonical streams are `xxbos xxpad (xxsep D)? ((note D)+ xxsep D)* (note D)+ xxeos`, pitches descending within a group.
+- mask `paper` keeps the alternation only: after a pair any note, xxsep or xxeos.
+- mask `strict` also: after a wait only a note, after a note only a lower one. It admits canonical streams alone.
+
+A state is what the last two tokens tell: position in the pair, kind of the last pair, last pitch. END is also where a
+forbidden word leads, and END allows no word: its row of a mask is empty. Legend: S states, V words, T tokens.
+
+Reference: Abbou (2020), DeepClassic, section 3.2.
+"""
+
+from functools import cache
+from typing import get_args
+
+import numpy as np
+from jaxtyping import Bool, Int, Int16
+
+from pianogen.config import Mask
+from pianogen.tokens.vocab import (
+    BOS,
+    EOS,
+    FIRST_DURATION,
+    FIRST_NOTE,
+    HIGHEST_PITCH,
+    LAST_DURATION,
+    LOWEST_PITCH,
+    MAX_NOTE_STEPS,
+    MAX_WAIT_STEPS,
+    PAD,
+    SEP,
+    VOCABULARY_SIZE,
+)
+
+START_OF_STREAM, AFTER_BOS, AFTER_PAD, WAIT, AFTER_WAIT, END = range(6)
+_NUM_KEYS = HIGHEST_PITCH - LOWEST_PITCH + 1
+FIRST_NOTE_STATE = 6  # a note n21 awaits its length; one state a key
+FIRST_AFTER_NOTE_STATE = FIRST_NOTE_STATE + _NUM_KEYS  # the last pair was n21 and its length; one state a key
+NUM_STATES = FIRST_AFTER_NOTE_STATE + _NUM_KEYS
+
+_KEYS = np.arange(_NUM_KEYS)
+_NOTE_WORDS = FIRST_NOTE + LOWEST_PITCH + _KEYS
+_NEVER_LEGAL = VOCABULARY_SIZE - 1  # a dummy: stands in for ids outside the vocabulary
+
+
+def note_state(pitch: int) -> int:
+    """The state in which a note of this pitch awaits its length."""
+    return FIRST_NOTE_STATE + pitch - LOWEST_PITCH
+
+
+def after_note_state(pitch: int) -> int:
+    """The state after a note of this pitch and its length."""
+    return FIRST_AFTER_NOTE_STATE + pitch - LOWEST_PITCH
+
+
+@cache
+def allowed(mask: Mask) -> Bool[np.ndarray, "S V"]:
+    """The words that may be chosen in each state, as a read-only table."""
+    assert mask in get_args(Mask)
+    table = np.zeros((NUM_STATES, VOCABULARY_SIZE), dtype=bool)
+    table[START_OF_STREAM, BOS] = True
+    table[AFTER_BOS, PAD] = True
+    table[WAIT, FIRST_DURATION + 1 : FIRST_DURATION + MAX_WAIT_STEPS + 1] = True
+    table[FIRST_NOTE_STATE:FIRST_AFTER_NOTE_STATE, FIRST_DURATION + 1 : FIRST_DURATION + MAX_NOTE_STEPS + 1] = True
+    for state in (AFTER_PAD, AFTER_WAIT):
+        table[state, _NOTE_WORDS] = True
+    table[AFTER_PAD, SEP] = True
+    table[FIRST_AFTER_NOTE_STATE:, [SEP, EOS]] = True
+    if mask == "paper":
+        table[AFTER_WAIT, [SEP, EOS]] = True
+        table[FIRST_AFTER_NOTE_STATE:, _NOTE_WORDS] = True
+    else:
+        lower = _KEYS[None, :] < _KEYS[:, None]
+        table[FIRST_AFTER_NOTE_STATE:, _NOTE_WORDS] = lower
+    table.flags.writeable = False
+    return table
+
+
+def _state_after_word() -> Int16[np.ndarray, " V"]:
+    """Where a word leads that is no duration, taken as legal."""
+    after = np.full(VOCABULARY_SIZE, END, dtype=np.int16)
+    after[[BOS, PAD, SEP]] = AFTER_BOS, AFTER_PAD, WAIT
+    after[_NOTE_WORDS] = FIRST_NOTE_STATE + _KEYS
+    return after
+
+
+def _state_after_length() -> Int16[np.ndarray, " V"]:
+    """Where a duration leads, by the word before it."""
+    after = np.full(VOCABULARY_SIZE, END, dtype=np.int16)
+    after[SEP] = AFTER_WAIT
+    after[_NOTE_WORDS] = FIRST_AFTER_NOTE_STATE + _KEYS
+    return after
+
+
+_AFTER_WORD = _state_after_word()
+_AFTER_LENGTH = _state_after_length()
+
+
+def _next_state() -> Int16[np.ndarray, "S V"]:
+    table = np.tile(_AFTER_WORD, (NUM_STATES, 1))
+    lengths = slice(FIRST_DURATION, LAST_DURATION + 1)
+    table[WAIT, lengths] = AFTER_WAIT
+    table[FIRST_NOTE_STATE:FIRST_AFTER_NOTE_STATE, lengths] = (FIRST_AFTER_NOTE_STATE + _KEYS)[:, None]
+    table[~allowed("paper")] = END
+    table.flags.writeable = False
+    return table
+
+
+NEXT_STATE: Int16[np.ndarray, "S V"] = _next_state()
+"""The state after a word chosen in a state; END where neither mask lets the word through."""
+
+
+def states_of(ids: Int[np.ndarray, " T"], start: int = START_OF_STREAM) -> Int16[np.ndarray, " T"]:
+    """The state in which each token is chosen, beginning in `start`; END after the first illegal word."""
+    ids = _words_only(ids)
+    states = _states_if_legal(ids, start)
+    illegal = _first_false(allowed("paper"), states, ids)
+    if illegal is not None:
+        states[illegal + 1 :] = END
+    return states
+
+
+def first_violation(ids: Int[np.ndarray, " T"], mask: Mask, start: int = START_OF_STREAM) -> int | None:
+    """The position of the first token that the mask forbids, or None."""
+    ids = _words_only(ids)
+    return _first_false(allowed(mask), _states_if_legal(ids, start), ids)
+
+
+def legal(ids: Int[np.ndarray, " T"], mask: Mask) -> bool:
+    """Whether the mask admits every token; the stream may still be open, without its xxeos."""
+    return first_violation(ids, mask) is None
+
+
+def expectation(state: int) -> str:
+    """What the paper mask lets through in a state, in words for an error message."""
+    if state >= FIRST_NOTE_STATE:
+        awaits_length = state < FIRST_AFTER_NOTE_STATE
+        return f"a length d1..d{MAX_NOTE_STEPS}" if awaits_length else _EXPECTATIONS[AFTER_WAIT]
+    return _EXPECTATIONS[state]
+
+
+_EXPECTATIONS = {
+    START_OF_STREAM: "xxbos",
+    AFTER_BOS: "xxpad",
+    AFTER_PAD: f"a note n{LOWEST_PITCH}..n{HIGHEST_PITCH} or xxsep",
+    WAIT: f"a wait d1..d{MAX_WAIT_STEPS}",
+    AFTER_WAIT: f"a note n{LOWEST_PITCH}..n{HIGHEST_PITCH}, xxsep or xxeos",
+    END: "nothing more, the stream has ended",
+}
+
+
+def _words_only(ids: Int[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
+    ids = np.asarray(ids)
+    known = (ids >= 0) & (ids < VOCABULARY_SIZE)
+    return ids if known.all() else np.where(known, ids, _NEVER_LEGAL)
+
+
+def _states_if_legal(ids: Int[np.ndarray, " T"], start: int) -> Int16[np.ndarray, " T"]:
+    """States up to and including the first illegal token; what follows it means nothing.
+
+    Each depends on two tokens only, so none has to wait for the one before.
+    """
+    states = np.empty(len(ids), dtype=np.int16)
+    states[:1] = start
+    if len(ids) < 2:
+        return states
+    states[1] = NEXT_STATE[start, ids[0]]
+    last, before = ids[1:-1], ids[:-2]
+    is_duration = (last >= FIRST_DURATION) & (last <= LAST_DURATION)
+    states[2:] = np.where(is_duration, _AFTER_LENGTH[before], _AFTER_WORD[last])
+    return states
+
+
+def _first_false(
+    table: Bool[np.ndarray, "S V"], states: Int16[np.ndarray, " T"], ids: Int[np.ndarray, " T"]
+) -> int | None:
+    admitted = table.ravel()[states.astype(np.int64) * VOCABULARY_SIZE + ids]
+    return None if admitted.all() else int(np.argmin(admitted))

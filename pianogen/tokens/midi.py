@@ -1,0 +1,214 @@
+"""MIDI files to notes in ticks, and note tables to MIDI files.
+
+symusic trusts what it reads: a chunk that runs past the end, or a data byte above 127, can crash the whole process. So
+chunks are walked here first, it gets only whole tracks with padding behind them, and it is told to clip data bytes.
+A pedal on a channel that plays no note in the same track is lost: symusic keeps no such track. Legend: N notes.
+
+Reference: Standard MIDI Files 1.0.
+"""
+
+import math
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from symusic.core import ControlChangeTickList, NoteTickList, ScoreTick, TempoTick, TrackTick
+
+from pianogen.errors import SourceError, TokenError
+from pianogen.tokens.notes import Notes, RawNotes
+from pianogen.tokens.pedal import Pedals, union
+from pianogen.tokens.tempo import DEFAULT_QUARTERS_PER_MINUTE, TempoMap
+
+MAX_MIDI_BYTES = 64 * 2**20  # the longest MAESTRO file has 0.3 MB
+TICKS_PER_QUARTER = 480
+VELOCITY = 80
+_HEADER_BYTES = 14
+_CHUNK_HEADER_BYTES = 8
+_PADDING = bytes(64)  # symusic looks a few bytes ahead
+_MAX_TICK = 2**28 - 1  # the largest delta time a MIDI file can hold
+_MICROSECONDS_PER_MINUTE = 60_000_000
+_MAX_TEMPO = 2**24 - 1  # microseconds per quarter, three bytes
+_SUSTAIN = 64  # controller number, and the value from which the pedal is down
+
+
+def read_midi(source: Path | bytes) -> RawNotes:
+    """Read a MIDI file: all tracks merged, drums and notes without a note-off left out.
+
+    Raises:
+        SourceError: It is missing, too large, broken, or holds no notes.
+    """
+    name = "MIDI data" if isinstance(source, bytes) else str(source)
+    score = _parse(source if isinstance(source, bytes) else _read_bytes(source), name)
+    tracks = [track for track in score.tracks if not track.is_drum and len(track.notes)]
+    if not tracks:
+        raise SourceError(f"{name} holds no notes (drums and notes without a note-off are left out)")
+    onset, duration, pitch = _merged_notes(tracks)
+    release = onset + duration
+    if onset.min() < 0 or duration.min() < 0:  # symusic counts ticks in 32 bits, and wraps round
+        raise SourceError(f"{name} is longer than 2**31 ticks, which no performance is; its delta times are broken")
+    tempo_map = _tempo_map(score)
+    return RawNotes(
+        onset=onset,
+        duration=duration,
+        pitch=pitch,
+        ticks_per_quarter=score.ticks_per_quarter,
+        pedals=union([_pedals(track, int(release.max())) for track in tracks]),
+        seconds=tempo_map.seconds_at(int(release.max()), score.ticks_per_quarter),
+        time_signature=_first_time_signature(score),
+        tempo_map=tempo_map,
+    )
+
+
+def write_midi(
+    notes: Notes, path: Path, *, steps_per_quarter: int = 4, quarters_per_minute: float = DEFAULT_QUARTERS_PER_MINUTE
+) -> None:
+    """Write a note table as a piano MIDI file; see `midi_bytes`."""
+    data = midi_bytes(notes, steps_per_quarter=steps_per_quarter, quarters_per_minute=quarters_per_minute)
+    path.write_bytes(data)
+
+
+def midi_bytes(
+    notes: Notes, *, steps_per_quarter: int = 4, quarters_per_minute: float = DEFAULT_QUARTERS_PER_MINUTE
+) -> bytes:
+    """A note table as a MIDI file that reads back as the same table, always the same bytes.
+
+    480 ticks per quarter, or their smallest multiple that holds a step exactly. Readers pair a note-off with the first
+    open strike of its key, and synthesizers stop them all, so a strike inside a held note goes on a further track.
+
+    Raises:
+        TokenError: The notes last longer, or the tempo is slower or faster, than a MIDI file can say.
+    """
+    ticks_per_quarter = math.lcm(TICKS_PER_QUARTER, steps_per_quarter)
+    step = ticks_per_quarter // steps_per_quarter
+    if len(notes) and int((notes.onset + notes.duration).max()) * step > _MAX_TICK:
+        raise TokenError(f"the notes last longer than {_MAX_TICK // step} steps, all that a MIDI file holds; cut them")
+    tempo = round(_MICROSECONDS_PER_MINUTE / quarters_per_minute)
+    if not 1 <= tempo <= _MAX_TEMPO:
+        raise TokenError(
+            f"a MIDI file cannot hold a tempo of {quarters_per_minute} quarters per minute; 4 is the slowest"
+        )
+    score = ScoreTick(ticks_per_quarter)
+    score.tempos.append(TempoTick(0, mspq=tempo))
+    layer = _layers(notes)
+    for index in range(int(layer.max(initial=0)) + 1):
+        score.tracks.append(_track(notes, layer == index, step))
+    return score.dumps_midi()
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_MIDI_BYTES:
+            raise SourceError(f"{path} has {size} bytes; a MIDI file may have at most {MAX_MIDI_BYTES}")
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _parse(data: bytes, name: str) -> ScoreTick:
+    if len(data) > MAX_MIDI_BYTES:
+        raise SourceError(f"{name} has {len(data)} bytes; a MIDI file may have at most {MAX_MIDI_BYTES}")
+    try:
+        score = ScoreTick.from_midi(_whole_chunks(data, name), sanitize_data=True)
+    except SourceError:
+        raise
+    except Exception as error:  # symusic raises whatever its C++ parts throw
+        reason = " ".join(str(error).removeprefix("MiniMidi: ").removesuffix(": iostream error").split())
+        raise SourceError(f"{name} is no readable MIDI file: {reason}") from None
+    if score.ticks_per_quarter == 0:
+        raise SourceError(f"{name} has 0 ticks per quarter; a MIDI file needs at least 1")
+    return score
+
+
+def _whole_chunks(data: bytes, name: str) -> bytes:
+    """The same file with every track checked to lie inside it, other chunks left out, and padding at the end."""
+    if len(data) < _HEADER_BYTES or data[:4] != b"MThd":
+        raise SourceError(f"{name} is no MIDI file: it does not begin with a whole MThd header")
+    position = _CHUNK_HEADER_BYTES + int.from_bytes(data[4:8])
+    promised, tracks = int.from_bytes(data[10:12]), []
+    while len(tracks) < promised:
+        end = position + _CHUNK_HEADER_BYTES + int.from_bytes(data[position + 4 : position + 8])
+        if end > len(data):
+            raise SourceError(
+                f"{name} is cut short: track {len(tracks) + 1} of {promised} does not end inside the file"
+            )
+        if data[position : position + 4] == b"MTrk":
+            tracks.append(data[position:end])
+        position = end
+    return b"".join((b"MThd", (6).to_bytes(4), data[8:_HEADER_BYTES], *tracks, _PADDING))
+
+
+def _merged_notes(
+    tracks: list[TrackTick],
+) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " N"], Int[np.ndarray, " N"]]:
+    tables = [track.notes.numpy() for track in tracks]
+    onset, duration, pitch = (
+        np.concatenate([table[column] for table in tables], dtype=np.int64) for column in ("time", "duration", "pitch")
+    )
+    return onset, duration, pitch
+
+
+def _tempo_map(score: ScoreTick) -> TempoMap:
+    marks = score.tempos.numpy()
+    stated = marks["mspq"] > 0  # 0 would be infinitely fast
+    tick = marks["time"][stated].astype(np.int64)
+    if len(tick) == 0:
+        return TempoMap()
+    pace = _MICROSECONDS_PER_MINUTE / marks["mspq"][stated]
+    if tick[0] > 0:
+        tick, pace = np.insert(tick, 0, 0), np.insert(pace, 0, DEFAULT_QUARTERS_PER_MINUTE)
+    return TempoMap(tick, pace)
+
+
+def _first_time_signature(score: ScoreTick) -> tuple[int, int] | None:
+    for mark in score.time_signatures:
+        if mark.numerator > 0 and mark.denominator > 0:
+            return mark.numerator, mark.denominator
+    return None
+
+
+def _pedals(track: TrackTick, end: int) -> Pedals:
+    """A track's sustain intervals; a pedal that never lifts holds until `end`."""
+    table = track.pedals.numpy()
+    start = table["time"].astype(np.int64)
+    lift = start + table["duration"]
+    pressed = _never_lifted(track.controls)
+    if pressed is None or pressed >= end:
+        return start, lift
+    return np.append(start, pressed), np.append(lift, end)
+
+
+def _never_lifted(controls: ControlChangeTickList) -> int | None:
+    """The tick of the last press, if no lift follows it; symusic leaves such a pedal out."""
+    for window in (64, len(controls)):  # the last few events nearly always tell
+        events = controls[max(len(controls) - window, 0) :].numpy()
+        sustain = events["number"] == _SUSTAIN
+        down = events["value"][sustain] >= _SUSTAIN
+        if len(down) and not down[-1]:
+            return None
+        if not down.all():
+            return int(events["time"][sustain][np.flatnonzero(~down)[-1] + 1])
+    return int(events["time"][sustain][0]) if len(down) else None
+
+
+def _layers(notes: Notes) -> Int[np.ndarray, " N"]:
+    """For each note the first track on which its key is free."""
+    free_from: dict[int, list[int]] = defaultdict(list)  # key -> first free step, by track
+    layers = np.zeros(len(notes), dtype=np.int64)
+    rows = zip(notes.onset.tolist(), notes.duration.tolist(), notes.pitch.tolist(), strict=True)
+    for row, (onset, duration, pitch) in enumerate(rows):
+        ends = free_from[pitch]
+        layer = next((index for index, end in enumerate(ends) if end <= onset), len(ends))
+        ends[layer : layer + 1] = [onset + duration]
+        layers[row] = layer
+    return layers
+
+
+def _track(notes: Notes, chosen: np.ndarray, step: int) -> TrackTick:
+    track = TrackTick("", 0, False)  # program 0 is the acoustic grand piano
+    onset = (notes.onset[chosen] * step).astype(np.int32)
+    duration = (notes.duration[chosen] * step).astype(np.int32)
+    pitch = notes.pitch[chosen].astype(np.int8)
+    track.notes = NoteTickList.from_numpy(onset, duration, pitch, np.full(len(onset), VELOCITY, dtype=np.int8))
+    return track

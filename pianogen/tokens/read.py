@@ -1,0 +1,28 @@
+"""Any performance or score file to notes in ticks, by its suffix."""
+
+from pathlib import Path
+
+from pianogen.errors import SourceError
+from pianogen.tokens.midi import read_midi
+from pianogen.tokens.notes import RawNotes
+
+MIDI_SUFFIXES = (".mid", ".midi")
+SCORE_SUFFIXES = (".musicxml", ".mxl", ".xml", ".abc", ".krn")
+
+
+def read_performance(path: Path) -> RawNotes:
+    """Read a MIDI file or a score.
+
+    Raises:
+        SourceError: It is missing, of no known kind, too large, broken, or holds no notes.
+    """
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise SourceError(f"{path} is no file; give a MIDI file or a score")
+    if suffix in MIDI_SUFFIXES:
+        return read_midi(path)
+    if suffix in SCORE_SUFFIXES:
+        from pianogen.tokens.score import read_score  # keeps music21 away from those who read MIDI only
+
+        return read_score(path)
+    raise SourceError(f"{path} has an unknown suffix; known are {', '.join(MIDI_SUFFIXES + SCORE_SUFFIXES)}")

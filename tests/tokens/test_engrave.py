@@ -1,0 +1,103 @@
+"""Engraved tables come back from MusicXML, and look as a pianist expects."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from music21 import converter, stream
+from note_tables import note_tables, rows_of, table_of
+
+from pianogen.config import TokenizerConfig
+from pianogen.errors import TokenError
+from pianogen.tokens.codec import decode
+from pianogen.tokens.engrave import write_musicxml
+from pianogen.tokens.notes import Notes, quantise
+from pianogen.tokens.pedal import next_strike
+from pianogen.tokens.score import read_score
+from pianogen.tokens.vocab import ids_of
+
+METERS = [(4, 4), (3, 4), (6, 8), (3, 8), (2, 2), (7, 16)]
+
+
+def through_a_score(notes: Notes, folder: Path, steps_per_quarter: int, meter: tuple[int, int]) -> Notes:
+    """Engrave, read and quantise."""
+    path = folder / "piece.musicxml"
+    write_musicxml(notes, path, steps_per_quarter=steps_per_quarter, time_signature=meter)
+    return quantise(read_score(path), TokenizerConfig(steps_per_quarter=steps_per_quarter))[0]
+
+
+def engraved(notes: Notes, folder: Path) -> stream.Score:
+    """The score as music21 reads it."""
+    write_musicxml(notes, folder / "piece.musicxml")
+    score = converter.parse(folder / "piece.musicxml", forceSource=True)
+    assert isinstance(score, stream.Score)
+    return score
+
+
+@settings(max_examples=15, deadline=None)
+@given(note_tables(max_notes=4), st.sampled_from([1, 2, 3, 4, 6, 8, 12]), st.sampled_from(METERS))
+def test_few_notes_come_back_ended_only_by_their_own_key(
+    tmp_path_factory: pytest.TempPathFactory, notes: Notes, steps_per_quarter: int, meter: tuple[int, int]
+) -> None:
+    heard = through_a_score(notes, tmp_path_factory.mktemp("score"), steps_per_quarter, meter)
+    lengths = np.minimum(notes.duration, next_strike(notes.onset, notes.pitch) - notes.onset)
+    assert rows_of(heard) == rows_of(Notes(notes.onset, lengths, notes.pitch))
+
+
+@settings(max_examples=10, deadline=None)
+@given(note_tables(max_notes=30))
+def test_onsets_and_pitches_always_come_back(tmp_path_factory: pytest.TempPathFactory, notes: Notes) -> None:
+    heard = through_a_score(notes, tmp_path_factory.mktemp("score"), 4, (4, 4))
+    assert (heard.onset.tolist(), heard.pitch.tolist()) == (notes.onset.tolist(), notes.pitch.tolist())
+
+
+def test_the_golden_bar_comes_back(tmp_path: Path) -> None:
+    words = "xxbos xxpad n72 d2 n52 d16 n48 d16 n45 d16 xxsep d2 n71 d2 xxsep d8 n67 d4 xxsep d4 n64 d1 xxeos"
+    notes = decode(ids_of(words.split()))
+    assert rows_of(through_a_score(notes, tmp_path, 4, (4, 4))) == rows_of(notes)
+
+
+def test_middle_c_divides_the_two_staves(tmp_path: Path) -> None:
+    upper, lower = engraved(table_of([(0, 4, 60), (0, 4, 59)]), tmp_path).parts
+    assert [staff.recurse().notes[0].pitch.midi for staff in (upper, lower)] == [60, 59]
+
+
+@pytest.mark.parametrize(
+    ("scale", "sharps", "names"),
+    [
+        ([0, 2, 4, 5, 7, 9, 11, 0], 0, "C D E F G A B C"),
+        ([2, 4, 6, 7, 9, 11, 1, 2], 2, "D E F# G A B C# D"),
+        ([3, 5, 7, 8, 10, 0, 2, 3], -3, "E- F G A- B- C D E-"),
+        ([9, 11, 0, 2, 4, 5, 8, 9], 0, "A B C D E F G# A"),
+    ],
+)
+def test_notes_are_spelled_in_their_key(tmp_path: Path, scale: list[int], sharps: int, names: str) -> None:
+    score = engraved(table_of([(4 * place, 4, 60 + step) for place, step in enumerate(scale)]), tmp_path)
+    assert score.recurse().getElementsByClass("KeySignature")[0].sharps == sharps
+    assert [one.pitch.name for one in score.parts[0].recurse().notes] == names.split()
+
+
+def test_a_long_note_is_tied_over_the_bar_line(tmp_path: Path) -> None:
+    notes = engraved(table_of([(12, 8, 60)]), tmp_path).parts[0].recurse().notes
+    assert [(one.measureNumber, one.quarterLength, one.tie.type) for one in notes] == [
+        (1, 1.0, "start"),
+        (2, 1.0, "stop"),
+    ]
+
+
+def test_a_table_without_notes_is_an_empty_bar(tmp_path: Path) -> None:
+    assert len(engraved(table_of([]), tmp_path).parts[0].getElementsByClass("Measure")) == 1
+
+
+@pytest.mark.parametrize("steps_per_quarter", [11, 45])
+def test_a_grid_without_signs_in_notation_is_refused(tmp_path: Path, steps_per_quarter: int) -> None:
+    notes = table_of([(1, 1, 60)])
+    with pytest.raises(TokenError, match=f"no signs for a grid of {steps_per_quarter} steps a quarter"):
+        write_musicxml(notes, tmp_path / "a.musicxml", steps_per_quarter=steps_per_quarter)
+
+
+def test_too_many_bars_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TokenError, match="may have at most 10000"):
+        write_musicxml(table_of([(160_000, 1, 60)]), tmp_path / "a.musicxml")
