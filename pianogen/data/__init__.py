@@ -1,0 +1,14 @@
+"""Shards into batches: reading, the order of excerpts, collating."""
+
+from pianogen.data.batches import Batch, Batches, chosen_performances, training_batches
+from pianogen.data.shard_set import ShardSet, Split, open_shards
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "ShardSet",
+    "Split",
+    "chosen_performances",
+    "open_shards",
+    "training_batches",
+]

@@ -1,0 +1,106 @@
+"""Excerpts into the arrays that a model and its loss take."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Int
+
+from pianogen.data.order import ExcerptOrder, Order, Span, StreamOrder, key_of, permute
+from pianogen.data.shard_set import Split
+from pianogen.ops.masked_cross_entropy import IGNORE
+from pianogen.tokens.grammar import states_of
+from pianogen.tokens.transpose import possible_shifts, transpose
+from pianogen.tokens.vocab import PAD
+
+_CACHED_PERFORMANCES = 256
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of one step. B rows, T inputs; a short row is padded with xxpad and IGNORE."""
+
+    inputs: Int[np.ndarray, "B T"]
+    targets: Int[np.ndarray, "B T"]
+    states: Int[np.ndarray, "B T"]
+    """Grammar state in which each target is chosen."""
+
+    @property
+    def num_targets(self) -> int:
+        """Targets that count."""
+        return int((self.targets != IGNORE).sum())
+
+
+class Batches:
+    """The training split as batches, transposed at load where asked."""
+
+    def __init__(self, split: Split, order: Order, *, excerpt_tokens: int, transpose_seed: int | None) -> None:
+        self._split = split
+        self.order = order
+        self._excerpt_tokens = excerpt_tokens
+        self._transpose_seed = transpose_seed
+        self._prepared = lru_cache(_CACHED_PERFORMANCES)(self._prepare)
+
+    @property
+    def epoch_targets(self) -> int:
+        """Targets that count in one epoch: all words but each performance's xxbos xxpad."""
+        return int((self._split.lengths - 2).sum())
+
+    def batch(self, step: int, rows: Sequence[int]) -> Batch:
+        """Read rows `rows` of step `step`."""
+        arrays = [self._row(self.order.row(step, row)) for row in rows]
+        inputs, targets, states = (np.stack(column) for column in zip(*arrays, strict=True))
+        return Batch(inputs, targets, states)
+
+    def iterate(self, first_step: int, rows: Sequence[int]) -> Iterator[Batch]:
+        """Read step after step for ever, the next one while the caller works on this one."""
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as reader:
+            step, coming = first_step, reader.submit(self.batch, first_step, rows)
+            while True:
+                batch, step = coming.result(), step + 1
+                coming = reader.submit(self.batch, step, rows)
+                yield batch
+
+    def _row(self, spans: list[Span]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        inputs = np.full(self._excerpt_tokens, PAD, np.int64)
+        targets = np.full(self._excerpt_tokens, IGNORE, np.int64)
+        states = np.zeros(self._excerpt_tokens, np.int64)
+        filled = 0
+        for span in spans:
+            tokens, chosen_in = self._prepared(span.performance, span.epoch)
+            end = filled + span.stop - span.start
+            inputs[filled:end] = tokens[span.start : span.stop]
+            targets[filled:end] = tokens[span.start + 1 : span.stop + 1]
+            states[filled:end] = chosen_in[span.start + 1 : span.stop + 1]
+            filled = end
+        targets[targets == PAD] = IGNORE  # the pad after xxbos is no choice
+        return inputs, targets, states
+
+    def _prepare(self, performance: int, epoch: int) -> tuple[Int[np.ndarray, " T"], Int[np.ndarray, " T"]]:
+        tokens = self._split.tokens(performance)
+        if self._transpose_seed is not None:
+            tokens = transpose(tokens, shift_of(tokens, self._transpose_seed, epoch, performance))
+        return tokens, states_of(tokens)
+
+
+def shift_of(tokens: Int[np.ndarray, " T"], seed: int, epoch: int, performance: int) -> int:
+    """Draw the transposition of a performance in an epoch, in semitones, from those that keep it on the keyboard."""
+    lowest, highest = possible_shifts(tokens)
+    return lowest + key_of(seed, epoch, performance, 1) % (highest - lowest + 1)
+
+
+def chosen_performances(count: int, fraction: float, seed: int) -> Int[np.ndarray, " P"]:
+    """Choose a share of the performances, at least one, in their own order; a larger share holds a smaller one."""
+    wanted = max(1, round(count * fraction))
+    return np.sort(permute(np.arange(wanted), count, key_of(seed, 2)))
+
+
+def training_batches(
+    split: Split, *, order: str, excerpt_tokens: int, global_batch: int, seed: int, transposed: bool
+) -> Batches:
+    """Put the parts together: `order` is `excerpts` or `stream`."""
+    kind = ExcerptOrder if order == "excerpts" else StreamOrder
+    sample_order = kind(split.lengths, excerpt_tokens, global_batch, seed)
+    return Batches(split, sample_order, excerpt_tokens=excerpt_tokens, transpose_seed=seed if transposed else None)

@@ -1,0 +1,1 @@
+"""The preprocessing job: MIDI or scores in, WebDataset tars and a manifest out."""

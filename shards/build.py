@@ -1,0 +1,136 @@
+"""The whole job: find the sources, read them in worker processes, seal the shards."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pianogen.config import ShardsConfig
+from pianogen.errors import SettingError
+from pianogen.progress import Progress
+from shards import corpus, maestro
+from shards.files import sync_folder, workshop, write_whole
+from shards.listing import restrict
+from shards.manifest import INDEX_NAME, MANIFEST_NAME, make_index, make_manifest, old_shards, to_json
+from shards.pool import read_sources
+from shards.reading import Reading, ReadingConfig
+from shards.seal import Shard, load_tar_writer, select, write_shards
+from shards.sources import Collection, collect_folder
+from shards.split import SplitKind
+
+SHOWN = 3  # dropped files in the summary
+
+
+def build(source: str, out: Path, config: ShardsConfig) -> dict[str, Any]:
+    """Make shards of SOURCE (corpus, maestro, or a folder) in `out`, and return their manifest.
+
+    The same input and settings give the same bytes, whatever the number of workers. A job that is killed leaves no
+    manifest; running it again finishes it.
+
+    Raises:
+        PianogenError: The settings do not fit, the source holds nothing that can be used, or `out` cannot be written.
+    """
+    collection = collect(source, config)
+    with workshop(out) as work, ThreadPoolExecutor() as aside:
+        # both need about as long as a fast source: they run while the workers read
+        details = aside.submit(collection.details)
+        writer = aside.submit(load_tar_writer)
+        with Progress("reading files", total=len(collection.sources), unit="files") as bar:
+            readings = read_sources(
+                collection.sources,
+                reading_config(config),
+                work,
+                workers=config.workers,
+                on_reading=lambda reading: bar.advance(1),
+            )
+        writer.result()
+        known = replace(collection, description={**collection.description, **details.result()}, details=dict)
+        return seal(known, readings, work, out, config)
+
+
+def collect(source: str, config: ShardsConfig) -> Collection:
+    """Find the files of SOURCE, and keep those that `list` names if there is one.
+
+    Raises:
+        SourceError: It is missing or holds nothing to read.
+        SettingError: The settings do not fit this kind of source.
+    """
+    if config.archive is not None and source != "maestro":
+        raise SettingError(f"setting 'archive' goes with the source 'maestro', not with {source!r}")
+    if config.split == "official" and source != "maestro":
+        raise SettingError(
+            f"setting 'split' is 'official', but only MAESTRO has an official split; {source!r} can be split by "
+            "random, composition, or csv with --list"
+        )
+    if config.split == "csv" and config.list is None:
+        raise SettingError("setting 'split' is 'csv', so setting 'list' must name the csv that holds the split")
+    if source == "maestro":
+        collection = maestro.collect(config)
+    elif source == "corpus":
+        collection = corpus.collect()
+    else:
+        collection = collect_folder(Path(source))
+    return (
+        collection if config.list is None else restrict(collection, Path(config.list), take_split=config.split == "csv")
+    )
+
+
+def reading_config(config: ShardsConfig) -> ReadingConfig:
+    """The settings that workers need."""
+    return ReadingConfig(
+        tokenizer=config.tokenizer,
+        tempo_variants=config.tempo_variants,
+        max_file_mb=config.max_file_mb,
+        max_notes=config.max_notes,
+        likeness=config.split in ("composition", None),
+    )
+
+
+def seal(
+    collection: Collection, readings: Sequence[Reading], work: Path, out: Path, config: ShardsConfig
+) -> dict[str, Any]:
+    """Turn readings, whose tokens lie in spool files in `work`, into shards in `out`; the manifest comes last.
+
+    Raises:
+        ShardError: Nothing can be used, a split is empty, or `out` cannot be written.
+    """
+    split: SplitKind = config.split or ("official" if collection.has_official_split else "composition")
+    selection = select(collection.sources, readings, split, config.seed)
+    shards = []
+    with Progress("writing shards", total=len(selection.performances), unit="performances") as bar:
+        for shard in write_shards(selection.performances, work, work, config):
+            shards.append(shard)
+            bar.advance(len(shard.performances))
+    manifest = make_manifest(collection, selection, shards, config, split)
+    _publish(manifest, shards, work, out)
+    return manifest
+
+
+def _publish(manifest: dict[str, Any], shards: Sequence[Shard], work: Path, out: Path) -> None:
+    """Give the finished files their names. While there is no manifest, the folder counts as unfinished."""
+    (out / MANIFEST_NAME).unlink(missing_ok=True)
+    sync_folder(out)
+    for path in old_shards(out, [shard.name for shard in shards]):
+        path.unlink()
+    for shard in shards:
+        (work / shard.name).replace(out / shard.name)
+    write_whole(out / INDEX_NAME, to_json(make_index(shards)), work)
+    write_whole(out / MANIFEST_NAME, to_json(manifest), work)
+
+
+def summary(manifest: dict[str, Any]) -> str:
+    """A few lines that say what was made and what was left out."""
+    lines = [f"{'':10}  performances        notes       tokens     hours"]
+    for name, split in manifest["splits"].items():
+        numbers = (
+            f"{split['performances']:12,}  {split['notes']:11,}  {split['tokens']:11,}  {split['seconds'] / 3600:8.1f}"
+        )
+        extra = split["variants"]["performances"]
+        lines.append(f"{name:10}  {numbers}" + (f"  and {extra:,} tempo variants" if extra else ""))
+    if dropped := manifest["dropped"]:
+        lines.append(f"left out: {len(dropped):,}, each with its reason in {MANIFEST_NAME}")
+        lines.extend(f"  {one['source']}: {one['reason']}" for one in dropped[:SHOWN])
+    if manifest["missing"]:
+        lines.append(f"listed but not there: {len(manifest['missing']):,}, such as {manifest['missing'][0]}")
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""Download a file once: resumed where it broke off, checked by its hash, and only then given its name."""
+
+import fcntl
+import hashlib
+import os
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+
+from pianogen.errors import SourceError
+from pianogen.progress import Progress
+
+ATTEMPTS = 4
+TIMEOUT_S = 60.0  # without a single byte
+PAUSE_S = 1.0  # before the second attempt; it doubles
+CHUNK_BYTES = 1 << 18
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept between jobs: `$XDG_CACHE_HOME/pianogen`, or `~/.cache/pianogen`."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pianogen"
+
+
+def download(url: str, target: Path, num_bytes: int, sha256: str) -> Path:
+    """Bring `url` to `target`, unless it is there already.
+
+    Raises:
+        SourceError: The server cannot be reached, or what it sends is not the file that was published.
+    """
+    if target.is_file() and target.stat().st_size == num_bytes:
+        return target
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("ab") as stream:
+            _lock(stream.fileno(), target)
+            _fetch_all(url, part, num_bytes)
+            _check(part, url, num_bytes, sha256)
+            os.fsync(stream.fileno())
+            part.replace(target)
+    except OSError as error:
+        raise SourceError(f"cannot write {str(target)!r}: {error.strerror or error}") from None
+    return target
+
+
+def _lock(descriptor: int, target: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SourceError(f"another process is downloading {target.name}; wait for it, then run this again") from None
+
+
+def _fetch_all(url: str, part: Path, num_bytes: int) -> None:
+    with Progress(f"downloading {part.stem}", total=num_bytes / 1e6, unit="MB") as bar:
+        for attempt in range(ATTEMPTS):
+            try:
+                _fetch_rest(url, part, num_bytes, bar)
+                return
+            except urllib.error.HTTPError as error:
+                if error.code < 500 or attempt == ATTEMPTS - 1:
+                    raise SourceError(f"{url} answered {error.code} {error.reason}") from None
+            except (OSError, HTTPException) as error:
+                if attempt == ATTEMPTS - 1:
+                    done = f"{part.stat().st_size / 1e6:.1f} of {num_bytes / 1e6:.1f} MB"
+                    raise SourceError(
+                        f"download of {url} broke off at {done} ({error}); run it again to go on from there, "
+                        "or fetch the archive by other means and give it with --archive"
+                    ) from None
+            time.sleep(PAUSE_S * 2**attempt)
+
+
+def _fetch_rest(url: str, part: Path, num_bytes: int, bar: Progress) -> None:
+    """Append what is missing; begin anew where the server cannot resume or the part is too long."""
+    done = part.stat().st_size
+    if done == num_bytes:
+        return
+    if done > num_bytes:
+        os.truncate(part, 0)
+        done = 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        if done and response.status != 206:
+            os.truncate(part, 0)
+            done = 0
+        _append(response, part, done, num_bytes, bar)
+
+
+def _append(response: HTTPResponse, part: Path, done: int, num_bytes: int, bar: Progress) -> None:
+    with part.open("ab") as stream:
+        while done < num_bytes and (chunk := response.read(min(CHUNK_BYTES, num_bytes - done))):
+            stream.write(chunk)
+            done += len(chunk)
+            bar.update(done / 1e6)
+    if done < num_bytes:
+        raise ConnectionError("the server closed the connection")
+
+
+def _check(part: Path, url: str, num_bytes: int, sha256: str) -> None:
+    with part.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        part.unlink()
+        raise SourceError(
+            f"{url} sent {num_bytes} bytes with sha256 {found}, not the published {sha256}; try again later"
+        )

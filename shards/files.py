@@ -1,0 +1,82 @@
+"""Files that are either whole under their final name or not there."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pianogen.errors import ShardError
+
+WORK_FOLDER = ".building"
+
+
+@contextmanager
+def workshop(folder: Path) -> Iterator[Path]:
+    """A fresh folder for unfinished files inside `folder`, removed at the end; only one job at a time may have it.
+
+    Raises:
+        ShardError: Another job writes here, or the disk is full or refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise no_room(error, folder) from None
+    try:
+        _lock(lock, folder)
+        work = folder / WORK_FOLDER
+        _remove(work)  # what a killed job left
+        try:
+            work.mkdir()
+            yield work
+        except OSError as error:
+            raise no_room(error, folder) from error
+        finally:
+            _remove(work)
+    finally:
+        os.close(lock)  # which also unlocks
+
+
+def no_room(error: OSError, folder: Path) -> ShardError:
+    """The one line for a folder that cannot be written."""
+    return ShardError(
+        f"cannot write to {str(folder)!r}: {error.strerror or error}; nothing half-written is left there: "
+        "make room or choose another --out, and run it again"
+    )
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ShardError(
+            f"another job is writing shards to {str(folder)!r}; wait for it or choose another --out"
+        ) from None
+
+
+def _remove(work: Path) -> None:
+    if work.is_symlink():
+        work.unlink()
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def write_whole(path: Path, data: bytes, work: Path) -> None:
+    """Put a file under its name, synced to the disk, by way of the folder for unfinished files."""
+    unfinished = work / path.name
+    with unfinished.open("xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,172 @@
+"""Worker processes that read sources; one that hangs, crashes or eats the memory costs only the file it was reading."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO
+
+from pianogen.errors import ShardError
+from shards.files import no_room
+from shards.reading import Reading, ReadingConfig
+from shards.sources import Source
+
+MAX_SECONDS = 120  # for one file; a long orchestral score takes music21 about a minute
+WORKER = (sys.executable, "-P", "-m", "shards.worker")
+QUEUE_LENGTH = 4  # tasks handed to a worker in advance, so that it never waits for the next
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[bytes]
+    inlet: IO[bytes]
+    outlet: IO[bytes]
+    log: Path
+    open_tasks: deque[int] = field(default_factory=deque)  # handed over and not yet answered
+    is_ready: bool = False
+    rest: bytes = b""  # of a line that the pipe has cut
+
+
+def read_sources(
+    sources: Sequence[Source],
+    config: ReadingConfig,
+    folder: Path,
+    *,
+    workers: int,
+    part: tuple[int, int] = (0, 1),
+    on_reading: Callable[[Reading], None] = lambda reading: None,
+) -> list[Reading]:
+    """Read part k of n of the sources (every n-th from the k-th on), spooling the tokens to files in `folder`.
+
+    The result is in the order of the sources, whatever the number of workers; the parts of all k are the whole.
+
+    Raises:
+        ShardError: No worker starts, or the spool cannot be written.
+    """
+    todo = deque(range(part[0], len(sources), part[1]))
+    pool = _Pool(sources, config, folder, todo, f"{part[0]:06d}")
+    readings = []
+    try:
+        for reading in pool.run(min(workers, len(todo))):
+            on_reading(reading)
+            readings.append(reading)
+    finally:
+        pool.close()
+    return sorted(readings, key=lambda reading: reading.index)
+
+
+class _Pool:
+    """Feeds workers from one queue of tasks, and replaces those that die."""
+
+    def __init__(
+        self, sources: Sequence[Source], config: ReadingConfig, folder: Path, todo: deque[int], label: str
+    ) -> None:
+        self._sources, self._config, self._folder, self._todo, self._label = sources, config, folder, todo, label
+        self._workers: list[_Worker] = []
+        self._num_started = 0
+        self._selector = selectors.DefaultSelector()
+
+    def run(self, num_workers: int) -> Iterator[Reading]:
+        """Answer each task once, in any order."""
+        for _ in range(num_workers):
+            self._start()
+        while self._workers:
+            for key, _ in self._selector.select():
+                worker: _Worker = key.data
+                if chunk := os.read(key.fd, 1 << 16):
+                    yield from self._answers(worker, chunk)
+                    self._feed(worker)
+                else:
+                    yield self._lost(worker)
+
+    def close(self) -> None:
+        """End all workers, whatever they are doing."""
+        for worker in list(self._workers):
+            self._end(worker)
+        self._selector.close()
+
+    def _start(self) -> None:
+        number, self._num_started = self._num_started, self._num_started + 1
+        log = self._folder / f"worker-{self._label}-{number}.log"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                WORKER,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                bufsize=0,
+                env=_environment(),
+            )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        worker = _Worker(process, process.stdin, process.stdout, log)
+        self._workers.append(worker)
+        self._selector.register(worker.outlet, selectors.EVENT_READ, worker)
+        spool = str(self._folder / f"spool-{self._label}-{number}.i16")
+        _send(worker, {"config": asdict(self._config), "max_seconds": MAX_SECONDS, "spool": spool})
+        self._feed(worker)
+
+    def _feed(self, worker: _Worker) -> None:
+        while self._todo and len(worker.open_tasks) < QUEUE_LENGTH:
+            index = self._todo.popleft()
+            worker.open_tasks.append(index)
+            _send(worker, {"index": index, "source": asdict(self._sources[index])})
+        if not worker.open_tasks:
+            self._end(worker)
+
+    def _answers(self, worker: _Worker, chunk: bytes) -> Iterator[Reading]:
+        *lines, worker.rest = (worker.rest + chunk).split(b"\n")
+        for answer in map(json.loads, lines):
+            if "cannot_write" in answer:
+                raise no_room(OSError(answer["cannot_write"], os.strerror(answer["cannot_write"])), self._folder.parent)
+            if "ready" in answer:
+                worker.is_ready = True
+                continue
+            worker.open_tasks.popleft()
+            yield Reading.from_json(answer)
+
+    def _lost(self, worker: _Worker) -> Reading:
+        """Blame the file it was reading, and let a new worker do the rest."""
+        self._end(worker)
+        if not worker.is_ready:
+            log = worker.log.read_text(errors="replace").strip().splitlines() or ["no message"]
+            raise ShardError(f"a worker process did not start ({log[-1]}); try python -m shards.worker by hand")
+        culprit = worker.open_tasks.popleft()
+        self._todo.extendleft(reversed(worker.open_tasks))
+        if self._todo:
+            self._start()
+        return Reading(index=culprit, reason=_cause(worker.process.returncode))
+
+    def _end(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        self._selector.unregister(worker.outlet)
+        worker.process.kill()  # it has written all that it answered for
+        worker.process.wait()
+        for pipe in (worker.inlet, worker.outlet):
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _send(worker: _Worker, message: dict[str, object]) -> None:
+    with suppress(BrokenPipeError):  # it died: the end of its output will tell
+        worker.inlet.write(json.dumps(message).encode() + b"\n")
+
+
+def _environment() -> dict[str, str]:
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return {**os.environ, **one_thread, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+
+
+def _cause(returncode: int) -> str:
+    if returncode == -signal.SIGALRM:
+        return f"takes longer than {MAX_SECONDS} s to read"
+    name = signal.Signals(-returncode).name if returncode < 0 else f"exit status {returncode}"
+    return f"crashes its reader ({name})"

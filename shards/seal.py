@@ -1,0 +1,201 @@
+"""From readings to tars: drop duplicates, split, and write the shards.
+
+One performance is two members: KEY.i16, its raw little-endian int16 tokens, and KEY.json, what is known about it.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any
+
+from pianogen.config import ShardsConfig
+from pianogen.errors import ShardError
+from shards.reading import Reading, Stream
+from shards.sources import SPLITS, Source, SplitName
+from shards.split import SplitKind, assign
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One member set of a shard: a performance, or a tempo variant of it."""
+
+    source: Source
+    reading: Reading
+    stream: Stream
+    split: SplitName
+
+    @property
+    def is_variant(self) -> bool:
+        """Whether it is a further, faster or slower, copy for training."""
+        return self.stream.tempo != 1.0
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One tar on the disk, under the name it will have."""
+
+    name: str
+    split: SplitName
+    performances: tuple[Performance, ...]
+    keys: tuple[str, ...]
+    num_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the readings amount to: performances in the order of the shards, and what was dropped with the reason."""
+
+    performances: tuple[Performance, ...]
+    dropped: tuple[tuple[Source, Reading], ...]
+
+
+def select(sources: Sequence[Source], readings: Sequence[Reading], kind: SplitKind, seed: int) -> Selection:
+    """Drop what could not be read and all but the first of exact duplicates, and split the rest.
+
+    Raises:
+        ShardError: Nothing is left, or a split is empty.
+    """
+    kept: list[Reading] = []
+    dropped: list[Reading] = []
+    first_with: dict[str, str] = {}
+    for reading in readings:
+        name = sources[reading.index].name
+        if reading.reason is None and (first := first_with.setdefault(reading.streams[0].digest, name)) != name:
+            reading = Reading(reading.index, reason=f"has the same notes as {first}", sha256=reading.sha256)
+        (kept if reading.reason is None else dropped).append(reading)
+    if not kept:
+        raise ShardError(
+            f"none of the {len(readings)} files could be used; the first, {_first_failure(sources, dropped)}"
+        )
+    of_kept = [sources[reading.index] for reading in kept]
+    splits = assign(kind, of_kept, kept, seed)
+    rows = sorted(zip(splits, of_kept, kept, strict=True), key=lambda row: (SPLITS.index(row[0]), row[2].index))
+    return Selection(
+        performances=tuple(
+            Performance(source, reading, stream, split)
+            for split, source, reading in rows
+            for stream in (reading.streams if split == "train" else reading.streams[:1])
+        ),
+        dropped=tuple((sources[reading.index], reading) for reading in dropped),
+    )
+
+
+def _first_failure(sources: Sequence[Source], dropped: Sequence[Reading]) -> str:
+    return f"{sources[dropped[0].index].name!r}, {dropped[0].reason}" if dropped else "there is none"
+
+
+def write_shards(
+    performances: Sequence[Performance], spools: Path, folder: Path, config: ShardsConfig
+) -> Iterator[Shard]:
+    """Write the tars into `folder`, in order, a new one whenever the next performance would exceed `shard_mb`."""
+    writer = load_tar_writer()
+    number = 0
+    with ExitStack() as stack:
+        files: dict[str, IO[bytes]] = {}
+        for stream in {performance.stream.spool for performance in performances}:
+            files[stream] = stack.enter_context((spools / stream).open("rb"))
+        for name, batch in _batches(performances, round(config.shard_mb * 1e6)):
+            keys = tuple(f"{number + offset:09d}" for offset in range(len(batch)))
+            number += len(batch)
+            samples = (_sample(key, one, files, config) for key, one in zip(keys, batch, strict=True))
+            size, sha256 = _write_tar(writer, folder / name, samples)
+            yield Shard(name, batch[0].split, tuple(batch), keys, size, sha256)
+
+
+def _batches(performances: Sequence[Performance], max_bytes: int) -> Iterator[tuple[str, list[Performance]]]:
+    """Cut the performances into shards, and name them."""
+    batch: list[Performance] = []
+    used, count = 0, 0
+    for performance in performances:
+        size = 2 * performance.stream.num_tokens
+        new_split = bool(batch) and performance.split != batch[0].split
+        if batch and (new_split or used + size > max_bytes):
+            yield f"{batch[0].split}-{count:06d}.tar", batch
+            batch, used, count = [], 0, 0 if new_split else count + 1
+        batch.append(performance)
+        used += size
+    if batch:
+        yield f"{batch[0].split}-{count:06d}.tar", batch
+
+
+def _sample(key: str, performance: Performance, files: dict[str, IO[bytes]], config: ShardsConfig) -> dict[str, Any]:
+    stream = performance.stream
+    files[stream.spool].seek(stream.offset)
+    tokens = files[stream.spool].read(2 * stream.num_tokens)
+    assert len(tokens) == 2 * stream.num_tokens
+    return {
+        "__key__": key,
+        "i16": tokens,
+        "json": json.dumps(describe(performance, config), ensure_ascii=False).encode(),
+    }
+
+
+def describe(performance: Performance, config: ShardsConfig) -> dict[str, Any]:
+    """The metadata of a performance, as they stand beside its tokens."""
+    source, reading, stream = performance.source, performance.reading, performance.stream
+    return {
+        "source": source.name,
+        "sha256": reading.sha256,
+        "split": performance.split,
+        "composer": source.composer,
+        "title": source.title,
+        "seconds": round(reading.seconds / stream.tempo, 6),
+        "num_notes": stream.num_notes,
+        "num_tokens": stream.num_tokens,
+        "tempo": stream.tempo,
+        "time_signature": reading.time_signature,
+        "steps_per_quarter": config.tokenizer.steps_per_quarter,
+    }
+
+
+class _Hashed:
+    """A file that hashes and counts what is written to it, so that it need not be read again."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.hash = hashlib.sha256()
+        self.num_bytes = 0
+
+    def write(self, data: bytes) -> int:
+        self.hash.update(data)
+        self.num_bytes += len(data)
+        return self._stream.write(data)
+
+
+def _write_tar(writer: ModuleType, path: Path, samples: Iterator[dict[str, Any]]) -> tuple[int, str]:
+    with path.open("xb") as stream:
+        hashed = _Hashed(stream)
+        # no time and no user: the same performances make the same bytes
+        with writer.TarWriter(hashed, mtime=0, user="", group="", encoder=False) as tar:
+            for sample in samples:
+                tar.write(sample)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return hashed.num_bytes, hashed.hash.hexdigest()
+
+
+def load_tar_writer() -> ModuleType:
+    """webdataset's module `writer`, without importing the package around it, which would import torch (2 seconds)."""
+    name = "webdataset"
+    if name in sys.modules:
+        return importlib.import_module(f"{name}.writer")
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    shell = ModuleType(name)
+    shell.__path__ = list(spec.submodule_search_locations)
+    sys.modules[name] = shell
+    try:
+        return importlib.import_module(f"{name}.writer")
+    finally:
+        # whoever imports webdataset later gets the whole of it
+        for module in [one for one in sys.modules if one.split(".")[0] == name]:
+            del sys.modules[module]

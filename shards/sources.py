@@ -1,0 +1,75 @@
+"""What SOURCE names: a list of files to read, in a fixed order, with what is known about each."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
+
+from pianogen.errors import SourceError
+from pianogen.tokens import MIDI_SUFFIXES, SCORE_SUFFIXES
+
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+SUFFIXES = MIDI_SUFFIXES + SCORE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file to read: `path` itself, or `member` of the zip at `path`."""
+
+    name: str  # within SOURCE, with forward slashes
+    path: str
+    member: str | None = None
+    composer: str | None = None
+    title: str | None = None
+    composition: str | None = None  # the same for every performance of one work; None: not known
+    split: SplitName | None = None  # the official one, or the list's
+
+
+@dataclass(frozen=True)
+class Collection:
+    """All that SOURCE holds."""
+
+    description: dict[str, Any]  # for the manifest: what it was, without where on this machine it lay
+    sources: tuple[Source, ...]
+    missing: tuple[str, ...] = ()  # listed, but not there
+    has_official_split: bool = False
+    # what takes long to find out, such as an archive's hash: called once, while the files are read
+    details: Callable[[], dict[str, Any]] = field(default=dict)
+
+
+def collect_folder(folder: Path) -> Collection:
+    """Find the MIDI files and scores in a folder and those below it, sorted by name.
+
+    Raises:
+        SourceError: It is no folder, or there are none.
+    """
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise SourceError(f"source {str(folder)!r} {what}; give corpus, maestro, or a folder of MIDI files or scores")
+    # bytes that are no UTF-8 would break the manifest: the name shows a question mark there, the path keeps them
+    sources = [Source(name=_printable(path.relative_to(folder)), path=str(path)) for path in _walk(folder)]
+    if not sources:
+        raise SourceError(f"folder {str(folder)!r} holds no MIDI file or score ({' '.join(SUFFIXES)})")
+    return Collection(
+        description={"kind": "folder", "name": _printable(Path(folder.resolve().name))},
+        sources=tuple(sorted(sources, key=lambda source: (source.name, source.path))),
+    )
+
+
+def _walk(folder: Path) -> Iterable[Path]:
+    """Files with a suffix that can be read; hidden ones are left out, links to folders not followed."""
+    for place, folders, files in os.walk(folder, onerror=_refuse_unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(place, name)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise SourceError(f"cannot look into folder {error.filename!r}: {error.strerror}")
+
+
+def _printable(path: Path) -> str:
+    return os.fsencode(PurePosixPath(path)).decode("utf-8", "replace")

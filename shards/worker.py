@@ -1,0 +1,70 @@
+"""`python -m shards.worker`: a process that reads source files, one JSON line in and one out for each.
+
+It can be lost without harm: a file that hangs, crashes or fills the memory takes only this process with it. Tokens go
+to a spool file, which only this process writes; the lines say where in it they are.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pianogen.config import TokenizerConfig
+from pianogen.errors import PianogenError
+from shards.reading import Reading, ReadingConfig, load, store, tokenize_source
+from shards.sources import Source
+
+MAX_MEMORY_BYTES = 2 << 30
+
+
+def main() -> None:
+    """Read settings, then tasks, until standard input ends."""
+    # readers print; standard output carries answers only
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    settings = json.loads(sys.stdin.readline())
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too and ends this process
+    config = ReadingConfig(**{**settings["config"], "tokenizer": TokenizerConfig(**settings["config"]["tokenizer"])})
+    with Path(settings["spool"]).open("xb", buffering=0) as spool:
+        print(json.dumps({"ready": True}), file=answers)
+        for line in sys.stdin:
+            task = json.loads(line)
+            signal.alarm(settings["max_seconds"])  # its default action ends the process, even inside a C++ parser
+            answer = _answer(task["index"], Source(**task["source"]), config, spool)
+            signal.alarm(0)
+            print(json.dumps(answer), file=answers)
+
+
+def _answer(index: int, source: Source, config: ReadingConfig, spool: BinaryIO) -> dict[str, Any]:
+    data = None
+    facts: dict[str, Any]
+    try:
+        data = load(source, round(config.max_file_mb * 1e6))
+        facts, streams = tokenize_source(source, data, config)
+    except MemoryError:
+        facts, streams = {"reason": f"needs more than {MAX_MEMORY_BYTES >> 30} GB of memory"}, []
+    except PianogenError as error:
+        facts, streams = {"reason": _without_path(str(error), source)}, []
+    except Exception as error:  # a broken file makes readers raise anything at all
+        facts, streams = {"reason": _without_path(f"cannot be read: {type(error).__name__}: {error}", source)}, []
+    sha256 = hashlib.sha256(data).hexdigest() if data is not None else None
+    try:
+        kept = tuple(store(ids, tempo, spool) for tempo, ids in streams)
+    except OSError as error:
+        return {"cannot_write": error.errno}
+    return asdict(Reading(index=index, sha256=sha256, **facts, streams=kept))
+
+
+def _without_path(message: str, source: Source) -> str:
+    """One line that reads the same wherever the files lie."""
+    return " ".join(message.replace(source.path, source.name).split())[:300]
+
+
+if __name__ == "__main__":
+    main()

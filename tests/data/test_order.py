@@ -1,0 +1,108 @@
+"""Laws of the sample order: exactly once an epoch, the same for any ranks, and as cheap at any step."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pianogen.data.order import ExcerptOrder, Order, Span, StreamOrder, key_of, permute
+
+lengths_of = st.lists(st.integers(3, 60), min_size=1, max_size=12).map(np.array)
+order_kinds = st.sampled_from([ExcerptOrder, StreamOrder])
+
+
+def epoch_of(order: Order, global_batch: int, epoch: int = 0) -> list[Span]:
+    steps = range(epoch * order.steps_per_epoch, (epoch + 1) * order.steps_per_epoch)
+    return [span for step in steps for row in range(global_batch) for span in order.row(step, row)]
+
+
+@given(st.integers(1, 2000), st.integers(0, 2**32))
+def test_permute_is_a_permutation(size: int, key: int) -> None:
+    assert sorted(permute(np.arange(size), size, key).tolist()) == list(range(size))
+
+
+def test_permutations_of_two_keys_differ() -> None:
+    assert permute(np.arange(100), 100, 1).tolist() != permute(np.arange(100), 100, 2).tolist()
+
+
+@given(st.integers(2, 500), st.integers(0, 2**32))
+def test_permute_looks_up_one_index_as_it_does_all(size: int, key: int) -> None:
+    whole = permute(np.arange(size), size, key)
+    assert [int(permute(np.array([index]), size, key)[0]) for index in range(size)] == whole.tolist()
+
+
+def test_permutation_moves_every_index_about_as_often_to_every_place() -> None:
+    size, draws = 8, 4000
+    first = [int(permute(np.array([0]), size, key_of(seed))[0]) for seed in range(draws)]
+    expected = draws / size
+    chi_square = sum((count - expected) ** 2 / expected for count in Counter(first).values())
+    assert chi_square < 24.3  # 99.9 % quantile with 7 degrees of freedom
+
+
+@given(order_kinds, lengths_of, st.integers(2, 16), st.integers(1, 6), st.integers(0, 3))
+def test_every_input_comes_exactly_once_an_epoch(
+    kind, lengths, excerpt_tokens: int, global_batch: int, epoch: int
+) -> None:
+    order = kind(lengths, excerpt_tokens, global_batch, seed=7)
+    seen = Counter(
+        (span.performance, position)
+        for span in epoch_of(order, global_batch, epoch)
+        for position in range(span.start, span.stop)
+    )
+    assert seen == Counter((index, position) for index, n in enumerate(lengths) for position in range(n - 1))
+
+
+@given(order_kinds, lengths_of, st.integers(2, 16), st.integers(1, 6))
+def test_rows_never_exceed_the_excerpt(kind, lengths, excerpt_tokens: int, global_batch: int) -> None:
+    order = kind(lengths, excerpt_tokens, global_batch, seed=7)
+    rows = [order.row(step, row) for step in range(2 * order.steps_per_epoch) for row in range(global_batch)]
+    assert max(sum(span.stop - span.start for span in row) for row in rows) <= excerpt_tokens
+
+
+@given(order_kinds, lengths_of, st.integers(2, 16), st.integers(1, 6), st.data())
+def test_a_step_is_the_same_whether_or_not_those_before_it_were_asked_for(
+    kind, lengths, excerpt_tokens: int, global_batch: int, data: st.DataObject
+) -> None:
+    walked = kind(lengths, excerpt_tokens, global_batch, seed=7)
+    step = data.draw(st.integers(0, 4 * walked.steps_per_epoch))
+    before = [walked.row(earlier, row) for earlier in range(step) for row in range(global_batch)]
+    fresh = kind(lengths, excerpt_tokens, global_batch, seed=7)
+    assert len(before) == step * global_batch
+    assert [fresh.row(step, row) for row in range(global_batch)] == [
+        walked.row(step, row) for row in range(global_batch)
+    ]
+
+
+@given(lengths_of, st.integers(2, 16), st.integers(1, 6))
+def test_a_lane_of_a_stream_goes_on_where_it_stopped(lengths, excerpt_tokens: int, global_batch: int) -> None:
+    order = StreamOrder(lengths, excerpt_tokens, global_batch, seed=7)
+    for row in range(global_batch):
+        lane = [span for step in range(order.steps_per_epoch) for span in order.row(step, row)]
+        for span, following in zip(lane, lane[1:], strict=False):
+            same_performance = following.performance == span.performance and following.start == span.stop
+            next_performance = span.stop == lengths[span.performance] - 1 and following.start == 0
+            assert same_performance or next_performance
+
+
+def test_two_epochs_come_in_another_order() -> None:
+    order = ExcerptOrder(np.full(50, 40), 16, 4, seed=0)
+    assert epoch_of(order, 4, 0) != [Span(s.performance, s.start, s.stop, 0) for s in epoch_of(order, 4, 1)]
+
+
+@pytest.mark.parametrize("kind", [ExcerptOrder, StreamOrder])
+def test_a_million_performances_take_at_most_16_bytes_each(kind) -> None:
+    lengths = np.full(1_000_000, 17_000, np.int32)
+    order = kind(lengths, 256, 4096, seed=0)
+    order.row(order.steps_per_epoch // 2, 4095)
+    held = sum(value.nbytes for value in vars(order).values() if isinstance(value, np.ndarray) and value is not lengths)
+    assert held + lengths.nbytes <= 16 * 1_000_000
+
+
+@pytest.mark.parametrize("kind", [ExcerptOrder, StreamOrder])
+def test_4096_ranks_read_every_excerpt_of_sampled_steps_once(kind) -> None:
+    order = kind(np.full(1_000_000, 17_000, np.int32), 256, 8192, seed=0)
+    for step in (0, order.steps_per_epoch // 3, order.steps_per_epoch - 2):
+        spans = [span for row in range(8192) for span in order.row(step, row)]
+        assert len({(span.performance, span.start) for span in spans}) == len(spans)
