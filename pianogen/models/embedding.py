@@ -1,0 +1,128 @@
+"""What each word adds to the gates of the first layer: W_ih times a one-hot word, a learned vector or musical features.
+
+There are only 312 words, so their gate columns form a small table (V, G) and every input is a row of it: no one-hot
+tensor and no dense product over time exists, whatever the embedding.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pianogen.config import ModelConfig
+from pianogen.models.linear import uniform
+from pianogen.tokens.vocab import FIRST_DURATION, FIRST_NOTE, LAST_DURATION, NUM_PITCHES, VOCABULARY_SIZE
+
+NUM_KINDS = FIRST_NOTE + 3  # each special word is a kind of its own; then notes, durations and the unused rest
+NOTE_KIND, DURATION_KIND, OTHER_KIND = range(FIRST_NOTE, NUM_KINDS)
+NUM_PITCH_CLASSES = 12
+NUM_OCTAVES = math.ceil(NUM_PITCHES / NUM_PITCH_CLASSES)
+NUM_WAVES = 4  # sines and cosines of the log-duration, so that neighbouring short lengths stay apart
+OCTAVE_SCALE = 0.3  # of an octave's initial vector to a pitch class's: below 1, octaves are alike from the start
+
+
+class Embedding(nn.Module, ABC):
+    """A table of gate columns; a subclass says how a row comes about."""
+
+    def __init__(self, num_gates: int, hidden_size: int) -> None:
+        super().__init__()
+        self.bound = hidden_size**-0.5
+        self.bias = uniform(num_gates, bound=self.bound)
+
+    @abstractmethod
+    def rows(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N G"]:
+        """W_ih times the vectors of these words."""
+
+    def forward(self, tokens: Int[Tensor, "*B"]) -> Float[Tensor, "*B G"]:
+        """W_ih x + b of each token; a long input makes the whole table once and gathers from it."""
+        if tokens.numel() <= VOCABULARY_SIZE:
+            return (self.rows(tokens.flatten()) + self.bias).view(*tokens.shape, -1)
+        return F.embedding(tokens, self.rows(torch.arange(VOCABULARY_SIZE, device=tokens.device)) + self.bias)
+
+
+class OneHotEmbedding(Embedding):
+    """The paper's input: row w of the weight is column w of W_ih."""
+
+    def __init__(self, num_gates: int, hidden_size: int) -> None:
+        super().__init__(num_gates, hidden_size)
+        self.weight = uniform(VOCABULARY_SIZE, num_gates, bound=self.bound)
+
+    def rows(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N G"]:
+        """Rows of the weight, as they are."""
+        return F.embedding(words, self.weight)
+
+
+class DenseEmbedding(Embedding):
+    """A vector a word, then a dense W_ih."""
+
+    def __init__(self, num_gates: int, hidden_size: int, size: int) -> None:
+        super().__init__(num_gates, hidden_size)
+        self.projection = uniform(num_gates, size, bound=self.bound)
+
+    def rows(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N G"]:
+        """Vectors of the words, projected."""
+        return F.linear(self.vectors(words), self.projection)
+
+    @abstractmethod
+    def vectors(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N E"]:
+        """The embedding proper."""
+
+
+class LearnedEmbedding(DenseEmbedding):
+    """A free vector for each word."""
+
+    def __init__(self, num_gates: int, hidden_size: int, size: int) -> None:
+        super().__init__(num_gates, hidden_size, size)
+        self.weight = nn.Parameter(torch.randn(VOCABULARY_SIZE, size))
+
+    def vectors(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N E"]:
+        """Rows of the weight."""
+        return F.embedding(words, self.weight)
+
+
+class MusicalEmbedding(DenseEmbedding):
+    """The sum of one vector for each musical feature of the word: octaves begin alike, and so do similar lengths."""
+
+    features: Tensor
+
+    def __init__(self, num_gates: int, hidden_size: int, size: int) -> None:
+        super().__init__(num_gates, hidden_size, size)
+        features = word_features()
+        scale = torch.ones(features.shape[1], 1)
+        scale[NUM_KINDS + NUM_PITCH_CLASSES :][:NUM_OCTAVES] = OCTAVE_SCALE
+        self.weight = nn.Parameter(torch.randn(features.shape[1], size) * scale)
+        self.register_buffer("features", features, persistent=False)
+
+    def vectors(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N E"]:
+        """The sum of the feature vectors of each word."""
+        return self.features[words] @ self.weight
+
+
+def word_features() -> Float[Tensor, "V F"]:
+    """Kind, pitch class and octave as indicators, then the log-duration and its waves; (V, F)."""
+    kinds = torch.full((VOCABULARY_SIZE,), OTHER_KIND)
+    kinds[:FIRST_NOTE] = torch.arange(FIRST_NOTE)
+    kinds[FIRST_NOTE:FIRST_DURATION] = NOTE_KIND
+    kinds[FIRST_DURATION : LAST_DURATION + 1] = DURATION_KIND
+    pitches = torch.arange(NUM_PITCHES)
+    pitch_classes = torch.zeros(VOCABULARY_SIZE, NUM_PITCH_CLASSES)
+    pitch_classes[FIRST_NOTE:FIRST_DURATION] = F.one_hot(pitches % NUM_PITCH_CLASSES, NUM_PITCH_CLASSES).float()
+    octaves = torch.zeros(VOCABULARY_SIZE, NUM_OCTAVES)
+    octaves[FIRST_NOTE:FIRST_DURATION] = F.one_hot(pitches // NUM_PITCH_CLASSES, NUM_OCTAVES).float()
+    steps = torch.arange(LAST_DURATION + 1 - FIRST_DURATION).clamp(min=1)  # d0 is never used
+    logs = steps.log2()[:, None] / math.log2(LAST_DURATION - FIRST_DURATION)
+    angles = math.pi * logs * 2.0 ** torch.arange(NUM_WAVES)
+    durations = torch.zeros(VOCABULARY_SIZE, 1 + 2 * NUM_WAVES)
+    durations[FIRST_DURATION : LAST_DURATION + 1] = torch.cat((logs, angles.sin(), angles.cos()), dim=1)
+    return torch.cat((F.one_hot(kinds, NUM_KINDS).float(), pitch_classes, octaves, durations), dim=1)
+
+
+def build_embedding(config: ModelConfig, num_gates: int) -> Embedding:
+    """The embedding that the settings ask for."""
+    if config.embedding == "one_hot":
+        return OneHotEmbedding(num_gates, config.hidden_size)
+    kind = MusicalEmbedding if config.embedding == "musical" else LearnedEmbedding
+    return kind(num_gates, config.hidden_size, config.embedding_size)

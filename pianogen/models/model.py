@@ -1,0 +1,116 @@
+"""The whole network: embedding, recurrent layers, attention where asked for, and a linear decoder.
+
+The grammar mask is no part of it; the loss and the sampler apply it. Parameter names are the checkpoint format.
+"""
+
+from typing import Literal, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from pianogen.config import ModelConfig
+from pianogen.models.attention import CausalAttention
+from pianogen.models.embedding import build_embedding
+from pianogen.models.layer import LayerState, RecurrentLayer
+from pianogen.models.linear import linear_of_parts
+from pianogen.models.lstm import LstmLayer
+from pianogen.models.rnn import RnnLayer
+from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
+
+State = dict[str, Tensor]  # every tensor is batch first: h and c (B, L, H), lse and context (B, H)
+EMPTY = {"h": 0.0, "c": 0.0, "lse": -torch.inf, "context": 0.0}  # what each part of the state holds before any token
+
+
+class PianoModel(nn.Module):
+    """A model of the next token. `xxbos` empties its row's state before it is read, so rows may hold several pieces."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        layer = RnnLayer if config.kind == "rnn" else LstmLayer
+        attends, size = config.kind == "attn", config.hidden_size
+        self.config = config
+        self.bf16 = False
+        self.layer_state_names = layer.state_names
+        self.embedding = build_embedding(config, layer.gates_per_unit * size)
+        self.layers = nn.ModuleList(layer(size, first=index == 0) for index in range(config.num_layers))
+        self.attention = CausalAttention(size) if attends else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.decoder = nn.Linear(2 * size if attends else size, VOCABULARY_SIZE)
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def precision(self, name: Literal["fp32", "bf16"]) -> "PianoModel":
+        """Choose the arithmetic of the matrix products; weights, state and logits keep their type."""
+        self.bf16 = name == "bf16"
+        return self
+
+    def initial_state(self, batch: int, device: torch.device | str | None = None) -> State:
+        """The state before any token."""
+        weight, layers = self.decoder.weight, (batch, self.config.num_layers, self.config.hidden_size)
+        shapes = dict.fromkeys(self.layer_state_names, layers)
+        if self.attention is not None:
+            shapes |= dict.fromkeys(self.attention.state_names, (batch, self.config.hidden_size))
+        empty = weight.new_empty(0, device=weight.device if device is None else device)
+        return {name: empty.new_full(shape, EMPTY[name]) for name, shape in shapes.items()}
+
+    def forward(self, tokens: Int[Tensor, "B T"], state: State | None = None) -> tuple[Float[Tensor, "B T V"], State]:
+        """Read tokens; returns the logits of what follows each one, and the state after the last.
+
+        With the state of one call passed to the next, any cut of a stream gives the same logits. The returned state is
+        part of the graph: detach it to end back-propagation there.
+        """
+        state = self.initial_state(len(tokens)) if state is None else state
+        keep, layer_states = tokens != BOS, []
+        x = self.embedding(tokens.t()).transpose(0, 1)
+        for index, layer in enumerate(self._recurrent_layers()):
+            gates = layer.project(self.dropout(x), self.bf16) if index else x
+            x, layer_state = layer(gates, self._layer_state(state, index), keep, self.bf16)
+            layer_states.append(layer_state)
+        state_after = _stacked(layer_states)
+        if self.attention is not None:
+            contexts, attention_state = self.attention(x, state, keep, self.bf16)
+            return self._decode(self.dropout(x), self.dropout(contexts)), state_after | attention_state
+        return self._decode(self.dropout(x)), state_after
+
+    @torch.no_grad()
+    def step(self, tokens: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+        """Read one token a row: what `forward` computes in evaluation mode, at the cost of one position."""
+        state, layer_states = _emptied(state, tokens == BOS), []
+        x = self.embedding(tokens)
+        for index, layer in enumerate(self._recurrent_layers()):
+            gates = layer.project(x, self.bf16) if index else x
+            layer_states.append(layer.step(gates, self._layer_state(state, index), self.bf16))
+            x = layer_states[-1]["h"]
+        state_after = _stacked(layer_states)
+        if self.attention is not None:
+            attention_state = self.attention.step(x, state, self.bf16)
+            return self._decode(x, attention_state["context"]), state_after | attention_state
+        return self._decode(x), state_after
+
+    def _recurrent_layers(self) -> list[RecurrentLayer]:
+        return cast("list[RecurrentLayer]", list(self.layers))
+
+    def _decode(self, *features: Tensor) -> Tensor:
+        return linear_of_parts(features, self.decoder.weight, self.decoder.bias, self.bf16)
+
+    def _layer_state(self, state: State, index: int) -> LayerState:
+        return {name: state[name][:, index] for name in self.layer_state_names}
+
+
+def _stacked(layer_states: list[LayerState]) -> State:
+    return {name: torch.stack([state[name] for state in layer_states], dim=1) for name in layer_states[0]}
+
+
+def _emptied(state: State, rows: Bool[Tensor, " B"]) -> State:
+    return {
+        name: value.masked_fill(rows.view(-1, *[1] * (value.dim() - 1)), EMPTY[name]) for name, value in state.items()
+    }
+
+
+def build_model(config: ModelConfig) -> PianoModel:
+    """The model that the settings describe; its initial weights follow from torch's random state alone."""
+    return PianoModel(config)

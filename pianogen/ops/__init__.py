@@ -1,0 +1,1 @@
+"""One folder an operation: reference.py says in plain torch what is meant, fused.py is the same function made fast."""

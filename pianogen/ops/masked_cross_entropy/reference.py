@@ -1,0 +1,82 @@
+"""Masked cross-entropy in plain torch. Shapes: N positions, V words, S grammar states, K groups."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from pianogen.tokens.vocab import EOS, FIRST_DURATION, FIRST_NOTE, LAST_DURATION, SEP
+
+IGNORE = -100  # a target that carries nothing: no loss, no gradient, no count
+GROUPS = ("note", "wait", "duration", "end")
+NUM_GROUPS = len(GROUPS)
+NOTE, WAIT, DURATION, END = range(NUM_GROUPS)
+
+
+@dataclass(frozen=True)
+class MaskedLoss:
+    """Sums over the targets, so that batches and ranks add up; only `loss_sum` has a gradient."""
+
+    loss_sum: Float[Tensor, ""]
+    """Negative log-likelihood in nats; infinite if a target is illegal in its state."""
+    num_targets: Int[Tensor, ""]
+    nll_sum: Float[Tensor, " K"]
+    """`loss_sum` by group of the target, in float64."""
+    correct: Int[Tensor, " K"]
+    """Targets that were the likeliest allowed word, by group."""
+    true_positive: Int[Tensor, "K V"]
+    predicted: Int[Tensor, "K V"]
+    """How often each word was the prediction, by group of the target."""
+    support: Int[Tensor, "K V"]
+    """How often each word was the target."""
+
+
+def masked_cross_entropy(
+    logits: Float[Tensor, "N V"],
+    targets: Int[Tensor, " N"],
+    states: Int[Tensor, " N"],
+    allowed: Bool[Tensor, "S V"],
+) -> MaskedLoss:
+    """Score each target against the words its grammar state allows; `IGNORE` targets are left out before anything else.
+
+    The prediction is the likeliest allowed word, the first of equals.
+    """
+    rows = (targets != IGNORE).nonzero().squeeze(1)
+    targets, states = targets[rows].long(), states[rows].long()
+    admitted = allowed[states]
+    logits = logits[rows].to(torch.promote_types(logits.dtype, torch.float32)).masked_fill(~admitted, -torch.inf)
+    chosen, legal = logits.gather(1, targets[:, None]), admitted.gather(1, targets[:, None])
+    nll = (logits.logsumexp(dim=1, keepdim=True) - chosen).masked_fill(~legal, torch.inf).squeeze(1)
+    with torch.no_grad():
+        group = groups_of(targets, states, allowed)
+        prediction = logits.argmax(dim=1)
+        hit = prediction == targets
+        counts = (_count(group[hit], targets[hit], logits), _count(group, prediction, logits))
+        nll_sum = torch.zeros(NUM_GROUPS, dtype=torch.float64, device=nll.device).index_add_(0, group, nll.double())
+    return MaskedLoss(
+        loss_sum=nll.sum(),
+        num_targets=torch.tensor(len(rows), device=nll.device),
+        nll_sum=nll_sum,
+        correct=counts[0].sum(dim=1),
+        true_positive=counts[0],
+        predicted=counts[1],
+        support=_count(group, targets, logits),
+    )
+
+
+def groups_of(targets: Int[Tensor, " N"], states: Int[Tensor, " N"], allowed: Bool[Tensor, "S V"]) -> Int[Tensor, " N"]:
+    """The group of each target: note, wait (the separator and its length), duration of a note, or end.
+
+    A length belongs to a wait where the longest one is allowed, which no note may have.
+    """
+    group = torch.full_like(targets, DURATION)
+    group[(targets >= FIRST_NOTE) & (targets < FIRST_DURATION)] = NOTE
+    group[(targets == SEP) | (allowed[states, LAST_DURATION] & (targets >= FIRST_DURATION))] = WAIT
+    group[targets == EOS] = END
+    return group
+
+
+def _count(group: Tensor, words: Tensor, logits: Tensor) -> Tensor:
+    num_words = logits.shape[1]
+    return torch.bincount(group * num_words + words, minlength=NUM_GROUPS * num_words).view(NUM_GROUPS, num_words)

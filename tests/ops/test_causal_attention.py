@@ -1,0 +1,146 @@
+"""The gated running mean against a masked softmax over all pairs of positions, in float64."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pianogen.ops.causal_attention import fused, reference
+
+BOTH = pytest.mark.parametrize("causal_mean", [reference.causal_mean, fused.causal_mean], ids=["reference", "fused"])
+CausalMean = Callable[..., tuple[Tensor, Tensor, Tensor]]
+
+LONG = 4096
+SCORES = {
+    "spread 1": lambda: torch.randn(LONG, 2),
+    "spread 5": lambda: 5 * torch.randn(LONG, 2),
+    "spread 30": lambda: 30 * torch.randn(LONG, 2),
+    "drift to 200": lambda: torch.linspace(0, 200, LONG)[:, None] + torch.randn(LONG, 2),
+    "drift to -200": lambda: torch.linspace(0, -200, LONG)[:, None] + torch.randn(LONG, 2),
+}
+
+
+def naive(scores: Tensor, values: Tensor) -> Tensor:
+    """Softmax over the past of every position and channel, each on its own; (T, H) in float64."""
+    time = len(scores)
+    future = torch.ones(time, time).bool().triu(1)
+    columns = [
+        scores[:, channel].double().expand(time, time).masked_fill(future, -torch.inf).softmax(1)
+        @ values[:, channel].double()
+        for channel in range(scores.shape[1])
+    ]
+    return torch.stack(columns, dim=1)
+
+
+def arguments(batch: int, time: int, hidden: int, seed: int = 0, started: bool = True) -> tuple[Tensor, ...]:
+    """Scores, values, a past (or none) and a keep mask with resets here and there, in float64."""
+    torch.manual_seed(seed)
+    scores, values = (torch.randn(batch, time, hidden).double().requires_grad_() for _ in range(2))
+    lse, context = (torch.randn(batch, hidden).double() for _ in range(2))
+    if not started:
+        lse, context = torch.full_like(lse, -torch.inf), torch.zeros_like(context)
+    return scores, values, lse.requires_grad_(), context.requires_grad_(), torch.rand(batch, time) > 0.2
+
+
+def from_nothing(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """One row that starts with no past and is never reset."""
+    none = torch.zeros(1, scores.shape[1], dtype=scores.dtype)
+    return scores[None], values[None], none - torch.inf, none, torch.ones(1, len(scores)).bool()
+
+
+def results_and_gradients(function: CausalMean, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    torch.manual_seed(1)
+    outputs = function(*inputs)
+    mix = torch.stack([(output * torch.randn(output.shape, dtype=output.dtype)).sum() for output in outputs]).sum()
+    return (*(output.detach() for output in outputs), *torch.autograd.grad(mix, inputs[:-1]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", SCORES)
+def test_fp32_contexts_stay_within_12_millionths_of_float64_wherever_scores_drift(name: str, seed: int):
+    torch.manual_seed(seed)
+    scores, values = SCORES[name](), torch.tanh(torch.randn(LONG, 2))
+    got = fused.causal_mean(*from_nothing(scores, values))[0][0]
+    assert (got.double() - naive(scores, values)).abs().max() < 1.2e-5
+
+
+@BOTH
+@pytest.mark.parametrize("name", SCORES)
+def test_contexts_equal_a_masked_softmax_over_the_past(causal_mean: CausalMean, name: str):
+    torch.manual_seed(0)
+    scores, values = SCORES[name]()[:600].double(), torch.randn(600, 2).double()
+    torch.testing.assert_close(causal_mean(*from_nothing(scores, values))[0][0], naive(scores, values))
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_fp32_gradients_stay_near_float64_wherever_scores_drift(name: str):
+    torch.manual_seed(0)
+    exact = [
+        SCORES[name]()[:1024].double().requires_grad_(),
+        torch.tanh(torch.randn(1024, 2).double()).requires_grad_(),
+    ]
+    rough = [tensor.detach().float().requires_grad_() for tensor in exact]
+    weight = torch.randn(1024, 2)
+    (naive(exact[0], exact[1]) * weight).sum().backward()
+    (fused.causal_mean(*from_nothing(rough[0], rough[1]))[0][0] * weight).sum().backward()
+    for a, b in zip(exact, rough, strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert (b.grad.double() - a.grad).norm() < 1e-4 * a.grad.norm()
+
+
+def test_fused_gradients_agree_with_finite_differences():
+    assert torch.autograd.gradcheck(fused.causal_mean, arguments(batch=3, time=5, hidden=2))
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 9)),
+    seed=st.integers(0, 1000),
+    started=st.booleans(),
+)
+def test_fused_equals_reference_forward_and_backward(sizes: tuple[int, int, int], seed: int, started: bool):
+    inputs = arguments(*sizes, seed=seed, started=started)
+    got = results_and_gradients(fused.causal_mean, inputs)
+    torch.testing.assert_close(got, results_and_gradients(reference.causal_mean, inputs))
+
+
+@BOTH
+@given(cut=st.integers(1, 8), seed=st.integers(0, 1000))
+def test_a_past_carried_over_a_cut_equals_one_pass(causal_mean: CausalMean, cut: int, seed: int):
+    scores, values, lse, context, keep = arguments(2, 9, 3, seed=seed, started=False)
+    first, *carried = causal_mean(scores[:, :cut], values[:, :cut], lse, context, keep[:, :cut])
+    second, *last = causal_mean(scores[:, cut:], values[:, cut:], *carried, keep[:, cut:])
+    expected = causal_mean(scores, values, lse, context, keep)
+    torch.testing.assert_close((torch.cat((first, second), dim=1), *last), expected)
+
+
+@BOTH
+def test_the_first_context_is_the_first_value_exactly(causal_mean: CausalMean):
+    scores, values = torch.tensor([[300.0], [1.0]]), torch.tensor([[0.1], [0.7]])
+    assert causal_mean(*from_nothing(scores, values))[0][0, 0] == values[0]
+
+
+@BOTH
+def test_after_a_reset_the_past_is_forgotten(causal_mean: CausalMean):
+    scores, values, lse, context, keep = arguments(1, 6, 3)
+    keep = torch.ones_like(keep)
+    keep[0, 4] = False
+    got = causal_mean(scores, values, lse, context, keep)[0][0, 4:]
+    torch.testing.assert_close(got, naive(scores[0, 4:], values[0, 4:]))
+
+
+@BOTH
+def test_shifting_all_scores_changes_no_context(causal_mean: CausalMean):
+    scores, values, lse, context, keep = arguments(2, 9, 3, started=False)
+    shifted = causal_mean(scores + 1.5, values, lse, context, keep)[0]
+    torch.testing.assert_close(shifted, causal_mean(scores, values, lse, context, keep)[0])
+
+
+def test_no_graph_means_the_same_contexts():
+    inputs = arguments(2, 9, 3)
+    with torch.no_grad():
+        got = fused.causal_mean(*inputs)
+    torch.testing.assert_close(got, tuple(tensor.detach() for tensor in fused.causal_mean(*inputs)))
