@@ -1,0 +1,161 @@
+"""Scores as JSON, and as one table that sets models beside baselines and beside the paper."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pianogen.config import ModelKind
+from pianogen.evaluation.counts import Counts
+from pianogen.metrics import GROUPS, classification
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MODEL_NAMES: dict[ModelKind, str] = {"rnn": "RNN", "lstm": "LSTM", "attn": "LSTM + attention"}
+PAPER_PERCENT: dict[ModelKind, dict[str, tuple[float, float, float]]] = {
+    "rnn": {"train": (60.2, 59.7, 59.9), "test": (58.9, 57.3, 58.1)},
+    "lstm": {"train": (67.5, 64.4, 65.9), "test": (66.6, 62.3, 64.4)},
+    "attn": {"train": (68.1, 65.5, 66.8), "test": (67.1, 63.0, 65.0)},
+}
+"""Precision, recall and F1 of Abbou (2020), read off its Figure 5."""
+
+CAPTION = (
+    "In percent. weighted: mean over classes, by their targets. macro: plain mean over the classes that occur, with "
+    "F1 = 2PR/(P+R). NLL: nats a token, xxeos included. paper: read off its Figure 5, on its own split of MAESTRO v1; "
+    "it names the macro formula, but its level is that of weighted averages."
+)
+_COLUMNS = {
+    "model": "",
+    "split": "",
+    "weighted": "P R F1",
+    "macro": "P R F1",
+    "accuracy": "",
+    "NLL": "",
+    "paper": "P R F1",
+}
+_NLL_COLUMN = list(_COLUMNS).index("NLL")
+_ABSENT = "-"
+
+Results = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model or baseline to compare."""
+
+    name: str
+    kind: ModelKind | None
+    """The paper's model that it corresponds to; None for a baseline."""
+    splits: dict[str, Results]
+    """What `results` returns, by the name of the split, in the order to print."""
+
+    def paper(self, split: str) -> tuple[float, float, float] | None:
+        """The paper's precision, recall and F1 in percent, where it has them."""
+        return None if self.kind is None else PAPER_PERCENT[self.kind].get(split)
+
+
+def results(counts: Counts, *, seconds: float, notes: int) -> Results:
+    """Every average and likelihood by name, ready for JSON; None where there is nothing to divide by.
+
+    `seconds` is the performances' real time, `notes` the notes encoded.
+    """
+    found = classification(counts.true_positive, counts.predicted, counts.support)
+    targets = dict(zip(GROUPS, counts.targets.tolist(), strict=True))
+    return {
+        "targets": {"all": sum(targets.values()), **targets},
+        "notes": notes,
+        "seconds": seconds,
+        "averages": asdict(found.overall),
+        "by_group": {name: asdict(getattr(found, name)) for name in GROUPS if name != "end"},
+        "end": {"targets": found.end_targets, "precision": found.end_precision, "recall": found.end_recall},
+        "nll": _likelihood(counts, seconds, notes),
+    }
+
+
+def _likelihood(counts: Counts, seconds: float, notes: int) -> Results:
+    total = float(counts.nll_nats.sum())
+    per_token = _rate(total, int(counts.targets.sum()))
+    by_group = zip(GROUPS, counts.nll_nats.tolist(), counts.targets.tolist(), strict=True)
+    return {
+        "nats": _rate(total, 1),
+        "nats_per_token": per_token,
+        "bits_per_token": None if per_token is None else per_token / math.log(2),
+        "perplexity": None if per_token is None else math.exp(per_token),
+        "nats_per_note": _rate(total, notes),
+        "nats_per_second": _rate(total, seconds),
+        "nats_per_token_by_group": {name: _rate(nats, number) for name, nats, number in by_group},
+    }
+
+
+def _rate(total: float, per: float) -> float | None:
+    """None where there is nothing to divide by, or where an illegal target made the total infinite."""
+    return total / per if per and math.isfinite(total) else None
+
+
+def comparison_table(rows: Sequence[Row]) -> "Table":
+    """A table for the terminal, at most 100 columns wide; the lowest NLL of each split is bold."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=CAPTION, caption_justify="left")
+    for name, parts in _COLUMNS.items():
+        heading = "\n".join([name, " ".join(f"{part:>4}" for part in parts.split())]).rstrip()
+        justify = "right" if name in ("accuracy", "NLL") else "left"
+        table.add_column(heading, no_wrap=name != "model", overflow="fold", justify=justify)
+    lowest = _lowest_nll(rows)
+    for index, row in enumerate(rows):
+        last_of_its_sort = index + 1 < len(rows) and (row.kind is None) != (rows[index + 1].kind is None)
+        for line, split in enumerate(row.splits, start=1):
+            cells = _cells(row, split)
+            if cells[_NLL_COLUMN] == lowest.get(split):
+                cells[_NLL_COLUMN] = f"[bold]{cells[_NLL_COLUMN]}[/]"
+            cells[0] = escape(row.name) if line == 1 else ""
+            ends_section = last_of_its_sort and line == len(row.splits)
+            table.add_row(*cells, style="" if row.kind else "dim", end_section=ends_section)
+    return table
+
+
+def comparison_markdown(rows: Sequence[Row]) -> str:
+    """The same table in Markdown."""
+    headings = [f"{name} {parts.replace(' ', ' / ')}".rstrip() for name, parts in _COLUMNS.items()]
+    lines = [headings, ["---"] * len(headings)]
+    lines += [_cells(row, split, separator=" / ") for row in rows for split in row.splits]
+    return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", CAPTION, ""])
+
+
+def _lowest_nll(rows: Sequence[Row]) -> dict[str, str]:
+    """For each split, as it is printed, so that equals to the last digit are marked alike."""
+    lowest: dict[str, str] = {}
+    for row in rows:
+        for split in row.splits:
+            printed = _cells(row, split)[_NLL_COLUMN]
+            if printed != _ABSENT:
+                lowest[split] = min(lowest.get(split, printed), printed, key=float)
+    return lowest
+
+
+def _cells(row: Row, split: str, separator: str = " ") -> list[str]:
+    """One line, in the order of `_COLUMNS`."""
+    found, paper = row.splits[split], row.paper(split)
+    averages, nll = found["averages"], found["nll"]["nats_per_token"]
+    return [
+        row.name,
+        split,
+        _percentages(percentages(found, "weighted"), separator),
+        _percentages(percentages(found, "macro"), separator),
+        f"{100 * averages['accuracy']:.1f}",
+        _ABSENT if nll is None else f"{nll:.3f}",
+        _ABSENT if paper is None else _percentages(paper, separator),
+    ]
+
+
+def percentages(found: Results, rule: Literal["weighted", "macro"]) -> list[float]:
+    """Precision, recall and F1 in percent under one rule of averaging."""
+    return [100 * found["averages"][f"{rule}_{name}"] for name in ("precision", "recall", "f1")]
+
+
+def _percentages(values: Sequence[float], separator: str) -> str:
+    width = 4 if separator == " " else 0  # columns of a terminal line up
+    return separator.join(f"{value:{width}.1f}" for value in values)

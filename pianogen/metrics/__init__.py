@@ -1,0 +1,5 @@
+"""Measures of predictions and of music: pure numpy, from counts or notes to numbers."""
+
+from pianogen.metrics.classification import GROUPS, Averages, Classification, averages, classification
+
+__all__ = ["GROUPS", "Averages", "Classification", "averages", "classification"]
