@@ -1,0 +1,19 @@
+"""Pieces from a trained model: sampling in batches, prompts, and the job that writes them to a folder."""
+
+from pianogen.generate.jobs import generate, generate_pieces
+from pianogen.generate.limits import Limits, plan_limits
+from pianogen.generate.prompt import Prompt, read_prompt
+from pianogen.generate.sampler import Request, Sample, sample, sample_each
+
+__all__ = [
+    "Limits",
+    "Prompt",
+    "Request",
+    "Sample",
+    "generate",
+    "generate_pieces",
+    "plan_limits",
+    "read_prompt",
+    "sample",
+    "sample_each",
+]
