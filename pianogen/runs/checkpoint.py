@@ -1,0 +1,133 @@
+"""A checkpoint: a folder that is whole or not there, of safetensors and JSON, never pickle.
+
+    step-00000200/
+      model.safetensors       weights by parameter name
+      optimizer.safetensors   Adam's moments as `exp_avg.NAME` and `exp_avg_sq.NAME`
+      lanes.safetensors       what the model carries along each row of the global batch
+      training.json           step, targets seen, settings of the model and of the tokenizer, identity of the shards
+      manifest.json           size and SHA-256 of each file above
+
+It does not depend on how many ranks wrote it. safetensors alone does not notice a flipped bit, hence the hashes.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pianogen.errors import RunError
+from pianogen.runs.files import sha256_of, sync_folder, write_json
+
+Tensors = Mapping[str, Any]  # torch tensors by name; torch itself is imported late
+MANIFEST = "manifest.json"
+TRAINING = "training.json"
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """Which checkpoint it is."""
+
+    step: int
+    sha256: str
+    """Of model.safetensors."""
+    path: Path
+
+
+def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], training: Mapping[str, Any]) -> Path:
+    """Write `folder`/step-XXXXXXXX from groups of tensors (`model`, `optimizer`, `lanes`).
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written; what was there is untouched.
+    """
+    from safetensors.torch import save_file
+
+    target = folder / f"step-{step:08d}"
+    temporary = folder / f".{target.name}.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        for group, values in tensors.items():
+            # detached from memory that views share, since safetensors refuses tensors that overlap
+            save_file({name: value.contiguous() for name, value in values.items()}, temporary / f"{group}.safetensors")
+        write_json(temporary / TRAINING, dict(training))
+        _seal(temporary)
+        if target.exists():  # a life that was killed between the rename and its log wrote the same step
+            shutil.rmtree(target)
+        temporary.rename(target)
+        sync_folder(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return target
+
+
+def _seal(folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir())
+    for name in names:
+        sync_file(folder / name)
+    write_json(
+        folder / MANIFEST,
+        {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)} for name in names},
+    )
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes survive a power cut."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def verify_checkpoint(path: Path) -> dict[str, Any]:
+    """Check every file against the manifest and return training.json.
+
+    Raises:
+        RunError: Something is missing, cut short or changed; the message says what.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text())
+        for name, entry in manifest.items():
+            size = (path / name).stat().st_size
+            if size != entry["bytes"]:
+                raise RunError(f"{path / name} has {size} bytes, its manifest says {entry['bytes']}: it was cut short")
+            if sha256_of(path / name) != entry["sha256"]:
+                raise RunError(f"{path / name} does not have the hash that its manifest names: it was damaged")
+        return json.loads((path / TRAINING).read_text())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{path} is no whole checkpoint: {error}") from None
+
+
+def load_tensors(path: Path, group: str) -> dict[str, Any]:
+    """Read one group of tensors of a verified checkpoint onto the CPU."""
+    from safetensors.torch import load_file
+
+    return load_file(path / f"{group}.safetensors")
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Name the checkpoints of a folder, newest first by step; the clock has no say."""
+    return sorted(folder.glob("step-[0-9]*"), key=lambda path: int(path.name[5:]), reverse=True)
+
+
+def whole_checkpoints(folder: Path) -> Iterator[tuple[Path, dict[str, Any] | RunError]]:
+    """Go through checkpoints, newest first, each with its training.json or what is wrong with it."""
+    for path in list_checkpoints(folder):
+        try:
+            yield path, verify_checkpoint(path)
+        except RunError as error:
+            yield path, error
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what a killed writer left behind."""
+    for path in folder.glob(".step-*.tmp"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def prune(folder: Path, keep: int, best_step: int | None) -> None:
+    """Remove all but the newest checkpoints and the best one."""
+    for path in list_checkpoints(folder)[keep:]:
+        if path.name != f"step-{best_step or 0:08d}":
+            shutil.rmtree(path)

@@ -1,0 +1,122 @@
+"""The run folder: the whole truth about one training run, on disk.
+
+RUN/
+  config.yaml        every setting, resolved; `pianogen train --config` takes it
+  environment.json   versions, git commit, host, and which shards were read
+  metrics.jsonl      a line a step, and a line an evaluation
+  checkpoints/       see `pianogen.runs.checkpoint`; best.json names the one with the lowest validation loss
+  samples/           pieces made at evaluation points
+  evaluation/        what `pianogen evaluate` found
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pianogen.config import ModelConfig, TokenizerConfig, TrainConfig, from_dict, to_dict
+from pianogen.errors import RunError
+from pianogen.runs.checkpoint import CheckpointInfo, list_checkpoints, load_tensors, verify_checkpoint
+from pianogen.runs.files import write_atomic, write_json
+
+if TYPE_CHECKING:
+    from pianogen.models import PianoModel
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and its settings."""
+
+    path: Path
+    config: TrainConfig
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Where and on what the run was started."""
+        return json.loads((self.path / "environment.json").read_text())
+
+    @property
+    def tokenizer(self) -> TokenizerConfig:
+        """The tokenizer's settings that the run's shards were made with."""
+        return from_dict(TokenizerConfig, self.environment["shards"]["tokenizer"])
+
+    def find_checkpoint(self, name: str) -> Path:
+        """Find `best`, `last`, or a step number.
+
+        Raises:
+            RunError: There is none.
+        """
+        there = list_checkpoints(self.checkpoints)
+        if not there:
+            raise RunError(f"{self.path} has no checkpoint yet; pianogen train goes on with it")
+        if name == "last":
+            return there[0]
+        wanted = self._best_step() if name == "best" else name
+        if wanted is None:
+            return there[0]
+        for path in there:
+            if str(wanted).isdigit() and int(path.name[5:]) == int(wanted):
+                return path
+        steps = ", ".join(str(int(path.name[5:])) for path in there)
+        raise RunError(f"{self.path} has no checkpoint {name!r}; it has best, last and steps {steps}")
+
+    def load_model(self, checkpoint: str = "best") -> "tuple[PianoModel, CheckpointInfo]":
+        """Load the weights of a checkpoint, after checking every hash.
+
+        Raises:
+            RunError: The checkpoint is missing or damaged.
+        """
+        from pianogen.models import build_model
+
+        path = self.find_checkpoint(checkpoint)
+        try:
+            training = verify_checkpoint(path)
+        except RunError as error:
+            raise RunError(f"{error}; --checkpoint names another one, and pianogen train makes it again") from None
+        model = build_model(from_dict(ModelConfig, training["model"]))
+        model.load_state_dict(load_tensors(path, "model"))
+        model.eval()
+        sha256 = json.loads((path / "manifest.json").read_text())["model.safetensors"]["sha256"]
+        return model, CheckpointInfo(step=training["step"], sha256=sha256, path=path)
+
+    def _best_step(self) -> int | None:
+        best = self.checkpoints / "best.json"
+        return json.loads(best.read_text())["step"] if best.exists() else None
+
+
+def open_run(path: Path | str) -> Run:
+    """Open a run folder that exists.
+
+    Raises:
+        RunError: It is missing or is no run folder.
+    """
+    path = Path(path)
+    file = path / "config.yaml"
+    if not file.exists():
+        raise RunError(f"{path} is no run folder: it has no config.yaml; pianogen train --out makes one")
+    try:
+        return Run(path, from_dict(TrainConfig, yaml.safe_load(file.read_text())))
+    except (yaml.YAMLError, AttributeError) as error:
+        raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def create_run(config: TrainConfig, environment: dict[str, Any]) -> Run:
+    """Make a run folder and record its settings."""
+    path = Path(config.out)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "checkpoints").mkdir(exist_ok=True)
+    write_json(path / "environment.json", environment)
+    write_atomic(path / "config.yaml", yaml.safe_dump(to_dict(config), sort_keys=False))
+    return Run(path, config)

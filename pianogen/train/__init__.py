@@ -1,0 +1,10 @@
+"""Training: one process or many, exactly resumable; the only place that knows accelerate."""
+
+from pianogen.config import TrainConfig
+
+
+def train(config: TrainConfig) -> None:
+    """Train one model, or go on where it stopped; see `pianogen.train.loop`."""
+    from pianogen.train.loop import train as run
+
+    run(config)

@@ -1,0 +1,84 @@
+"""What a run tells the disk while it goes: metrics.jsonl, a line a step, and status.json."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pianogen.runs import Run
+from pianogen.runs.files import write_atomic, write_json
+
+if TYPE_CHECKING:
+    from pianogen.train.trainer import Position
+
+# what a bit-exact resume cannot repeat: the clock and what is divided by it
+TIMES = frozenset({"time", "train/tokens_per_s"})
+
+
+class Journal:
+    """Appends to metrics.jsonl. Only the main rank has a run to write to; the others' journals write nothing."""
+
+    def __init__(self, run: Run | None) -> None:
+        self._run = run
+        self._file = run.metrics_file.open("a", buffering=1) if run else None
+        self._last: tuple[float, int] | None = None
+        self.speed = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def log(self, step: int, values: dict[str, Any], tokens: int | None = None) -> None:
+        """Append one line: step, time, values by metric name, and the speed where `tokens`, seen in all, is given."""
+        if not self._file:
+            return
+        now = time.time()
+        if tokens is not None:
+            values = {**values, "train/tokens": tokens, **self._speed(now, tokens)}
+        self._file.write(json.dumps({"step": step, "time": now, **values}) + "\n")
+
+    def _speed(self, now: float, tokens: int) -> dict[str, float]:
+        before, self._last = self._last, (now, tokens)
+        if before is None or now <= before[0]:
+            return {}
+        tokens_per_s = (tokens - before[1]) / (now - before[0])
+        self.speed = f"{tokens_per_s:,.0f} tokens/s"
+        return {"train/tokens_per_s": tokens_per_s}
+
+    @contextmanager
+    def life(self, place: "Position", budget_spent: Any) -> Iterator[None]:
+        """Say in status.json that the run is running, and how this life ended."""
+        self._status("running", place)
+        try:
+            yield
+        except BaseException:
+            self._status("failed", place)
+            raise
+        self._status("finished" if budget_spent() else "stopped", place)
+
+    def _status(self, state: str, place: "Position") -> None:
+        if self._run:
+            here = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+            far = {"step": place.step, "tokens": place.tokens, "seconds": place.seconds}
+            write_json(self._run.path / "status.json", {"state": state, **far, **here})
+
+
+def cut_back(metrics_file: Path, step: int) -> None:
+    """Drop the lines after `step`, and a last line that a kill left half written."""
+    if not metrics_file.exists():
+        return
+    kept = []
+    for line in metrics_file.read_text().splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except ValueError:
+            break
+    write_atomic(metrics_file, "".join(kept))

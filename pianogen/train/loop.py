@@ -1,0 +1,150 @@
+"""A run from its first step to the end of its budget, through any number of lives."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+
+import torch
+
+from pianogen import track
+from pianogen.config import BudgetConfig, TrainConfig
+from pianogen.errors import SettingError
+from pianogen.progress import Progress, console
+from pianogen.runs import Run
+from pianogen.train.journal import Journal
+from pianogen.train.keeping import Keeper
+from pianogen.train.opening import open_training
+from pianogen.train.preemption import Preemption
+from pianogen.train.ranks import end_ranks, start_ranks, sum_over_ranks
+from pianogen.train.trainer import Position, Trainer
+from pianogen.train.validation import Validation
+
+
+def train(config: TrainConfig) -> None:
+    """Train until the budget is spent; called again, go on where the last life stopped.
+
+    Raises:
+        SettingError: The settings contradict each other, or those that the run was begun with.
+        RunError: Somebody else is training in this folder, or its checkpoints are all damaged.
+        KeyboardInterrupt: Ctrl-C; a checkpoint was written first.
+    """
+    _require_whole(config)
+    accelerator = start_ranks()
+    preemption = Preemption()
+    try:
+        with ExitStack() as stack:
+            run, trainer, shards = open_training(config, accelerator, stack)
+            journal = stack.enter_context(Journal(run if accelerator.is_main_process else None))
+            stack.enter_context(track.mirroring(run.path if accelerator.is_main_process else None))
+            life = Life(trainer, Validation(run, trainer, shards), Keeper(run, trainer, shards), journal, preemption)
+            with journal.life(trainer.position, lambda: spent(config.budget, trainer.position)):
+                finished = life.go_on()
+        if accelerator.is_main_process:
+            console.print(_last_words(run, trainer.position, finished))
+    finally:
+        preemption.release()
+        end_ranks()
+    preemption.raise_if_interrupted()
+
+
+def _require_whole(config: TrainConfig) -> None:
+    for name in ("shards", "out"):
+        if not getattr(config, name):
+            raise SettingError(f"setting '{name}' is missing; pianogen train --config FILE --shards DIR --out RUN")
+    if not any(asdict(config.budget).values()):
+        raise SettingError("no budget is set; give --budget.steps, --budget.tokens or --budget.seconds")
+
+
+class Life:
+    """One life of a run: steps, looks and saves, until the budget is spent or somebody asks to stop."""
+
+    def __init__(
+        self, trainer: Trainer, validation: Validation, keeper: Keeper, journal: Journal, preemption: Preemption
+    ) -> None:
+        self.trainer, self.validation, self.keeper = trainer, validation, keeper
+        self.journal, self.preemption = journal, preemption
+        self._started = time.monotonic() - trainer.position.seconds
+
+    def go_on(self) -> bool:
+        """Train; say whether the budget is spent."""
+        place, config = self.trainer.position, self.trainer.config
+        with _bar(config.budget, self.trainer) as bar:
+            for batch in self.trainer.batches.iterate(place.step, self.trainer.rows):
+                num_targets, stopping = self._agree(batch.num_targets)
+                if stopping or spent(config.budget, place):
+                    break
+                values = self.trainer.step(batch, num_targets)
+                self.journal.log(place.step, values, tokens=place.tokens)
+                bar.update(_done(config.budget, place), note=f"loss {values['train/loss']:.3f}  {self.journal.speed}")
+                self._look_and_save()
+        finished = spent(config.budget, place)
+        if finished and self.keeper.saved_at != place.step:
+            self._look()
+        self.keeper.save()
+        if finished:
+            self.keeper.export()
+        return finished
+
+    def _agree(self, num_targets: int) -> tuple[int, bool]:
+        """Add up what all ranks hold: targets of this step, wishes to stop, and the main rank's clock."""
+        seconds = time.monotonic() - self._started if self.trainer.accelerator.is_main_process else 0.0
+        mine = torch.tensor([num_targets, self.preemption.wanted, seconds], dtype=torch.float64)
+        everyone = sum_over_ranks(mine.to(self.trainer.accelerator.device)).tolist()
+        self.trainer.position.seconds = everyone[2]
+        return int(everyone[0]), everyone[1] > 0
+
+    def _look_and_save(self) -> None:
+        step, config = self.trainer.position.step, self.trainer.config
+        if step % config.validation.every_steps == 0:
+            self._look()
+            self.keeper.save()
+        elif step % config.checkpoint.every_steps == 0:
+            self.keeper.save()
+
+    def _look(self) -> None:
+        place = self.trainer.position
+        values = self.validation.look()
+        if place.best_nll is None or values["validation/nll"] < place.best_nll:
+            place.best_nll, place.best_step = values["validation/nll"], place.step
+        self.journal.log(place.step, values)
+
+
+def spent(budget: BudgetConfig, place: Position) -> bool:
+    """Say whether one of the budgets is used up."""
+    return (
+        (budget.steps is not None and place.step >= budget.steps)
+        or (budget.tokens is not None and place.tokens >= budget.tokens)
+        or (budget.seconds is not None and place.seconds >= budget.seconds)
+    )
+
+
+class _NoBar:
+    """Stands for the bar on every rank but the main one."""
+
+    def update(self, completed: float, total: float | None = None, note: str | None = None) -> None:
+        """Show nothing."""
+
+
+@contextmanager
+def _bar(budget: BudgetConfig, trainer: Trainer) -> Iterator[Progress | _NoBar]:
+    if not trainer.accelerator.is_main_process:
+        yield _NoBar()
+        return
+    unit, total = next((name, limit) for name, limit in asdict(budget).items() if limit is not None)
+    with Progress(f"training {trainer.config.model.kind}", total=total, unit=unit) as bar:
+        bar.update(_done(budget, trainer.position))
+        yield bar
+
+
+def _done(budget: BudgetConfig, place: Position) -> float:
+    """How much is used up of the budget that the bar shows."""
+    name = next(name for name, limit in asdict(budget).items() if limit is not None)
+    return {"steps": place.step, "tokens": place.tokens, "seconds": round(place.seconds)}[name]
+
+
+def _last_words(run: Run, place: Position, finished: bool) -> str:
+    how = "finished" if finished else "stopped, the same command goes on"
+    best = f", best validation NLL {place.best_nll:.3f} at step {place.best_step}" if place.best_step else ""
+    skipped = f", {place.skipped} steps skipped for a gradient that was not finite" if place.skipped else ""
+    return f"{run.path}: {how} after step {place.step}, {place.tokens:,} tokens, {place.seconds:.0f} s{best}{skipped}"

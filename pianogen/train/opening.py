@@ -1,0 +1,151 @@
+"""Opening a run folder for one life: nobody else is in it, the settings fit, and training goes on where it stopped."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from pianogen.config import TrainConfig, to_dict
+from pianogen.data import Batches, ShardSet, chosen_performances, open_shards, training_batches
+from pianogen.errors import RunError, SettingError
+from pianogen.progress import console
+from pianogen.runs import Run, create_run, open_run
+from pianogen.runs.checkpoint import load_tensors, remove_stale, whole_checkpoints
+from pianogen.train.environment import describe
+from pianogen.train.journal import cut_back
+from pianogen.train.optim import horizon
+from pianogen.train.ranks import check_agreement
+from pianogen.train.trainer import Trainer
+
+# what may differ between two lives of one run, because it changes nothing that was computed before
+_MAY_CHANGE = frozenset({"shards", "out", "micro_batch", "resume", "budget", "validation", "checkpoint"})
+
+
+def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStack) -> tuple[Run, Trainer, ShardSet]:
+    """Make or reopen the run folder of `config`, and a trainer that stands where its last checkpoint stood.
+
+    Raises:
+        SettingError: The settings are not those that the run was begun with.
+        RunError: The folder is in use, holds another run, or all of its checkpoints are damaged.
+    """
+    shards = open_shards(Path(config.shards))
+    batches = _batches(shards, config)
+    path = Path(config.out)
+    if accelerator.is_main_process:
+        path.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(_locked(path))
+    began = open_run(path) if (path / "config.yaml").exists() else None
+    config = _as_begun(config, began) if began else _with_horizon(config, batches)
+    environment = describe(shards, config.shards, accelerator.num_processes)
+    check_agreement({"code": environment["git_commit"], "shards": shards.fingerprint, **to_dict(config)})
+    if began:
+        _require_same_shards(began, shards)
+    elif accelerator.is_main_process:
+        create_run(config, environment)
+    accelerator.wait_for_everyone()
+    run, trainer = Run(path, config), Trainer(config, batches, accelerator)
+    _resume(run, trainer)
+    return run, trainer, shards
+
+
+def _batches(shards: ShardSet, config: TrainConfig) -> Batches:
+    split = shards.split("train")
+    if config.data.fraction < 1:
+        split = split.subset(chosen_performances(len(split), config.data.fraction, config.seed))
+    return training_batches(
+        split,
+        order=config.data.order,
+        excerpt_tokens=config.data.excerpt_tokens,
+        global_batch=config.global_batch,
+        seed=config.seed,
+        transposed=config.data.transpose,
+    )
+
+
+def _with_horizon(config: TrainConfig, batches: Batches) -> TrainConfig:
+    tokens = horizon(config.optim, config.budget, batches.epoch_targets, batches.order.steps_per_epoch)
+    return replace(config, optim=replace(config.optim, horizon_tokens=tokens))
+
+
+def _as_begun(config: TrainConfig, began: Run) -> TrainConfig:
+    """Keep the horizon that the run was begun with, and refuse settings that would make it another run."""
+    if config.optim.horizon_tokens is None:
+        config = replace(config, optim=replace(config.optim, horizon_tokens=began.config.optim.horizon_tokens))
+    if config.resume == "never":
+        raise RunError(f"{began.path} holds a run already; give another --out, or --resume auto to go on with it")
+    for name, now, then in _differences(to_dict(config), to_dict(began.config)):
+        raise SettingError(
+            f"setting '{name}' is {now!r}, but the run in {began.path} was begun with {then!r}; "
+            "give that value to go on with it, or another --out"
+        )
+    return config
+
+
+def _differences(now: dict[str, Any], then: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    for name, value in now.items():
+        if isinstance(value, dict) and name not in _MAY_CHANGE:
+            yield from _differences(value, then.get(name, {}), f"{prefix}{name}.")
+        elif name not in _MAY_CHANGE and value != then.get(name):
+            yield prefix + name, value, then.get(name)
+
+
+def _require_same_shards(run: Run, shards: ShardSet) -> None:
+    recorded = run.environment["shards"]
+    if recorded["fingerprint"] != shards.fingerprint:
+        raise RunError(
+            f"the shards have fingerprint {shards.fingerprint[:12]}, but the run in {run.path} was begun on "
+            f"{recorded['fingerprint'][:12]} ({recorded['folder']}); give --shards that folder, or another --out"
+        )
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the folder for this process alone; the kernel lets go of it when the process dies, however it dies."""
+    with (path / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise RunError(
+                f"{path} is in use by process {file.read().strip()}; wait for it, or give another --out"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
+
+
+def _resume(run: Run, trainer: Trainer) -> None:
+    main = trainer.accelerator.is_main_process
+    if main:
+        remove_stale(run.checkpoints)
+        _set_damaged_aside(run)
+    trainer.accelerator.wait_for_everyone()
+    newest = next(whole_checkpoints(run.checkpoints), None)
+    if newest:
+        path, training = newest
+        if isinstance(training, RunError):
+            raise training
+        trainer.restore(
+            {group: load_tensors(path, group) for group in ("model", "optimizer", "lanes")}, training["position"]
+        )
+    elif main and any(run.checkpoints.glob("damaged-*")):
+        raise RunError(f"every checkpoint in {run.checkpoints} is damaged; give another --out to begin anew")
+    if main:
+        cut_back(run.metrics_file, trainer.position.step)
+
+
+def _set_damaged_aside(run: Run) -> None:
+    for path, training in whole_checkpoints(run.checkpoints):
+        if not isinstance(training, RunError):
+            return
+        console.print(f"[yellow]warning:[/] {training}; going back to the one before", soft_wrap=True)
+        aside = path.with_name(f"damaged-{path.name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)

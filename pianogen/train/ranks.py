@@ -1,0 +1,107 @@
+"""The processes of one job: how many there are, whether they agree, and sums over them.
+
+One process is a job of one rank; nothing above this file asks which it is, but through these functions.
+"""
+
+import datetime
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+
+from pianogen.errors import LaunchError
+
+COLLECTIVE_TIMEOUT_S = 600
+
+
+def start_ranks() -> Accelerator:
+    """Join the other processes of this job, over NCCL where there are GPUs and gloo where not.
+
+    Raises:
+        LaunchError: The job was started with another number of processes than it was asked for.
+    """
+    check_launch(os.environ)
+    _share_cores(os.environ)
+    accelerator = Accelerator(
+        cpu=not torch.cuda.is_available(),
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=datetime.timedelta(seconds=COLLECTIVE_TIMEOUT_S)),
+            # every parameter takes part in every step, and no buffer is ever changed
+            DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True),
+        ],
+    )
+    asked = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != asked:
+        raise LaunchError(f"WORLD_SIZE asks for {asked} processes, but accelerate runs {accelerator.num_processes}")
+    return accelerator
+
+
+def check_launch(environment: Mapping[str, str]) -> None:
+    """Refuse a launch that would silently train alone.
+
+    accelerate's launcher without a GPU starts one process however many it was asked for, and leaves MASTER_ADDR
+    behind; srun starts as many as it was asked for, and none of them knows of the others.
+
+    Raises:
+        LaunchError: So it is.
+    """
+    world_size = environment.get("WORLD_SIZE")
+    if world_size is None and "MASTER_ADDR" in environment:
+        raise LaunchError(
+            "the launcher was asked for several processes but started one: on CPUs use "
+            "`accelerate launch --multi_gpu --num_processes N` or `torchrun --nproc_per_node N`"
+        )
+    tasks = environment.get("SLURM_NTASKS") if "SLURM_PROCID" in environment else None
+    if tasks is not None and int(tasks) != int(world_size or 1):
+        raise LaunchError(
+            f"Slurm runs {tasks} tasks, but WORLD_SIZE is {world_size or 'not set'}; start through slurm/*.sh or "
+            "`pianogen submit`, which export RANK, LOCAL_RANK and WORLD_SIZE"
+        )
+
+
+def _share_cores(environment: Mapping[str, str]) -> None:
+    if "OMP_NUM_THREADS" not in environment:
+        on_this_node = int(environment.get("LOCAL_WORLD_SIZE", "1"))
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // on_this_node))
+
+
+def check_agreement(facts: Mapping[str, Any]) -> None:
+    """Refuse ranks that were started with other settings, code or shards.
+
+    Raises:
+        LaunchError: A rank differs from rank 0; the message names the key. Every rank raises it.
+    """
+    if not dist.is_initialized():
+        return
+    everyone: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, dict(facts))
+    for rank, theirs in enumerate(everyone):
+        for key, value in everyone[0].items():
+            if theirs.get(key) != value:
+                raise LaunchError(f"rank {rank} has {key} = {theirs.get(key)!r}, but rank 0 has {value!r}")
+
+
+def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
+    """Add a tensor up over all ranks, in place."""
+    if dist.is_initialized():
+        dist.all_reduce(values)
+    return values
+
+
+def gather_rows(values: torch.Tensor) -> torch.Tensor:
+    """Put the rows of all ranks together, in rank order."""
+    if not dist.is_initialized():
+        return values
+    parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, values.contiguous())
+    return torch.cat(parts)
+
+
+def end_ranks() -> None:
+    """Leave the job in order."""
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,66 @@
+"""What is looked at while training goes on: the loss on a fixed slice of the validation split, and samples."""
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from pianogen.config import GenerateConfig
+from pianogen.data import ShardSet, Split
+from pianogen.evaluation import Counts, divide, metrics_of, results, score
+from pianogen.generate import Limits, Request, sample
+from pianogen.render import piano_roll
+from pianogen.runs import Run
+from pianogen.tokens import decode, write_midi
+from pianogen.train.ranks import sum_over_ranks
+from pianogen.train.trainer import Trainer
+
+_LANES = 16
+
+
+def head_of(split: Split, num_tokens: int) -> list[Int[np.ndarray, " T"]]:
+    """The first performances of a split, up to `num_tokens`; the last one is cut there."""
+    taken: list[Int[np.ndarray, " T"]] = []
+    for index in range(len(split)):
+        room = num_tokens - sum(map(len, taken))
+        if room < 3:
+            break
+        taken.append(split.tokens(index)[:room])
+    return taken
+
+
+class Validation:
+    """Scores the same slice each time, shared out over the ranks, and lets the model play."""
+
+    def __init__(self, run: Run, trainer: Trainer, shards: ShardSet) -> None:
+        self._run, self._trainer, self._config = run, trainer, trainer.config.validation
+        self._steps_per_quarter = shards.tokenizer.steps_per_quarter
+        performances = head_of(shards.split("validation"), self._config.slice_tokens)
+        accelerator = trainer.accelerator
+        mine = divide([len(tokens) for tokens in performances], accelerator.num_processes)[accelerator.process_index]
+        self._performances = [performances[index] for index in mine]
+
+    def look(self) -> dict[str, float]:
+        """Score and sample; the metrics are the same on every rank, which must all call it."""
+        model, mask = self._trainer.bare_model, self._trainer.config.model.mask
+        counts = score(model, self._performances, mask, lanes=_LANES) if self._performances else Counts.zero()
+        device = self._trainer.accelerator.device
+        total = sum_over_ranks(torch.from_numpy(counts.to_vector()).to(device)).cpu().numpy()
+        if self._trainer.accelerator.is_main_process:
+            self._play()
+        return metrics_of("validation", results(Counts.from_vector(total), seconds=0.0, notes=0))
+
+    def _play(self) -> None:
+        folder = self._run.path / "samples"
+        folder.mkdir(exist_ok=True)
+        config = GenerateConfig(num=max(1, self._config.num_samples), seed=self._trainer.config.seed)
+        requests = [
+            Request(piece, Limits(max_tokens=self._config.sample_tokens)) for piece in range(self._config.num_samples)
+        ]
+        for done in sample(self._trainer.bare_model, requests, config, self._trainer.config.model.mask):
+            name = f"step-{self._trainer.position.step:08d}-{done.request.piece}"
+            if done.ended == "failed":
+                continue
+            notes = decode(done.tokens)
+            write_midi(notes, folder / f"{name}.mid", steps_per_quarter=self._steps_per_quarter)
+            title = f"{self._trainer.config.model.kind}, step {self._trainer.position.step}"
+            piano_roll(notes, folder / f"{name}.png", steps_per_quarter=self._steps_per_quarter, title=title)

@@ -1,0 +1,76 @@
+"""Fixtures that several parts of the suite share: small shards, and settings of a run that takes a second."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pianogen.config import (
+    BudgetConfig,
+    CheckpointConfig,
+    DataConfig,
+    ModelConfig,
+    OptimConfig,
+    ShardsConfig,
+    TrainConfig,
+    ValidationConfig,
+)
+from pianogen.tokens import write_midi
+from pianogen.tokens.notes import Notes, canonical
+
+# one thread a process: sums come in a fixed order, and the cores are shared with other tests
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def random_notes(seed: int, num_notes: int = 60) -> Notes:
+    """A made-up performance: two voices that walk, so that there is something to learn."""
+    random = np.random.default_rng(seed)
+    onset = np.cumsum(random.choice([0, 1, 2, 4], num_notes))
+    pitch = 60 + np.cumsum(random.integers(-2, 3, num_notes)) % 24
+    return canonical(onset, random.choice([1, 2, 4], num_notes), pitch)
+
+
+@pytest.fixture(scope="session")
+def tiny_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of twenty made-up performances, some shorter and some longer than an excerpt."""
+    from shards.build import build
+
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "music").mkdir()
+    for number in range(20):
+        write_midi(random_notes(number, 12 + 7 * number), folder / "music" / f"{number:02d}.mid")
+    build(str(folder / "music"), folder / "shards", ShardsConfig(split="random"))
+    return folder / "shards"
+
+
+@pytest.fixture
+def tiny_run(tiny_shards: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
+    """Make settings for a run of some steps: `tiny_run(steps=6, model=..., data=...)`."""
+
+    def settings(name: str = "run", steps: int = 6, **changes: Any) -> TrainConfig:
+        config = TrainConfig(
+            shards=str(tiny_shards),
+            out=str(tmp_path / name),
+            seed=1,
+            global_batch=4,
+            model=ModelConfig(kind="attn", hidden_size=8),
+            data=DataConfig(excerpt_tokens=16),
+            optim=OptimConfig(warmup_tokens=100, horizon_tokens=10_000),
+            budget=BudgetConfig(steps=steps),
+            validation=ValidationConfig(every_steps=4, slice_tokens=200, num_samples=1, sample_tokens=32),
+            checkpoint=CheckpointConfig(every_steps=2, keep=3),
+        )
+        return replace(config, **changes)
+
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def _no_mlflow(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Do not start a mirror beside each little run; tests of the mirror itself ask for it."""
+    if "mlflow" not in request.keywords:
+        monkeypatch.setenv("PIANOGEN_TRACK", "off")

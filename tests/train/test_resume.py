@@ -1,0 +1,180 @@
+"""Exact resume: a run that stopped and went on ends bit-equal to one that never stopped."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pianogen.config import BudgetConfig, DataConfig, ModelConfig, TrainConfig
+from pianogen.errors import RunError, SettingError
+from pianogen.train import train
+from pianogen.train.journal import TIMES
+
+STEPS = 14  # more than an epoch of the tiny shards at 4 rows of 48 tokens
+
+MakeRun = Callable[..., TrainConfig]
+
+
+def newest(run: str) -> Path:
+    return sorted((Path(run) / "checkpoints").glob("step-*"))[-1]
+
+
+def tensors(run: str) -> dict[str, torch.Tensor]:
+    """Weights, optimizer and lanes of the newest checkpoint."""
+    return {
+        f"{file.stem}/{name}": value
+        for file in sorted(newest(run).glob("*.safetensors"))
+        for name, value in load_file(file).items()
+    }
+
+
+def log(run: str) -> list[dict[str, Any]]:
+    """Everything logged but the clock."""
+    lines = map(json.loads, (Path(run) / "metrics.jsonl").read_text().splitlines())
+    return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
+
+
+def stop_and_go_on(config: TrainConfig, *, after: int) -> None:
+    train(replace(config, budget=BudgetConfig(steps=after)))
+    train(config)
+
+
+def assert_same(run: str, undisturbed: str) -> None:
+    there, here = tensors(undisturbed), tensors(run)
+    assert there.keys() == here.keys()
+    assert [name for name in there if not torch.equal(there[name], here[name])] == []
+    assert training_of(run) == training_of(undisturbed)
+
+
+def training_of(run: str) -> dict[str, Any]:
+    training = json.loads((newest(run) / "training.json").read_text())
+    training["position"].pop("seconds")
+    return training
+
+
+@pytest.mark.parametrize("order", ["stream", "excerpts"])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
+def test_a_resumed_run_ends_bit_equal(tiny_run: MakeRun, kind: Any, order: Any) -> None:
+    changes = {"model": ModelConfig(kind=kind, hidden_size=8), "data": DataConfig(order=order, excerpt_tokens=48)}
+    quiet, stopped = tiny_run("quiet", STEPS, **changes), tiny_run("stopped", STEPS, **changes)
+    train(quiet)
+    stop_and_go_on(stopped, after=5)
+    assert_same(stopped.out, quiet.out)
+
+
+@pytest.mark.parametrize("after", range(1, 9))
+def test_it_may_stop_after_any_step(tiny_run: MakeRun, after: int) -> None:
+    changes = {"data": DataConfig(excerpt_tokens=200)}  # an epoch ends within these steps
+    quiet, stopped = tiny_run("quiet", 9, **changes), tiny_run("stopped", 9, **changes)
+    train(quiet)
+    stop_and_go_on(stopped, after=after)
+    assert_same(stopped.out, quiet.out)
+
+
+def test_dropout_and_accumulation_resume_bit_equal(tiny_run: MakeRun) -> None:
+    changes = {"model": ModelConfig(kind="lstm", hidden_size=8, num_layers=2, dropout=0.3), "micro_batch": 1}
+    quiet, stopped = tiny_run("quiet", **changes), tiny_run("stopped", **changes)
+    train(quiet)
+    stop_and_go_on(stopped, after=3)
+    assert_same(stopped.out, quiet.out)
+
+
+def test_the_log_of_a_resumed_run_repeats_and_misses_nothing(tiny_run: MakeRun) -> None:
+    quiet, stopped = tiny_run("quiet"), tiny_run("stopped")
+    train(quiet)
+    stop_and_go_on(stopped, after=3)
+    assert [line for line in log(stopped.out) if "train/loss" in line] == [
+        line for line in log(quiet.out) if "train/loss" in line
+    ]
+
+
+def test_lines_after_the_checkpoint_are_cut_back(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=4)
+    train(config)
+    with (Path(config.out) / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "time": 0, "train/loss": 9.9}\n{"step": 6, "ti')
+    train(replace(config, budget=BudgetConfig(steps=6)))
+    steps = [line["step"] for line in log(config.out) if "train/loss" in line]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_run_is_left_as_it_is(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=4)
+    train(config)
+    before = tensors(config.out)
+    train(config)
+    assert all(torch.equal(value, before[name]) for name, value in tensors(config.out).items())
+
+
+def damage(file: Path, how: str) -> None:
+    data = bytearray(file.read_bytes())
+    if how == "flip":
+        data[len(data) // 2] ^= 1
+    file.write_bytes(bytes(data[: {"empty": 0, "half": len(data) // 2, "short": len(data) - 8}.get(how, len(data))]))
+
+
+@pytest.mark.parametrize("how", ["empty", "half", "short", "flip"])
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "training.json", "manifest.json"])
+def test_a_damaged_checkpoint_costs_one_interval_and_no_more(
+    tiny_run: MakeRun, name: str, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quiet, stopped = tiny_run("quiet"), tiny_run("stopped")
+    train(quiet)
+    train(replace(stopped, budget=BudgetConfig(steps=4)))
+    damage(newest(stopped.out) / name, how)
+    train(stopped)
+    assert "going back to the one before" in capsys.readouterr().err
+    assert_same(stopped.out, quiet.out)
+
+
+def test_with_every_checkpoint_damaged_it_says_so(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=4)
+    train(config)
+    for checkpoint in (Path(config.out) / "checkpoints").glob("step-*"):
+        damage(checkpoint / "model.safetensors", "half")
+    with pytest.raises(RunError, match="every checkpoint in .* is damaged"):
+        train(replace(config, budget=BudgetConfig(steps=6)))
+
+
+def test_a_killed_writer_leaves_nothing_behind(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=4)
+    train(config)
+    stale = Path(config.out) / "checkpoints" / ".step-00000006.1.tmp"
+    stale.mkdir()
+    (stale / "model.safetensors").write_bytes(b"half")
+    train(replace(config, budget=BudgetConfig(steps=6)))
+    assert not stale.exists()
+
+
+def test_other_settings_are_refused_by_name(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=2)
+    train(config)
+    with pytest.raises(SettingError, match="setting 'model.hidden_size' is 9, but the run in .* was begun with 8"):
+        train(replace(config, model=ModelConfig(kind="attn", hidden_size=9)))
+
+
+def test_resume_never_refuses_a_folder_that_holds_a_run(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=2)
+    train(config)
+    with pytest.raises(RunError, match="holds a run already"):
+        train(replace(config, resume="never"))
+
+
+def test_a_full_disk_costs_a_warning_and_no_older_checkpoint(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_run(steps=4)
+    train(replace(config, budget=BudgetConfig(steps=2)))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    train(config)
+    assert "No space left on device" in capsys.readouterr().err
+    assert [path.name for path in (Path(config.out) / "checkpoints").glob("*step*")] == ["step-00000002"]

@@ -1,0 +1,126 @@
+"""Several processes over gloo: the same training as one, or a clear refusal."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from launching import ACCELERATE, TWO, launch
+from safetensors.torch import load_file
+
+from pianogen.config import BudgetConfig, ModelConfig, TrainConfig
+from pianogen.errors import LaunchError
+from pianogen.train import train
+from pianogen.train.ranks import check_launch
+
+MakeRun = Callable[..., TrainConfig]
+TOLERANCE = 2e-6  # of the loss: sums over two ranks are made in another order
+
+
+def losses(config: TrainConfig) -> np.ndarray:
+    lines = map(json.loads, (Path(config.out) / "metrics.jsonl").read_text().splitlines())
+    return np.array([line["train/loss"] for line in lines if "train/loss" in line])
+
+
+def validations(config: TrainConfig) -> np.ndarray:
+    lines = map(json.loads, (Path(config.out) / "metrics.jsonl").read_text().splitlines())
+    return np.array([line["validation/nll"] for line in lines if "validation/nll" in line])
+
+
+def weights(config: TrainConfig) -> dict[str, torch.Tensor]:
+    newest = sorted((Path(config.out) / "checkpoints").glob("step-*"))[-1]
+    return load_file(newest / "model.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
+def test_two_ranks_train_as_one(tiny_run: MakeRun, kind) -> None:
+    alone, together = (tiny_run(name, model=ModelConfig(kind=kind, hidden_size=8)) for name in ("alone", "together"))
+    train(alone)
+    ran = launch(TWO, together)
+    assert ran.returncode == 0, ran.stderr
+    np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
+    np.testing.assert_allclose(validations(together), validations(alone), rtol=TOLERANCE)
+
+
+def test_two_ranks_that_accumulate_train_as_one(tiny_run: MakeRun) -> None:
+    alone, together = tiny_run("alone"), tiny_run("together", micro_batch=1)
+    train(alone)
+    ran = launch(TWO, together)
+    assert ran.returncode == 0, ran.stderr
+    np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
+
+
+def test_two_ranks_resume_bit_equal(tiny_run: MakeRun) -> None:
+    quiet, stopped = tiny_run("quiet"), tiny_run("stopped")
+    for config in (quiet, replace(stopped, budget=BudgetConfig(steps=3)), stopped):
+        ran = launch(TWO, config)
+        assert ran.returncode == 0, ran.stderr
+    assert all(torch.equal(value, weights(quiet)[name]) for name, value in weights(stopped).items())
+
+
+def test_a_run_of_two_ranks_goes_on_with_one(tiny_run: MakeRun) -> None:
+    quiet, elastic = tiny_run("quiet"), tiny_run("elastic")
+    train(quiet)
+    ran = launch(TWO, replace(elastic, budget=BudgetConfig(steps=3)))
+    assert ran.returncode == 0, ran.stderr
+    train(elastic)
+    np.testing.assert_allclose(losses(elastic), losses(quiet), rtol=TOLERANCE)
+
+
+def test_accelerate_launch_trains_with_two_processes(tiny_run: MakeRun) -> None:
+    alone, together = tiny_run("alone"), tiny_run("together")
+    train(alone)
+    ran = launch((*ACCELERATE, "--multi_gpu", "-m", "pianogen.train"), together)
+    assert ran.returncode == 0, ran.stderr
+    np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
+
+
+def test_accelerate_launch_trains_with_one_process(tiny_run: MakeRun) -> None:
+    alone, launched = tiny_run("alone"), tiny_run("launched")
+    train(alone)
+    ran = launch((*ACCELERATE[:4], "1", *ACCELERATE[5:], "-m", "pianogen.train"), launched)
+    assert ran.returncode == 0, ran.stderr
+    assert losses(launched).tolist() == losses(alone).tolist()
+
+
+def test_a_launcher_that_starts_fewer_processes_than_asked_is_an_error(tiny_run: MakeRun) -> None:
+    config = tiny_run()
+    ran = launch((*ACCELERATE, "--cpu", "-m", "pianogen.train"), config)
+    assert ran.returncode != 0
+    assert "the launcher was asked for several processes but started one" in ran.stderr
+    assert not Path(config.out).exists()
+
+
+def test_a_global_batch_that_ranks_cannot_share_is_an_error(tiny_run: MakeRun) -> None:
+    ran = launch(TWO, tiny_run(global_batch=3))
+    assert ran.returncode != 0
+    assert "setting 'global_batch' is 3, but it must be a multiple of the 2 ranks" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"MASTER_ADDR": "127.0.0.1"}, "started one"),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, "Slurm runs 4 tasks, but WORLD_SIZE is not set"),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "WORLD_SIZE": "2"}, "Slurm runs 4 tasks, but WORLD_SIZE is 2"),
+    ],
+)
+def test_wrong_launches_are_told_apart(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(LaunchError, match=message):
+        check_launch(environment)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"},
+        {"SLURM_NTASKS": "4"},  # an interactive allocation, outside srun
+        {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "WORLD_SIZE": "2"},
+    ],
+)
+def test_right_launches_pass(environment: dict[str, str]) -> None:
+    check_launch(environment)
