@@ -1,0 +1,171 @@
+"""The one human interface, `pianogen VERB`: parse, call one library function, print one short result.
+
+Importing this loads no torch, music21, mlflow or accelerate, so `--help` answers at once.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import Namespace
+
+from pianogen.config import EvaluateConfig, GenerateConfig, ShardsConfig, TokenizerConfig, TrainConfig
+from pianogen.errors import PianogenError, SettingError
+from pianogen.parsing import Parser, settings_of
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One thing that pianogen does: its help line, its arguments, and what runs it."""
+
+    help: str
+    add_arguments: Callable[[Parser], None]
+    run: Callable[[Namespace], None]
+
+
+def _add_tokens(parser: Parser) -> None:
+    parser.add_argument(
+        "file", type=str, help="A .mid .midi .musicxml .mxl .abc .krn file, or with --to a file of words."
+    )
+    parser.add_argument("--ids", action="store_true", help="Print numbers instead of words.")
+    parser.add_argument("--to", type=str, help="Decode FILE, a text of words or ids, into this MIDI or MusicXML file.")
+    parser.add_class_arguments(TokenizerConfig, "tokenizer")
+
+
+def _tokens(arguments: Namespace) -> None:
+    from pianogen.tokens import text
+
+    path = Path(arguments.file)
+    if arguments.to:
+        num_notes = text.decode_file(path, Path(arguments.to), arguments.tokenizer)
+        print(f"{num_notes} notes in {arguments.to}")
+        return
+    ids, report = text.encode_file(path, arguments.tokenizer)
+    print(text.line_of(ids, as_ids=arguments.ids))
+    print(text.report_line(report), file=sys.stderr)
+
+
+def _add_shards(parser: Parser) -> None:
+    parser.add_argument("--config", action="config")
+    parser.add_argument("source", type=str, help="corpus, maestro, or a folder of MIDI files or scores.")
+    parser.add_argument("--out", type=str, required=True, help="Folder for the shards.")
+    parser.add_class_arguments(ShardsConfig)
+
+
+def _shards(arguments: Namespace) -> None:
+    from shards.build import build, summary
+
+    print(summary(build(arguments.source, Path(arguments.out), settings_of(ShardsConfig, arguments))))
+
+
+def _add_train(parser: Parser) -> None:
+    parser.add_argument("--config", action="config", help="A YAML file of settings; flags after it win.")
+    parser.add_class_arguments(TrainConfig)
+
+
+def _train(arguments: Namespace) -> None:
+    from pianogen.train import train
+
+    train(settings_of(TrainConfig, arguments))
+
+
+def _add_evaluate(parser: Parser) -> None:
+    parser.add_argument("runs", type=str, nargs="+", help="Run folders; several are compared.")
+    parser.add_class_arguments(EvaluateConfig)
+
+
+def _evaluate(arguments: Namespace) -> None:
+    from pianogen.evaluate import evaluate
+
+    evaluate([Path(run) for run in arguments.runs], settings_of(EvaluateConfig, arguments))
+
+
+def _add_generate(parser: Parser) -> None:
+    parser.add_argument("--config", action="config", help="A YAML file of settings; flags after it win.")
+    parser.add_argument("run", type=str, help="Run folder of a trained model.")
+    parser.add_argument("--out", type=str, required=True, help="Folder for the pieces.")
+    parser.add_class_arguments(GenerateConfig)
+
+
+def _generate(arguments: Namespace) -> None:
+    from pianogen.generate import generate
+
+    pieces = generate(Path(arguments.run), Path(arguments.out), settings_of(GenerateConfig, arguments))
+    print(f"{len(pieces)} pieces in {arguments.out}")
+
+
+def _add_track(parser: Parser) -> None:
+    parser.add_argument(
+        "action", type=Literal["ui", "sync"], help="ui: open MLflow on 127.0.0.1; sync: mirror runs now."
+    )
+    parser.add_argument(
+        "runs", type=str, nargs="*", help="Run folders; for ui, the folder that holds them (default: runs)."
+    )
+    parser.add_argument("--port", type=int, default=5000, help="Port of the UI.")
+
+
+def _track(arguments: Namespace) -> None:
+    from pianogen import track
+
+    runs = [Path(run) for run in arguments.runs]
+    if arguments.action == "ui":
+        track.ui(runs[0] if runs else Path("runs"), arguments.port)
+        return
+    if not runs:
+        raise SettingError("track sync needs at least one run folder: pianogen track sync RUN")
+    for run in runs:
+        print(track.sync(run))
+
+
+def _add_demo(parser: Parser) -> None:
+    parser.add_argument("--out", type=str, default="runs/demo", help="Folder for everything the demo makes.")
+    parser.add_argument("--seconds", type=float, default=60.0, help="Training time of each model.")
+    parser.add_argument("--workers", type=int, default=2, help="Processes that read scores.")
+
+
+def _demo(arguments: Namespace) -> None:
+    from pianogen.demo import demo
+
+    demo(Path(arguments.out), seconds=arguments.seconds, workers=arguments.workers)
+
+
+VERBS = {
+    "tokens": Verb("print the tokens of a performance, or decode tokens", _add_tokens, _tokens),
+    "shards": Verb("turn MAESTRO, a folder of music or the built-in corpus into shards", _add_shards, _shards),
+    "train": Verb("train an RNN, an LSTM or an LSTM with attention", _add_train, _train),
+    "evaluate": Verb("score runs by precision, recall, F1 and NLL, beside baselines", _add_evaluate, _evaluate),
+    "generate": Verb("write pieces, from nothing or from a prompt", _add_generate, _generate),
+    "track": Verb("look at runs in MLflow", _add_track, _track),
+    "demo": Verb("see all of it in minutes, on music that ships with music21", _add_demo, _demo),
+}
+
+
+def build_parser() -> Parser:
+    """Make the parser of every verb."""
+    parser = Parser(prog="pianogen", description="Human piano performances into models that write piano music.")
+    subparsers = parser.add_subcommands(dest="verb", required=True)
+    for name, verb in VERBS.items():
+        subparser = Parser(description=verb.help.capitalize() + ".")
+        verb.add_arguments(subparser)
+        subparsers.add_subcommand(name, subparser, help=verb.help)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; a user's mistake becomes one line on stderr and exit status 2."""
+    try:
+        parser = build_parser()
+        arguments = parser.instantiate(parser.parse_args(argv))
+        VERBS[arguments.verb].run(arguments[arguments.verb])
+    except PianogenError as error:
+        print(f"pianogen: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pianogen: interrupted; what was finished is kept, and the same command goes on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our stdout, such as `head`, has seen enough
+        sys.stderr.close()
+        return 141
+    return 0

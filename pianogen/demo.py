@@ -1,0 +1,90 @@
+"""The verb `demo`: shards, three models, a table and pieces, from music that ships with music21, in minutes."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import yaml
+from rich.console import Console
+
+from pianogen.config import EvaluateConfig, GenerateConfig, ModelKind, ShardsConfig, TrainConfig, from_dict
+from pianogen.data import open_shards
+from pianogen.errors import RunError
+from pianogen.evaluate import evaluate
+from pianogen.generate import generate
+from pianogen.progress import console
+from pianogen.tokens import decode, write_midi
+from pianogen.train import train
+from shards.build import build, summary
+
+KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
+_CONFIG = Path(__file__).parents[1] / "configs" / "demo.yaml"
+_PIECES_EACH = 2  # from nothing, and as many from a prompt
+_PROMPT_BARS = 4
+
+
+def demo(out: Path, *, seconds: float, workers: int) -> None:
+    """Do the whole way of the data once; what an earlier call has finished is reused."""
+    _shards(out / "shards", workers)
+    for kind in KINDS:
+        _headline(f"training {kind} for {seconds:.0f} s")
+        train(_config(kind, out, seconds))
+    _headline("evaluating")
+    evaluate([out / kind for kind in KINDS], EvaluateConfig(train_tokens=50_000))
+    _headline("generating")
+    prompt = _prompt(out)
+    for kind in KINDS:
+        _pieces(out, kind, prompt)
+    _where_things_are(out)
+
+
+def _headline(text: str) -> None:
+    console.rule(f"[bold]{text}", align="left")
+
+
+def _shards(folder: Path, workers: int) -> None:
+    _headline("shards of the built-in corpus")
+    if not (folder / "manifest.json").exists():
+        print(summary(build("corpus", folder, ShardsConfig(workers=workers))))
+    else:
+        console.print(f"{folder} is there already")
+
+
+def _config(kind: ModelKind, out: Path, seconds: float) -> TrainConfig:
+    """configs/demo.yaml, for one model and a time."""
+    if not _CONFIG.exists():
+        raise RunError(f"{_CONFIG} is missing; run the demo from a checkout of pianogen")
+    config = from_dict(TrainConfig, yaml.safe_load(_CONFIG.read_text()))
+    lr = config.optim.lr / 4 if kind == "rnn" else config.optim.lr  # a tanh RNN diverges at the LSTMs' rate
+    return replace(
+        config,
+        shards=str(out / "shards"),
+        out=str(out / kind),
+        model=replace(config.model, kind=kind),
+        optim=replace(config.optim, lr=lr),
+        budget=replace(config.budget, seconds=seconds),
+    )
+
+
+def _prompt(out: Path) -> Path:
+    """A test performance that no model has seen, as a MIDI file to begin from."""
+    path, test = out / "prompt.mid", open_shards(out / "shards").split("test")
+    if not path.exists():
+        write_midi(decode(test.tokens(0)), path)
+    return path
+
+
+def _pieces(out: Path, kind: ModelKind, prompt: Path) -> None:
+    settings = GenerateConfig(num=_PIECES_EACH, bars=16, min_bars=8, top_p=0.95, musicxml=True, piano_roll=True)
+    generate(out / kind, out / "pieces" / kind / "from-nothing", settings)
+    prompted = replace(settings, prompt=str(prompt), prompt_bars=_PROMPT_BARS)
+    generate(out / kind, out / "pieces" / kind / "from-prompt", prompted)
+
+
+def _where_things_are(out: Path) -> None:
+    show = Console(soft_wrap=True, highlight=False)
+    for kind in KINDS:
+        show.print(f"[bold]{kind}[/] pieces   {out / 'pieces' / kind}/from-nothing|from-prompt/000?.mid .musicxml .png")
+    show.print(f"[bold]table[/]        {out / KINDS[-1] / 'evaluation' / 'comparison.md'}")
+    show.print(f"[bold]figure 5[/]     {out / KINDS[-1] / 'evaluation' / 'figure-5.png'}")
+    show.print(f"[bold]MLflow[/]       .venv/bin/pianogen track ui {out}")

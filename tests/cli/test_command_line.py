@@ -1,0 +1,84 @@
+"""The command line: instant help, one clear line for a mistake, exit status 2."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pianogen.cli import VERBS, build_parser, main
+from pianogen.config import TrainConfig, from_dict, to_dict
+from pianogen.errors import SettingError
+from pianogen.parsing import settings_of
+
+HEAVY = ("torch", "music21", "mlflow", "accelerate", "deepspeed", "matplotlib", "webdataset", "symusic")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom pianogen.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.endswith("loaded: []\n")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([verb, "--help"])
+    assert VERBS[verb].help.capitalize()[:20] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "--model.hiden_size", "3"], "unknown setting 'model.hiden_size'; did you mean 'model.hidden_size'?"),
+        (["train", "--hidden_size", "3"], "unknown setting 'hidden_size'; did you mean 'model.hidden_size'?"),
+        (["train", "--model.hidden_size", "0"], "setting 'model.hidden_size' is 0, but it must be at least 1"),
+        (["train", "--model.kind", "gru"], "'rnn', 'lstm', 'attn'"),
+        (["train", "--config", "no/such.yaml"], "no/such.yaml"),
+        (["train", "--out", "run", "--budget.steps", "1"], "setting 'shards' is missing"),
+        (["train", "--out", "run", "--shards", "no/such"], "no budget is set"),
+        (["generate", "no/such", "--out", "pieces"], "no/such is no run folder"),
+        (["evaluate", "no/such"], "no/such is no run folder"),
+        (["tokens", "no/such.mid"], "no/such.mid"),
+        (["track", "sync"], "track sync needs at least one run folder"),
+        (["trian"], "'trian'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(arguments)
+    error = capsys.readouterr().err.strip()
+    assert (status, "\n" in error, expected in error) == (2, False, True), error
+
+
+def test_an_unknown_name_in_a_config_file_is_refused_with_the_nearest(
+    tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.yaml").write_text("model:\n  hiden_size: 8\n")
+    status = main(["train", "--config", str(tmp_path / "run.yaml")])
+    assert (status, capsys.readouterr().err) == (
+        2,
+        "pianogen: unknown setting 'model.hiden_size'; did you mean 'model.hidden_size'?\n",
+    )
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path) -> None:
+    (tmp_path / "run.yaml").write_text("seed: 5\nmodel:\n  kind: attn\n  hidden_size: 8\n")
+    parser = build_parser()
+    arguments = parser.parse_args(["train", "--config", str(tmp_path / "run.yaml"), "--model.hidden_size", "16"])
+    config = settings_of(TrainConfig, parser.instantiate(arguments)["train"])
+    assert (config.seed, config.model.kind, config.model.hidden_size, config.global_batch) == (5, "attn", 16, 64)
+
+
+def test_settings_survive_being_written_and_read() -> None:
+    config = TrainConfig(shards="a", out="b", seed=3)
+    assert from_dict(TrainConfig, to_dict(config)) == config
+
+
+def test_settings_of_another_version_are_refused_by_name() -> None:
+    with pytest.raises(SettingError, match="colour"):
+        from_dict(TrainConfig, {"colour": "blue"})
