@@ -26,11 +26,9 @@ class Verb:
 
 
 def _add_tokens(parser: Parser) -> None:
-    parser.add_argument(
-        "file", type=str, help="A .mid .midi .musicxml .mxl .abc .krn file, or with --to a file of words."
-    )
+    parser.add_argument("file", type=str, help="A MIDI file or score, or with --to a text of words.")
     parser.add_argument("--ids", action="store_true", help="Print numbers instead of words.")
-    parser.add_argument("--to", type=str, help="Decode FILE, a text of words or ids, into this MIDI or MusicXML file.")
+    parser.add_argument("--to", type=str, help="Decode FILE, words or ids, into this MIDI or MusicXML file.")
     parser.add_class_arguments(TokenizerConfig, "tokenizer")
 
 
@@ -97,12 +95,8 @@ def _generate(arguments: Namespace) -> None:
 
 
 def _add_track(parser: Parser) -> None:
-    parser.add_argument(
-        "action", type=Literal["ui", "sync"], help="ui: open MLflow on 127.0.0.1; sync: mirror runs now."
-    )
-    parser.add_argument(
-        "runs", type=str, nargs="*", help="Run folders; for ui, the folder that holds them (default: runs)."
-    )
+    parser.add_argument("action", type=Literal["ui", "sync"], help="ui: open MLflow; sync: mirror runs now.")
+    parser.add_argument("runs", type=str, nargs="*", help="Run folders; for ui, the folder of runs.")
     parser.add_argument("--port", type=int, default=5000, help="Port of the UI.")
 
 

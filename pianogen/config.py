@@ -288,7 +288,7 @@ class ShardsConfig:
     """The preprocessing job."""
 
     split: Literal["official", "random", "composition", "csv"] | None = None
-    """official: MAESTRO's own; random: a tenth of the files each; composition: no composition on two sides; csv: `list`."""
+    """official: MAESTRO's own; random: a tenth of the files each; composition: none on two sides; csv: as in `list`."""
     list: str | None = None  # named as the flag users type; nothing below uses the builtin
     """A csv in MAESTRO's form: only its rows are used, and `--split csv` takes its split."""
     seed: int = 0

@@ -139,7 +139,8 @@ class _Baselines:
     """The baselines of one data set, fitted when first asked for; what was found is kept beside the runs."""
 
     def __init__(self, shards: ShardSet, mask: Mask) -> None:
-        self._shards, self._mask = shards, mask
+        self._shards = shards
+        self._mask: Mask = mask
         self._fitted: Baselines | None = None
         self._results: dict[str, dict[str, Results]] = {}
 

@@ -103,8 +103,8 @@ class Trainer:
         self.optimizer.zero_grad()
         if self.position.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
             raise RunError(
-                f"the gradient was not finite for {MAX_SKIPPED_IN_A_ROW} steps in a row, up to step {self.position.step}; "
-                f"lower optim.lr ({self.config.optim.lr}) or use --precision fp32, and resume from the last checkpoint"
+                f"the gradient was not finite {MAX_SKIPPED_IN_A_ROW} steps in a row, up to step {self.position.step};"
+                f" lower optim.lr ({self.config.optim.lr}) or use --precision fp32, and resume from the last checkpoint"
             )
         return finite
 

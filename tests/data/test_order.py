@@ -1,6 +1,7 @@
 """Laws of the sample order: exactly once an epoch, the same for any ranks, and as cheap at any step."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_a_lane_of_a_stream_goes_on_where_it_stopped(lengths, excerpt_tokens: in
     order = StreamOrder(lengths, excerpt_tokens, global_batch, seed=7)
     for row in range(global_batch):
         lane = [span for step in range(order.steps_per_epoch) for span in order.row(step, row)]
-        for span, following in zip(lane, lane[1:], strict=False):
+        for span, following in pairwise(lane):
             same_performance = following.performance == span.performance and following.start == span.stop
             next_performance = span.stop == lengths[span.performance] - 1 and following.start == 0
             assert same_performance or next_performance

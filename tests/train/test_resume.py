@@ -137,7 +137,7 @@ def test_with_every_checkpoint_damaged_it_says_so(tiny_run: MakeRun) -> None:
     train(config)
     for checkpoint in (Path(config.out) / "checkpoints").glob("step-*"):
         damage(checkpoint / "model.safetensors", "half")
-    with pytest.raises(RunError, match="every checkpoint in .* is damaged"):
+    with pytest.raises(RunError, match=r"every checkpoint in .* is damaged"):
         train(replace(config, budget=BudgetConfig(steps=6)))
 
 
@@ -154,7 +154,7 @@ def test_a_killed_writer_leaves_nothing_behind(tiny_run: MakeRun) -> None:
 def test_other_settings_are_refused_by_name(tiny_run: MakeRun) -> None:
     config = tiny_run(steps=2)
     train(config)
-    with pytest.raises(SettingError, match="setting 'model.hidden_size' is 9, but the run in .* was begun with 8"):
+    with pytest.raises(SettingError, match=r"setting 'model.hidden_size' is 9, but the run in .* was begun with 8"):
         train(replace(config, model=ModelConfig(kind="attn", hidden_size=9)))
 
 
