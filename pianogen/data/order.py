@@ -8,6 +8,7 @@ A performance of n tokens gives n - 1 inputs, the words before the last; the tar
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -72,11 +73,15 @@ def permute(indices: Int[np.ndarray, " N"], size: int, key: int) -> Int[np.ndarr
     return values.astype(np.int64)
 
 
+@lru_cache(16)
+def _round_keys(key: int) -> tuple[np.uint64, ...]:
+    return tuple(np.uint64(key_of(key, number)) for number in range(_ROUNDS))
+
+
 def _feistel(values: UInt64[np.ndarray, " N"], half: int, key: int) -> UInt64[np.ndarray, " N"]:
     shift, low_bits = np.uint64(half), np.uint64((1 << half) - 1)
     left, right = values >> shift, values & low_bits
-    for number in range(_ROUNDS):
-        round_key = np.uint64(key_of(key, number))
+    for round_key in _round_keys(key):
         left, right = right, left ^ (mix(right + round_key) & low_bits)
     return (left << shift) | right
 

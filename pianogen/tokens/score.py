@@ -193,11 +193,14 @@ def _heads(element: "NotRest") -> Iterator[tuple[int, str | None]]:
 
 
 def _join_ties(written: list[_Written]) -> list[_Written]:
-    """Join each tied note with its continuation, the same pitch in the same part at its very end."""
+    """Join each tied note with its continuation, the same pitch in the same part at its very end.
+
+    A continuation that is marked as one goes first; some encoders mark only where ties begin.
+    """
     joined: list[_Written] = []
     open_ties: dict[tuple[int, Fraction], list[int]] = defaultdict(list)  # pitch and end -> places in `joined`
-    for note in sorted(written, key=lambda head: head.onset):
-        candidates = open_ties[note.pitch, note.onset] if note.tie in ("continue", "stop") else []
+    for note in sorted(written, key=lambda head: (head.onset, head.tie not in ("continue", "stop"))):
+        candidates = open_ties[note.pitch, note.onset]
         if candidates:
             place = candidates.pop(0)
             joined[place] = joined[place]._replace(end=note.end)

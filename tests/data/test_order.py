@@ -28,7 +28,7 @@ def test_permutations_of_two_keys_differ() -> None:
     assert permute(np.arange(100), 100, 1).tolist() != permute(np.arange(100), 100, 2).tolist()
 
 
-@given(st.integers(2, 500), st.integers(0, 2**32))
+@given(st.integers(2, 60), st.integers(0, 2**32))
 def test_permute_looks_up_one_index_as_it_does_all(size: int, key: int) -> None:
     whole = permute(np.arange(size), size, key)
     assert [int(permute(np.array([index]), size, key)[0]) for index in range(size)] == whole.tolist()

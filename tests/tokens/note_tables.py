@@ -34,11 +34,11 @@ def rows_of(notes: Notes | RawNotes) -> list[Row]:
 
 
 @st.composite
-def note_tables(draw: st.DrawFn, max_notes: int = 40, max_duration: int = MAX_NOTE_STEPS) -> Notes:
-    """Canonical tables as encoders make them, at least one note, no wait above d160; few keys, so that notes collide."""
+def note_tables(draw: st.DrawFn, max_notes: int = 40) -> Notes:
+    """Canonical tables of at least one note, no wait above d160; few keys, so that notes collide."""
     wait = st.one_of(st.integers(0, 3), st.integers(0, MAX_WAIT_STEPS))
     keys = draw(st.lists(st.integers(LOWEST_PITCH, HIGHEST_PITCH), min_size=1, max_size=8))
-    row = st.tuples(wait, st.integers(1, max_duration), st.sampled_from(keys))
+    row = st.tuples(wait, st.integers(1, MAX_NOTE_STEPS), st.sampled_from(keys))
     rows = draw(st.lists(row, min_size=1, max_size=max_notes))
     waits, durations, pitches = columns(rows)
     return canonical(np.cumsum(waits), durations, pitches)

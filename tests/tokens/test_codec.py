@@ -21,10 +21,9 @@ GOLDEN_IDS = (
     "0 1 81 139 61 153 57 153 54 153 8 139 80 139 8 139 80 139 8 139 78 139 8 139 78 139 8 139 76 141 8 141 73 138 "
     "8 138 71 138 2"
 )
-GOLDEN_NOTES = [(0, 2, 72), (0, 16, 52), (0, 16, 48), (0, 16, 45), (2, 2, 71), (4, 2, 71), (6, 2, 69), (8, 2, 69)] + [
-    (10, 4, 67),
-    (14, 1, 64),
-    (15, 1, 62),
+GOLDEN_NOTES = [
+    *[(0, 2, 72), (0, 16, 52), (0, 16, 48), (0, 16, 45)],
+    *[(2, 2, 71), (4, 2, 71), (6, 2, 69), (8, 2, 69), (10, 4, 67), (14, 1, 64), (15, 1, 62)],
 ]
 
 
@@ -71,7 +70,7 @@ def test_ids_are_16_bit_numbers() -> None:
 
 
 def test_leading_silence_is_a_wait() -> None:
-    assert words_of(encode(table_of([(3, 1, 60)]))) == "xxbos xxpad xxsep d3 n60 d1 xxeos".split()
+    assert encode(table_of([(3, 1, 60)])).tolist() == stream("xxbos xxpad xxsep d3 n60 d1 xxeos").tolist()
 
 
 def test_a_wait_is_capped_at_d160() -> None:

@@ -61,7 +61,7 @@ def test_the_golden_bar_comes_back(tmp_path: Path) -> None:
 
 def test_middle_c_divides_the_two_staves(tmp_path: Path) -> None:
     upper, lower = engraved(table_of([(0, 4, 60), (0, 4, 59)]), tmp_path).parts
-    assert [staff.recurse().notes[0].pitch.midi for staff in (upper, lower)] == [60, 59]
+    assert [staff.recurse().notes[0].pitches[0].midi for staff in (upper, lower)] == [60, 59]
 
 
 @pytest.mark.parametrize(
@@ -76,15 +76,13 @@ def test_middle_c_divides_the_two_staves(tmp_path: Path) -> None:
 def test_notes_are_spelled_in_their_key(tmp_path: Path, scale: list[int], sharps: int, names: str) -> None:
     score = engraved(table_of([(4 * place, 4, 60 + step) for place, step in enumerate(scale)]), tmp_path)
     assert score.recurse().getElementsByClass("KeySignature")[0].sharps == sharps
-    assert [one.pitch.name for one in score.parts[0].recurse().notes] == names.split()
+    assert [one.pitches[0].name for one in score.parts[0].recurse().notes] == names.split()
 
 
 def test_a_long_note_is_tied_over_the_bar_line(tmp_path: Path) -> None:
     notes = engraved(table_of([(12, 8, 60)]), tmp_path).parts[0].recurse().notes
-    assert [(one.measureNumber, one.quarterLength, one.tie.type) for one in notes] == [
-        (1, 1.0, "start"),
-        (2, 1.0, "stop"),
-    ]
+    heads = [(one.measureNumber, one.quarterLength, one.tie and one.tie.type) for one in notes]
+    assert heads == [(1, 1.0, "start"), (2, 1.0, "stop")]
 
 
 def test_a_table_without_notes_is_an_empty_bar(tmp_path: Path) -> None:

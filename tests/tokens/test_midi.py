@@ -1,5 +1,6 @@
 """MIDI files: what is read, what is left out, and that a table comes back from a file as it was."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +38,12 @@ def test_on_no_track_is_a_key_struck_while_it_is_held(notes: Notes) -> None:
 
     for track in ScoreTick.from_midi(midi_bytes(notes)).tracks:
         rows = sorted((note.pitch, note.time, note.end) for note in track.notes)
-        assert all(
-            key != other or end <= start for (key, _, end), (other, start, _) in zip(rows, rows[1:], strict=False)
-        )
+        assert all(key != other or end <= start for (key, _, end), (other, start, _) in pairwise(rows))
 
 
 def test_a_strike_nested_inside_a_held_note_keeps_both_lengths() -> None:
-    ids = ids_of("xxbos xxpad n60 d16 xxsep d4 n60 d4 xxeos".split())
-    assert rows_of(through_a_file(decode(ids))) == [(0, 16, 60), (4, 4, 60)]
+    words = "xxbos xxpad n60 d16 xxsep d4 n60 d4 xxeos"
+    assert rows_of(through_a_file(decode(ids_of(words.split())))) == [(0, 16, 60), (4, 4, 60)]
 
 
 def test_a_key_struck_again_as_it_is_released_sounds_twice() -> None:

@@ -21,7 +21,9 @@ def part(*elements: note.GeneralNote) -> stream.Part:
     line = stream.Part()
     line.append(meter.TimeSignature("4/4"))
     line.append(list(elements))
-    return line.makeMeasures()
+    measured = line.makeMeasures()
+    assert measured is not None
+    return measured
 
 
 def quarter_rows(raw: RawNotes) -> list[tuple[Fraction, Fraction, int]]:
@@ -59,6 +61,18 @@ def test_a_tie_that_leads_nowhere_changes_nothing() -> None:
     assert quarter_rows(score_notes(score)) == [(0, 1, 60), (1, 1, 62), (2, 1, 60)]
 
 
+def test_a_tie_of_which_only_the_beginning_is_marked_joins_too() -> None:
+    score = part(tied("C4", 1, "start"), note.Note("C4"), note.Note("C4"))
+    assert quarter_rows(score_notes(score)) == [(0, 2, 60), (2, 1, 60)]
+
+
+def test_a_tie_goes_to_the_note_marked_as_its_end() -> None:
+    upper, lower = stream.Voice(), stream.Voice()
+    upper.append([note.Rest(quarterLength=1), note.Note("C4", quarterLength=3)])
+    lower.append([tied("C4", 1, "start"), tied("C4", 1, "stop")])
+    assert sorted(quarter_rows(score_notes(stream.Part([upper, lower])))) == [(0, 2, 60), (1, 3, 60)]
+
+
 def test_two_ties_of_one_pitch_stay_two_notes() -> None:
     upper, lower = stream.Voice(), stream.Voice()
     upper.append([tied("C4", 2, "start"), tied("C4", 1, "stop")])
@@ -67,7 +81,8 @@ def test_two_ties_of_one_pitch_stay_two_notes() -> None:
 
 
 def test_grace_notes_are_left_out_and_counted() -> None:
-    raw = score_notes(part(note.Note("D4").getGrace(), chord.Chord("E4 G4").getGrace(), note.Note("C4")))
+    grace = [note.Note("D4").getGrace(), chord.Chord("E4 G4").getGrace()]
+    raw = score_notes(part(*(one for one in grace if one is not None), note.Note("C4")))
     assert (quarter_rows(raw), raw.grace_notes) == ([(0, 1, 60)], 3)
 
 
@@ -84,7 +99,7 @@ def test_transposing_instruments_sound_as_they_sound() -> None:
     score = stream.Score([line])
     score.atSoundingPitch = False
     assert quarter_rows(score_notes(score)) == [(0, 1, 60)]
-    assert line.recurse().notes[0].pitch.midi == 62  # the score itself is as it was
+    assert line.recurse().notes[0].pitches[0].midi == 62  # the score itself is as it was
 
 
 def test_chord_symbols_sound_not() -> None:

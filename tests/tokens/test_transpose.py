@@ -37,7 +37,7 @@ def test_a_shift_beyond_the_possible_ones_is_refused_or_outside_the_drawn_range(
     lowest, highest = possible_shifts(ids)
     for semitones in (lowest - 1, highest + 1):
         if semitones in PITCH_SHIFTS:
-            with pytest.raises(TokenError, match="the keyboard is n21..n108"):
+            with pytest.raises(TokenError, match=r"the keyboard is n21\.\.n108"):
                 transpose(ids, semitones)
 
 

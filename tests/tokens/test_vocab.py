@@ -12,8 +12,10 @@ def test_there_are_312_different_words() -> None:
 
 @pytest.mark.parametrize(
     ("word", "index"),
-    [("xxbos", 0), ("xxpad", 1), ("xxeos", 2), ("xxsep", 8), ("n0", 9), ("n127", 136), ("d0", 137), ("d160", 297)]
-    + [("mt0", 298), ("mt9", 307), ("dummy0", 308), ("dummy3", 311)],
+    [
+        *[("xxbos", 0), ("xxpad", 1), ("xxeos", 2), ("xxsep", 8), ("n0", 9), ("n127", 136), ("d0", 137)],
+        *[("d160", 297), ("mt0", 298), ("mt9", 307), ("dummy0", 308), ("dummy3", 311)],
+    ],
 )
 def test_a_word_has_musicautobots_id(word: str, index: int) -> None:
     assert ids_of([word]).tolist() == [index]
