@@ -3,7 +3,6 @@
 Defaults < `--config FILE.yaml` < `--model.hidden_size 512`. A run records its resolved settings.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, TypeVar, get_type_hints
@@ -39,13 +38,6 @@ class TokenizerConfig:
 
     def __post_init__(self) -> None:
         require(1 <= self.steps_per_quarter <= 48, "steps_per_quarter", self.steps_per_quarter, "from 1 to 48")
-
-    def fingerprint(self) -> str:
-        """SHA-256 of the vocabulary and these settings: equal means that tokens mean the same."""
-        from pianogen.tokens.vocab import WORDS
-
-        text = json.dumps({"words": WORDS, **asdict(self)}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pianogen.config import ShardsConfig
-from pianogen.tokens import QuantisationReport
+from pianogen.tokens import QuantisationReport, fingerprint
 from pianogen.tokens.vocab import WORDS
 from shards.seal import Performance, Selection, Shard
 from shards.sources import SPLITS, Collection, SplitName
@@ -34,7 +34,7 @@ def make_manifest(
         "source": {**collection.description, **collection.details(), "files": len(collection.sources)},
         "settings": {"split": split, **settings},
         "tokenizer": {
-            "fingerprint": config.tokenizer.fingerprint(),
+            "fingerprint": fingerprint(config.tokenizer),
             "settings": asdict(config.tokenizer),
             "words": list(WORDS),
         },
@@ -86,7 +86,7 @@ def old_shards(folder: Path, new: Iterable[str]) -> list[Path]:
 
 def _fingerprint(shards: Iterable[Shard], config: ShardsConfig) -> str:
     """The identity of the data set: equal means the same tokens in the same order, of the same meaning."""
-    parts = [config.tokenizer.fingerprint(), *(f"{shard.name} {shard.sha256}" for shard in shards)]
+    parts = [fingerprint(config.tokenizer), *(f"{shard.name} {shard.sha256}" for shard in shards)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

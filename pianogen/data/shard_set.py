@@ -18,7 +18,7 @@ from pianogen.config import TokenizerConfig
 from pianogen.data.shard_file import ShardFile
 from pianogen.errors import SettingError, ShardError
 from pianogen.tokens.grammar import first_violation
-from pianogen.tokens.vocab import EOS, WORDS
+from pianogen.tokens.vocab import EOS, WORDS, fingerprint
 
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"
@@ -164,7 +164,7 @@ def _tokenizer(manifest: dict[str, Any]) -> TokenizerConfig:
     if recorded["words"] != list(WORDS):
         raise ValueError("its vocabulary is not this pianogen's")
     tokenizer = TokenizerConfig(**recorded["settings"])
-    if tokenizer.fingerprint() != recorded["fingerprint"]:
+    if fingerprint(tokenizer) != recorded["fingerprint"]:
         raise ValueError("its tokenizer settings do not have the fingerprint it records")
     return tokenizer
 

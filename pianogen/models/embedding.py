@@ -21,6 +21,7 @@ NOTE_KIND, DURATION_KIND, OTHER_KIND = range(FIRST_NOTE, NUM_KINDS)
 NUM_PITCH_CLASSES = 12
 NUM_OCTAVES = math.ceil(NUM_PITCHES / NUM_PITCH_CLASSES)
 NUM_WAVES = 4  # sines and cosines of the log-duration, so that neighbouring short lengths stay apart
+ONE_HOT_BOUND = 0.7
 OCTAVE_SCALE = 0.3  # of an octave's initial vector to a pitch class's: below 1, octaves are alike from the start
 
 
@@ -48,7 +49,8 @@ class OneHotEmbedding(Embedding):
 
     def __init__(self, num_gates: int, hidden_size: int) -> None:
         super().__init__(num_gates, hidden_size)
-        self.weight = uniform(VOCABULARY_SIZE, num_gates, bound=self.bound)
+        # one input is active, so the usual bound for H inputs would leave the gates next to 0 and learning slow
+        self.weight = uniform(VOCABULARY_SIZE, num_gates, bound=ONE_HOT_BOUND)
 
     def rows(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N G"]:
         """Rows of the weight, as they are."""

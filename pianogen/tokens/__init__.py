@@ -6,7 +6,7 @@ from pianogen.tokens.notes import Notes, QuantisationReport, RawNotes, quantise
 from pianogen.tokens.read import MIDI_SUFFIXES, SCORE_SUFFIXES, read_performance
 from pianogen.tokens.score import read_score, score_notes, write_musicxml
 from pianogen.tokens.transpose import PITCH_SHIFTS, possible_shifts, transpose
-from pianogen.tokens.vocab import ids_of, words_of
+from pianogen.tokens.vocab import fingerprint, ids_of, words_of
 
 __all__ = [
     "MIDI_SUFFIXES",
@@ -17,6 +17,7 @@ __all__ = [
     "RawNotes",
     "decode",
     "encode",
+    "fingerprint",
     "ids_of",
     "midi_bytes",
     "possible_shifts",

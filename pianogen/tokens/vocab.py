@@ -3,12 +3,16 @@
 Reference: musicautobot `vocab.py`; Abbou (2020), DeepClassic, section 3.1.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
+from pianogen.config import TokenizerConfig
 from pianogen.errors import TokenError
 
 SPECIAL_WORDS = ("xxbos", "xxpad", "xxeos", "xxs2scls", "xxmask", "xxcseq", "xxmseq", "xxnscls", "xxsep")
@@ -31,6 +35,12 @@ WORDS: tuple[str, ...] = (
 )
 VOCABULARY_SIZE = len(WORDS)
 _ID_OF_WORD = {word: index for index, word in enumerate(WORDS)}
+
+
+def fingerprint(config: TokenizerConfig) -> str:
+    """SHA-256 of the vocabulary and the tokenizer's settings: equal means that tokens mean the same."""
+    text = json.dumps({"words": WORDS, **asdict(config)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def words_of(ids: Int[np.ndarray, " T"] | Sequence[int]) -> list[str]:
