@@ -178,6 +178,8 @@ class TrainConfig:
     """Excerpts in one optimizer step, over all ranks; the sample order depends on it and not on the ranks."""
     micro_batch: int | None = None
     """Excerpts that one rank holds at once; by default its whole share. Smaller ones accumulate gradients."""
+    deepspeed: str | None = None
+    """A DeepSpeed file such as configs/deepspeed/zero2.json; without one, every rank holds the whole model."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the matrix products; weights, state and loss stay in fp32."""
     resume: Literal["auto", "never"] = "auto"
@@ -193,6 +195,24 @@ class TrainConfig:
         require(self.global_batch >= 1, "global_batch", self.global_batch, "at least 1")
         micro = self.micro_batch
         require(micro is None or micro >= 1, "micro_batch", micro, "at least 1")
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """How settings are searched; what each trial trains with is a TrainConfig."""
+
+    trials: int | None = None
+    """Trials in all, over all workers and calls; by default 20, or the whole grid."""
+    grid: bool = False
+    """Try every combination instead of letting Optuna choose; ranges then need a step."""
+    prune: bool = True
+    """Give a trial up when its best validation NLL is above the median of finished trials at the same step."""
+    prune_after: int = 5
+    """Trials that must have finished before one is given up."""
+
+    def __post_init__(self) -> None:
+        require(self.trials is None or self.trials >= 1, "trials", self.trials, "at least 1")
+        require(self.prune_after >= 1, "prune_after", self.prune_after, "at least 1")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -53,7 +53,7 @@ class Journal:
         return {"train/tokens_per_s": tokens_per_s}
 
     @contextmanager
-    def life(self, place: "Position", budget_spent: Any) -> Iterator[None]:
+    def life(self, place: "Position", state: Callable[[], str]) -> Iterator[None]:
         """Say in status.json that the run is running, and how this life ended."""
         self._status("running", place)
         try:
@@ -61,11 +61,13 @@ class Journal:
         except BaseException:
             self._status("failed", place)
             raise
-        self._status("finished" if budget_spent() else "stopped", place)
+        self._status(state(), place)
 
     def _status(self, state: str, place: "Position") -> None:
         if self._run:
-            here = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+            here: dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+            if job := os.environ.get("SLURM_JOB_ID"):
+                here["slurm_job_id"] = job
             far = {"step": place.step, "tokens": place.tokens, "seconds": place.seconds}
             write_json(self._run.path / "status.json", {"state": state, **far, **here})
 

@@ -30,11 +30,11 @@ class Keeper:
         place = self._trainer.position
         if self.saved_at == place.step:
             return
-        tensors, position = self._trainer.snapshot()
+        saved = self._trainer.snapshot()
         if self._trainer.accelerator.is_main_process:
             try:
-                training = {**self._identity, "step": place.step, "position": position}
-                write_checkpoint(self._run.checkpoints, place.step, tensors, training)
+                training = {**self._identity, "step": place.step, "position": saved.position}
+                write_checkpoint(self._run.checkpoints, place.step, saved.tensors, training)
                 self._keep_the_right_ones()
             except OSError as error:
                 self.failures += 1

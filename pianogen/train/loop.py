@@ -1,9 +1,10 @@
 """A run from its first step to the end of its budget, through any number of lives."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from typing import Literal
 
 import torch
 
@@ -17,12 +18,17 @@ from pianogen.train.keeping import Keeper
 from pianogen.train.opening import open_training
 from pianogen.train.preemption import Preemption
 from pianogen.train.ranks import end_ranks, start_ranks, sum_over_ranks
+from pianogen.train.requeue import requeue
 from pianogen.train.trainer import Position, Trainer
 from pianogen.train.validation import Validation
+from pianogen.train.zero import make_plugin
+
+OnLook = Callable[[int, dict[str, float]], bool]
+"""Hears the step and metrics of each validation, on the main rank, and says whether to give the run up."""
 
 
-def train(config: TrainConfig) -> None:
-    """Train until the budget is spent; called again, go on where the last life stopped.
+def train(config: TrainConfig, on_look: OnLook | None = None) -> None:
+    """Train until the budget is spent, or `on_look` gives the run up; called again, go on where the last life stopped.
 
     Raises:
         SettingError: The settings contradict each other, or those that the run was begun with.
@@ -30,7 +36,8 @@ def train(config: TrainConfig) -> None:
         KeyboardInterrupt: Ctrl-C; a checkpoint was written first.
     """
     _require_whole(config)
-    accelerator = start_ranks()
+    plugin = make_plugin(config.deepspeed, config.optim.clip_norm) if config.deepspeed else None
+    accelerator = start_ranks(plugin)
     preemption = Preemption()
     try:
         with ExitStack() as stack:
@@ -38,14 +45,17 @@ def train(config: TrainConfig) -> None:
             journal = stack.enter_context(Journal(run if accelerator.is_main_process else None))
             stack.enter_context(track.mirroring(run.path if accelerator.is_main_process else None))
             life = Life(trainer, Validation(run, trainer, shards), Keeper(run, trainer, shards), journal, preemption)
-            with journal.life(trainer.position, lambda: spent(config.budget, trainer.position)):
-                finished = life.go_on()
+            life.on_look = on_look
+            with journal.life(trainer.position, life.state):
+                life.go_on()
         if accelerator.is_main_process:
-            console.print(_last_words(run, trainer.position, finished))
+            console.print(_last_words(run, trainer.position, life.state()))
     finally:
         preemption.release()
         end_ranks()
     preemption.raise_if_interrupted()
+    if preemption.wanted and life.state() == "stopped":
+        requeue()  # the very last: Slurm ends the job as soon as it is asked for another life
 
 
 def _require_whole(config: TrainConfig) -> None:
@@ -64,10 +74,12 @@ class Life:
     ) -> None:
         self.trainer, self.validation, self.keeper = trainer, validation, keeper
         self.journal, self.preemption = journal, preemption
+        self.on_look: OnLook | None = None
+        self._given_up = False
         self._started = time.monotonic() - trainer.position.seconds
 
-    def go_on(self) -> bool:
-        """Train; say whether the budget is spent."""
+    def go_on(self) -> None:
+        """Train."""
         place, config = self.trainer.position, self.trainer.config
         with _bar(config.budget, self.trainer) as bar:
             for batch in self.trainer.batches.iterate(place.step, self.trainer.rows):
@@ -84,12 +96,17 @@ class Life:
         self.keeper.save()
         if finished:
             self.keeper.export()
-        return finished
+
+    def state(self) -> Literal["finished", "pruned", "stopped"]:
+        """Say how this life ended."""
+        if spent(self.trainer.config.budget, self.trainer.position):
+            return "finished"
+        return "pruned" if self._given_up else "stopped"
 
     def _agree(self, num_targets: int) -> tuple[int, bool]:
         """Add up what all ranks hold: targets of this step, wishes to stop, and the main rank's clock."""
         seconds = time.monotonic() - self._started if self.trainer.accelerator.is_main_process else 0.0
-        mine = torch.tensor([num_targets, self.preemption.wanted, seconds], dtype=torch.float64)
+        mine = torch.tensor([num_targets, self.preemption.wanted or self._given_up, seconds], dtype=torch.float64)
         everyone = sum_over_ranks(mine.to(self.trainer.accelerator.device)).tolist()
         self.trainer.position.seconds = everyone[2]
         return int(everyone[0]), everyone[1] > 0
@@ -108,6 +125,8 @@ class Life:
         if place.best_nll is None or values["validation/nll"] < place.best_nll:
             place.best_nll, place.best_step = values["validation/nll"], place.step
         self.journal.log(place.step, values)
+        if self.on_look and self.trainer.accelerator.is_main_process:  # the other ranks learn of it in _agree
+            self._given_up = self.on_look(place.step, values)
 
 
 def spent(budget: BudgetConfig, place: Position) -> bool:
@@ -143,8 +162,8 @@ def _done(budget: BudgetConfig, place: Position) -> float:
     return {"steps": place.step, "tokens": place.tokens, "seconds": round(place.seconds)}[name]
 
 
-def _last_words(run: Run, place: Position, finished: bool) -> str:
-    how = "finished" if finished else "stopped, the same command goes on"
+def _last_words(run: Run, place: Position, state: str) -> str:
+    how = "stopped, the same command goes on" if state == "stopped" else state
     best = f", best validation NLL {place.best_nll:.3f} at step {place.best_step}" if place.best_step else ""
     skipped = f", {place.skipped} steps skipped for a gradient that was not finite" if place.skipped else ""
     return f"{run.path}: {how} after step {place.step}, {place.tokens:,} tokens, {place.seconds:.0f} s{best}{skipped}"

@@ -21,10 +21,10 @@ from pianogen.train.environment import describe
 from pianogen.train.journal import cut_back
 from pianogen.train.optim import horizon
 from pianogen.train.ranks import check_agreement
-from pianogen.train.trainer import Trainer
+from pianogen.train.trainer import Saved, Trainer
 
 # what may differ between two lives of one run, because it changes nothing that was computed before
-_MAY_CHANGE = frozenset({"shards", "out", "micro_batch", "resume", "budget", "validation", "checkpoint"})
+_MAY_CHANGE = frozenset({"shards", "out", "micro_batch", "deepspeed", "resume", "budget", "validation", "checkpoint"})
 
 
 def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStack) -> tuple[Run, Trainer, ShardSet]:
@@ -49,8 +49,10 @@ def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStac
     elif accelerator.is_main_process:
         create_run(config, environment)
     accelerator.wait_for_everyone()
-    run, trainer = Run(path, config), Trainer(config, batches, accelerator)
-    _resume(run, trainer)
+    run = Run(path, config)
+    trainer = Trainer(config, batches, accelerator, _saved(run, accelerator))
+    if accelerator.is_main_process:
+        cut_back(run.metrics_file, trainer.position.step)
     return run, trainer, shards
 
 
@@ -121,24 +123,22 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _resume(run: Run, trainer: Trainer) -> None:
-    main = trainer.accelerator.is_main_process
-    if main:
+def _saved(run: Run, accelerator: Accelerator) -> Saved | None:
+    """What the newest whole checkpoint holds; the main rank sets damaged ones aside first."""
+    if accelerator.is_main_process:
         remove_stale(run.checkpoints)
         _set_damaged_aside(run)
-    trainer.accelerator.wait_for_everyone()
+    accelerator.wait_for_everyone()
     newest = next(whole_checkpoints(run.checkpoints), None)
-    if newest:
-        path, training = newest
-        if isinstance(training, RunError):
-            raise training
-        trainer.restore(
-            {group: load_tensors(path, group) for group in ("model", "optimizer", "lanes")}, training["position"]
-        )
-    elif main and any(run.checkpoints.glob("damaged-*")):
-        raise RunError(f"every checkpoint in {run.checkpoints} is damaged; give another --out to begin anew")
-    if main:
-        cut_back(run.metrics_file, trainer.position.step)
+    if newest is None:
+        if any(run.checkpoints.glob("damaged-*")):
+            raise RunError(f"every checkpoint in {run.checkpoints} is damaged; give another --out to begin anew")
+        return None
+    path, training = newest
+    if isinstance(training, RunError):
+        raise training
+    tensors = {group: load_tensors(path, group) for group in ("model", "optimizer", "lanes")}
+    return Saved(**tensors, position=training["position"])
 
 
 def _set_damaged_aside(run: Run) -> None:

@@ -11,14 +11,19 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate.utils import (
+    DeepSpeedPlugin,
+    DistributedDataParallelKwargs,
+    DistributedType,
+    InitProcessGroupKwargs,
+)
 
 from pianogen.errors import LaunchError
 
 COLLECTIVE_TIMEOUT_S = 600
 
 
-def start_ranks() -> Accelerator:
+def start_ranks(plugin: DeepSpeedPlugin | None = None) -> Accelerator:
     """Join the other processes of this job, over NCCL where there are GPUs and gloo where not.
 
     Raises:
@@ -26,14 +31,16 @@ def start_ranks() -> Accelerator:
     """
     check_launch(os.environ)
     _share_cores(os.environ)
-    accelerator = Accelerator(
-        cpu=not torch.cuda.is_available(),
-        kwargs_handlers=[
-            InitProcessGroupKwargs(timeout=datetime.timedelta(seconds=COLLECTIVE_TIMEOUT_S)),
-            # every parameter takes part in every step, and no buffer is ever changed
-            DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True),
-        ],
-    )
+    has_gpu = torch.cuda.is_available()
+    timeout = datetime.timedelta(seconds=COLLECTIVE_TIMEOUT_S)
+    # every parameter takes part in every step, and no buffer is ever changed
+    ddp = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+    if plugin is None:
+        accelerator = Accelerator(cpu=not has_gpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout), ddp])
+    else:  # with cpu=True beside a plugin accelerate would silently use DDP
+        group = InitProcessGroupKwargs(backend="nccl" if has_gpu else "gloo", timeout=timeout)
+        accelerator = Accelerator(deepspeed_plugin=plugin, kwargs_handlers=[group])
+        assert accelerator.distributed_type == DistributedType.DEEPSPEED
     asked = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != asked:
         raise LaunchError(f"WORLD_SIZE asks for {asked} processes, but accelerate runs {accelerator.num_processes}")
@@ -44,7 +51,8 @@ def check_launch(environment: Mapping[str, str]) -> None:
     """Refuse a launch that would silently train alone.
 
     accelerate's launcher without a GPU starts one process however many it was asked for, and leaves MASTER_ADDR
-    behind; srun starts as many as it was asked for, and none of them knows of the others.
+    behind; srun starts as many as it was asked for, and none of them knows of the others. A task of srun may also be
+    torch's launcher, which then tells its own ranks.
 
     Raises:
         LaunchError: So it is.
@@ -55,7 +63,8 @@ def check_launch(environment: Mapping[str, str]) -> None:
             "the launcher was asked for several processes but started one: on CPUs use "
             "`accelerate launch --multi_gpu --num_processes N` or `torchrun --nproc_per_node N`"
         )
-    tasks = environment.get("SLURM_NTASKS") if "SLURM_PROCID" in environment else None
+    starts_ranks = "SLURM_PROCID" in environment and "TORCHELASTIC_RUN_ID" not in environment
+    tasks = environment.get("SLURM_NTASKS") if starts_ranks else None
     if tasks is not None and int(tasks) != int(world_size or 1):
         raise LaunchError(
             f"Slurm runs {tasks} tasks, but WORLD_SIZE is {world_size or 'not set'}; start through slurm/*.sh or "

@@ -8,6 +8,7 @@ from pianogen.config import GenerateConfig
 from pianogen.data import ShardSet, Split
 from pianogen.evaluation import Counts, divide, metrics_of, results, score
 from pianogen.generate import Limits, Request, sample
+from pianogen.models import PianoModel
 from pianogen.render import piano_roll
 from pianogen.runs import Run
 from pianogen.tokens import decode, write_midi
@@ -41,22 +42,22 @@ class Validation:
 
     def look(self) -> dict[str, float]:
         """Score and sample; the metrics are the same on every rank, which must all call it."""
-        model, mask = self._trainer.bare_model, self._trainer.config.model.mask
+        model, mask = self._trainer.replicas.whole_model(), self._trainer.config.model.mask
         counts = score(model, self._performances, mask, lanes=_LANES) if self._performances else Counts.zero()
         device = self._trainer.accelerator.device
         total = sum_over_ranks(torch.from_numpy(counts.to_vector()).to(device)).cpu().numpy()
         if self._trainer.accelerator.is_main_process:
-            self._play()
+            self._play(model)
         return metrics_of("validation", results(Counts.from_vector(total), seconds=0.0, notes=0))
 
-    def _play(self) -> None:
+    def _play(self, model: PianoModel) -> None:
         folder = self._run.path / "samples"
         folder.mkdir(exist_ok=True)
         config = GenerateConfig(num=max(1, self._config.num_samples), seed=self._trainer.config.seed)
         requests = [
             Request(piece, Limits(max_tokens=self._config.sample_tokens)) for piece in range(self._config.num_samples)
         ]
-        for done in sample(self._trainer.bare_model, requests, config, self._trainer.config.model.mask):
+        for done in sample(model, requests, config, self._trainer.config.model.mask):
             name = f"step-{self._trainer.position.step:08d}-{done.request.piece}"
             if done.ended == "failed":
                 continue

@@ -1,0 +1,89 @@
+"""DeepSpeed's ZeRO 1, 2, 3 over gloo: the loss curve of one rank, and checkpoints that any other way of training takes up."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from accelerate.utils import DeepSpeedPlugin
+from launching import ONE, TWO, launch
+
+from pianogen.config import BudgetConfig, ModelConfig, TrainConfig
+from pianogen.errors import SettingError
+from pianogen.train import train
+from pianogen.train.zero import read_stage
+
+MakeRun = Callable[..., TrainConfig]
+TOLERANCE = 2e-5  # of the loss: ZeRO sums gradients in other pieces than DDP
+FOLDER = Path(__file__).parents[2] / "configs" / "deepspeed"
+
+
+def file_of(stage: int) -> str:
+    return str(FOLDER / f"zero{stage}.json")
+
+
+def losses(config: TrainConfig) -> np.ndarray:
+    lines = map(json.loads, (Path(config.out) / "metrics.jsonl").read_text().splitlines())
+    return np.array([line["train/loss"] for line in lines if "train/loss" in line])
+
+
+def run(launcher: tuple[str, ...], config: TrainConfig) -> None:
+    ran = launch(launcher, config)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+
+
+@pytest.mark.parametrize(("stage", "kind"), [(1, "rnn"), (2, "lstm"), (3, "attn")])
+def test_two_ranks_under_zero_train_as_one_without(tiny_run: MakeRun, stage: int, kind) -> None:
+    model = ModelConfig(kind=kind, hidden_size=8)
+    alone, spread = tiny_run("alone", model=model), tiny_run("spread", model=model, deepspeed=file_of(stage))
+    train(alone)
+    run(TWO, spread)
+    np.testing.assert_allclose(losses(spread), losses(alone), rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_zero_accumulates_as_one_rank_does_not_have_to(tiny_run: MakeRun, stage: int) -> None:
+    alone = tiny_run("alone")
+    spread = tiny_run("spread", micro_batch=2, deepspeed=file_of(stage))
+    train(alone)
+    run(ONE, spread)
+    np.testing.assert_allclose(losses(spread), losses(alone), rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "lives",
+    [
+        ((ONE, None), (TWO, 1), (ONE, 3)),
+        ((TWO, 2), (ONE, None), (TWO, None)),
+        ((TWO, 3), (TWO, 2), (ONE, 1)),
+    ],
+    ids=["ddp-zero1-zero3", "zero2-ddp-ddp", "zero3-zero2-zero1"],
+)
+def test_a_checkpoint_goes_on_under_any_stage_and_number_of_ranks(tiny_run: MakeRun, lives) -> None:
+    quiet, moved = tiny_run("quiet"), tiny_run("moved")
+    train(quiet)
+    for number, (launcher, stage) in enumerate(lives, 1):
+        deepspeed = file_of(stage) if stage else None
+        run(launcher, replace(moved, deepspeed=deepspeed, budget=BudgetConfig(steps=2 * number)))
+    np.testing.assert_allclose(losses(moved), losses(quiet), rtol=TOLERANCE)
+
+
+def test_accelerate_still_tells_its_trainer_where_we_override_it() -> None:
+    assert "set_deepspeed_weakref" in vars(DeepSpeedPlugin)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no DeepSpeed file"),
+        ("{}", "zero_optimization"),
+        ('{"zero_optimization": {"stage": 0}}', "asks for ZeRO stage 0"),
+        ('{"zero_optimization": {"stage": 2}, "optimizer": {}}', "sets 'optimizer'"),
+    ],
+)
+def test_a_wrong_deepspeed_file_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "zero.json").write_text(text)
+    with pytest.raises(SettingError, match=message):
+        read_stage(str(tmp_path / "zero.json"))
