@@ -11,7 +11,7 @@ from typing import Literal
 
 from jsonargparse import Namespace
 
-from pianogen.config import EvaluateConfig, GenerateConfig, ShardsConfig, TokenizerConfig, TrainConfig
+from pianogen.config import EvaluateConfig, GenerateConfig, ShardsConfig, SweepConfig, TokenizerConfig, TrainConfig
 from pianogen.errors import PianogenError, SettingError
 from pianogen.parsing import Parser, settings_of
 
@@ -67,6 +67,19 @@ def _train(arguments: Namespace) -> None:
     from pianogen.train import train
 
     train(settings_of(TrainConfig, arguments))
+
+
+def _add_sweep(parser: Parser) -> None:
+    parser.add_argument("--config", action="config", help="A YAML file of settings; flags after it win.")
+    parser.add_argument("space", type=str, help="A YAML file of what to search; what it fixes wins over flags.")
+    parser.add_class_arguments(SweepConfig)
+    parser.add_class_arguments(TrainConfig)
+
+
+def _sweep(arguments: Namespace) -> None:
+    from pianogen.sweep import sweep
+
+    sweep(Path(arguments.space), settings_of(TrainConfig, arguments), settings_of(SweepConfig, arguments))
 
 
 def _add_evaluate(parser: Parser) -> None:
@@ -125,12 +138,26 @@ def _demo(arguments: Namespace) -> None:
     demo(Path(arguments.out), seconds=arguments.seconds, workers=arguments.workers)
 
 
+def _add_submit(parser: Parser) -> None:
+    from launch.command import add_arguments
+
+    add_arguments(parser)
+
+
+def _submit(arguments: Namespace) -> None:
+    from launch.command import run
+
+    run(arguments, main=main, parse=_parse)
+
+
 VERBS = {
     "tokens": Verb("print the tokens of a performance, or decode tokens", _add_tokens, _tokens),
     "shards": Verb("turn MAESTRO, a folder of music or the built-in corpus into shards", _add_shards, _shards),
     "train": Verb("train an RNN, an LSTM or an LSTM with attention", _add_train, _train),
+    "sweep": Verb("search settings, by trials that any number of workers share", _add_sweep, _sweep),
     "evaluate": Verb("score runs by precision, recall, F1 and NLL, beside baselines", _add_evaluate, _evaluate),
     "generate": Verb("write pieces, from nothing or from a prompt", _add_generate, _generate),
+    "submit": Verb("run a verb on a cluster, or show how a run goes", _add_submit, _submit),
     "track": Verb("look at runs in MLflow", _add_track, _track),
     "demo": Verb("see all of it in minutes, on music that ships with music21", _add_demo, _demo),
 }
@@ -147,11 +174,15 @@ def build_parser() -> Parser:
     return parser
 
 
+def _parse(argv: Sequence[str] | None) -> Namespace:
+    parser = build_parser()
+    return parser.instantiate(parser.parse_args(argv))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; a user's mistake becomes one line on stderr and exit status 2."""
     try:
-        parser = build_parser()
-        arguments = parser.instantiate(parser.parse_args(argv))
+        arguments = _parse(argv)
         VERBS[arguments.verb].run(arguments[arguments.verb])
     except PianogenError as error:
         print(f"pianogen: {error}", file=sys.stderr)

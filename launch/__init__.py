@@ -1,0 +1,1 @@
+"""Runs onto a cluster, from Python: `pianogen submit`, through submitit."""

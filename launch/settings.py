@@ -1,0 +1,101 @@
+"""What a job asks of a cluster, and how Slurm is told; slurm/*.sh ask for the same, by test."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pianogen.config import require
+
+Verb = Literal["train", "shards", "generate", "evaluate"]
+TIME_MIN: dict[Verb, int] = {"train": 24 * 60, "shards": 4 * 60, "generate": 4 * 60, "evaluate": 4 * 60}
+CPUS_PER_NODE = 8
+SIGNAL_SECONDS = 120  # before the time limit: enough to finish a step and save
+
+
+@dataclass(frozen=True)
+class SubmitConfig:
+    """Where a job runs and what it gets."""
+
+    cluster: Literal["slurm", "local", "debug"] = "slurm"
+    """slurm; local: the same job on this machine, in the background; debug: in this process."""
+    nodes: int = 1
+    """Machines."""
+    tasks_per_node: int | None = None
+    """Ranks on each node; by default one for each of its GPUs, or one."""
+    gpus_per_node: int | None = None
+    """GPUs on each node; by default SBATCH_GPUS_PER_NODE, which site.sh may set, or none."""
+    cpus_per_task: int | None = None
+    """CPU cores of a rank; by default the ranks of a node share 8."""
+    partition: str | None = None
+    """Slurm partition; by default SBATCH_PARTITION, or the cluster's own."""
+    time_min: int | None = None
+    """Time limit in minutes; by default a day for train and four hours for the rest."""
+    array: int = 1
+    """Tasks among which shards divides its files and generate its pieces."""
+    jobs: str = "jobs"
+    """Folder for the job folders; on a file system that all nodes share."""
+    dry_run: bool = False
+    """Print the batch file instead of submitting it."""
+
+    def __post_init__(self) -> None:
+        for name in ("nodes", "tasks_per_node", "cpus_per_task", "time_min", "array"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, name, value, "at least 1")
+        gpus = self.gpus_per_node
+        require(gpus is None or gpus >= 0, "gpus_per_node", gpus, "at least 0")
+        require("%" not in self.jobs, "jobs", self.jobs, "a path without %, which Slurm would replace")
+        for name in ("nodes", "array"):
+            alone = self.cluster == "slurm" or getattr(self, name) == 1
+            require(alone, name, getattr(self, name), f"1 with --cluster {self.cluster}")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The settings with their defaults filled in."""
+
+    nodes: int
+    tasks_per_node: int
+    gpus_per_node: int
+    cpus_per_task: int
+    time_min: int
+
+
+def resources_of(config: SubmitConfig, verb: Verb, environment: Mapping[str, str] = os.environ) -> Resources:
+    """Fill the defaults in, as slurm/_run.sh does."""
+    site = environment.get("SBATCH_GPUS_PER_NODE", "0").rpartition(":")[2]  # 4, or a100:4
+    gpus = config.gpus_per_node if config.gpus_per_node is not None else int(site)
+    tasks = config.tasks_per_node or max(1, gpus)
+    cpus = config.cpus_per_task or max(1, CPUS_PER_NODE // tasks)
+    return Resources(config.nodes, tasks, gpus, cpus, config.time_min or TIME_MIN[verb])
+
+
+def sbatch_parameters(config: SubmitConfig, verb: Verb, after: str | None = None) -> dict[str, Any]:
+    """The parameters of submitit's Slurm executor; `after` names a job that must have succeeded."""
+    resources = resources_of(config, verb)
+    return {
+        "job_name": f"pianogen-{verb}",
+        "partition": config.partition,
+        "time": resources.time_min,
+        "nodes": resources.nodes,
+        "ntasks_per_node": resources.tasks_per_node,
+        "cpus_per_task": resources.cpus_per_task,
+        "gpus_per_node": resources.gpus_per_node or None,
+        "dependency": f"afterok:{after}" if after else None,
+        "signal_delay_s": SIGNAL_SECONDS,
+        "additional_parameters": {"requeue": True},
+        "stderr_to_stdout": True,
+        "wckey": None,  # submitit's own name for it, which some clusters refuse
+        # the reasons stand in slurm/_run.sh
+        "srun_args": [f"--cpus-per-task={resources.cpus_per_task}", "--kill-on-bad-exit=1", "--wait=0"],
+    }
+
+
+def overruled_variables(config: SubmitConfig) -> set[str]:
+    """Variables that sbatch would prefer to the batch file, for settings that this command line gives."""
+    given = {
+        "SBATCH_PARTITION": config.partition,
+        "SBATCH_TIMELIMIT": config.time_min,
+        "SBATCH_GPUS_PER_NODE": config.gpus_per_node,
+    }
+    return {name for name, value in given.items() if value is not None}

@@ -1,0 +1,145 @@
+"""Handing a job to Slurm, or to this machine. submitit submits and no more: signals and requeues are the trainer's."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from launch.folder import make_job_folder, write_record
+from launch.rank import become_rank
+from launch.settings import SIGNAL_SECONDS, SubmitConfig, Verb, overruled_variables, resources_of, sbatch_parameters
+from pianogen.errors import LaunchError
+
+Command = Sequence[str]
+"""A verb and its arguments."""
+
+PROJECT = Path(__file__).parents[1]
+# while it imports, Python would die of USR2; -P: the folder one happens to be in is no package
+_PYTHON = f"""sh -c 'trap "" USR2; exec "$0" -P "$@"' {shlex.quote(sys.executable)}"""
+_SUBMITIT = f"{_PYTHON} -u -m submitit.core._submit"
+
+
+def submit(config: SubmitConfig, verb: Verb, arguments: Sequence[str], target: str) -> str:
+    """Submit `pianogen VERB ARGUMENTS`, which works on the folder `target`, and return a line or two on where it went.
+
+    Raises:
+        LaunchError: There is no Slurm here, or it refuses the job.
+    """
+    folder = make_job_folder(Path(config.jobs), verb)
+    start = _on_slurm if config.cluster == "slurm" else _on_this_machine
+    try:
+        job_id = start(config, verb, arguments, folder)
+    except LaunchError:
+        shutil.rmtree(folder)
+        raise
+    write_record(folder, verb=verb, arguments=arguments, cluster=config.cluster, job_id=job_id, target=target)
+    words = ["pianogen", "submit", *(["--jobs", config.jobs] if config.jobs != "jobs" else []), "status", target]
+    return f"job {job_id} on {config.cluster}, folder {folder}\nhow it goes: {shlex.join(words)}"
+
+
+def batch_files(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> str:
+    """What `submit` would hand to sbatch, or start on this machine."""
+    from submitit.slurm.slurm import _make_sbatch_string
+
+    if config.cluster != "slurm":
+        ranks = resources_of(config, verb).tasks_per_node if config.cluster == "local" else 1
+        return f"# {config.cluster}: {ranks} ranks on this machine of\n{shlex.join(['pianogen', verb, *arguments])}"
+    texts, after = [], None
+    folder = Path(config.jobs).absolute() / f"{verb}-..."
+    for commands in submissions(verb, arguments, config.array):
+        count = len(commands) if len(commands) > 1 else None
+        parameters = {**sbatch_parameters(config, verb, after), "setup": _setup(), "map_count": count}
+        text = _make_sbatch_string(f"{_SUBMITIT} {shlex.quote(str(folder))}", folder, **parameters)
+        what = "".join(f"# {shlex.join(['pianogen', *command])}\n" for command in commands)
+        texts.append(f"{text}\n# each task becomes one rank of\n{what}")
+        after = "THE-JOB-ABOVE"
+    return "\n".join(texts)
+
+
+def submissions(verb: Verb, arguments: Sequence[str], array: int) -> list[list[Command]]:
+    """The jobs to submit, each after the one before has succeeded: one command, or those of an array's tasks."""
+    whole: list[list[Command]] = [[[verb, *arguments]]]
+    if array == 1:
+        return whole
+    divided: list[Command] = [[verb, "--part", f"{task}/{array}", *arguments] for task in range(array)]
+    return [divided, *(whole if verb == "shards" else [])]  # the tasks read the files, the job after them seals
+
+
+def _on_slurm(config: SubmitConfig, verb: Verb, arguments: Sequence[str], folder: Path) -> str:
+    job_id = None
+    with _without(overruled_variables(config)):
+        for commands in submissions(verb, arguments, config.array):
+            job_id = _sbatch(folder, sbatch_parameters(config, verb, after=job_id), commands)
+    assert job_id is not None
+    return job_id
+
+
+def _sbatch(folder: Path, parameters: dict[str, Any], commands: Sequence[Command]) -> str:
+    from submitit import SlurmExecutor
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    if SlurmExecutor.affinity() < 0:
+        raise LaunchError(
+            "there is no Slurm here: srun is not on the PATH; --cluster local runs the job on this machine"
+        )
+    executor = SlurmExecutor(folder, python=_PYTHON)
+    executor.update_parameters(**parameters, setup=_setup())
+    try:
+        jobs = executor.map_array(become_rank, commands)
+    except (FailedJobError, FailedSubmissionError) as error:
+        raise LaunchError(f"Slurm refuses the job: {' '.join(str(error).split())}") from None
+    return jobs[0].job_id.partition("_")[0]
+
+
+def _setup() -> list[str]:
+    """Shell lines before srun: what slurm/*.sh do with site.sh, where this is a checkout."""
+    site = PROJECT / "slurm/site.sh"
+    return [f"project={shlex.quote(str(PROJECT))}", f". {shlex.quote(str(site))}"] if site.exists() else []
+
+
+def _on_this_machine(config: SubmitConfig, verb: Verb, arguments: Sequence[str], folder: Path) -> str:
+    from submitit import LocalExecutor
+
+    resources = resources_of(config, verb)
+    executor = LocalExecutor(folder, python=_PYTHON)
+    executor.update_parameters(
+        tasks_per_node=resources.tasks_per_node,
+        gpus_per_node=resources.gpus_per_node,
+        timeout_min=resources.time_min,
+        signal_delay_s=SIGNAL_SECONDS,
+        stderr_to_stdout=True,
+    )
+    with _output_to(folder / "watcher.log"):
+        return executor.submit(become_rank, [verb, *arguments]).job_id
+
+
+@contextmanager
+def _without(names: set[str]) -> Iterator[None]:
+    """Run without these environment variables."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Give processes that are started meanwhile this log, not our output: who reads that would wait for their end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ours = [os.dup(descriptor) for descriptor in (0, 1, 2)]
+    theirs = [os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)]
+    try:
+        for descriptor, file in enumerate((theirs[0], theirs[1], theirs[1])):
+            os.dup2(file, descriptor)
+        yield
+    finally:
+        for descriptor, file in enumerate(ours):
+            os.dup2(file, descriptor)
+        for file in (*ours, *theirs):
+            os.close(file)

@@ -1,0 +1,33 @@
+# Sourced by every script here. Gives it $project, $shards, $runs and, in an array, $part; and `run VERB ARGUMENTS`,
+# which starts one rank for each GPU of the job, or for each task where there are none.
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$project/slurm/site.sh"
+runs=${PIANOGEN_RUNS:-runs}
+shards=${PIANOGEN_SHARDS:-$runs/shards}
+part=()
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
+  part=(--part "$SLURM_ARRAY_TASK_ID/${PIANOGEN_PARTS:-$SLURM_ARRAY_TASK_COUNT}")
+fi
+
+run() {
+  local gpus=${SLURM_GPUS_ON_NODE:-0} tasks=$SLURM_NTASKS_PER_NODE hosts
+  local ranks=$((gpus > tasks ? gpus : tasks))
+  local cpus=$((SLURM_CPUS_PER_TASK * tasks / ranks))
+  cpus=$((cpus > 0 ? cpus : 1))
+  hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+  # what the ranks share; _rank.sh adds what tells them apart
+  export WORLD_SIZE=$((SLURM_JOB_NUM_NODES * ranks)) LOCAL_WORLD_SIZE=$ranks MASTER_ADDR=${hosts%%$'\n'*}
+  export MASTER_PORT=$((10000 + SLURM_JOB_ID % 20000)) # below the ports that the kernel hands out
+  # this checkout runs, whatever else is installed
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$cpus} PYTHONPATH=$project${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
+  local options=(
+    --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$WORLD_SIZE" --ntasks-per-node="$ranks"
+    --cpus-per-task="$cpus"  # srun does not take it from sbatch
+    --kill-on-bad-exit=1     # a rank that dies ends the job
+    --wait=0                 # but one that is done may leave before the others
+  )
+  # or --gpus-per-task would show each rank one GPU: each is to see its node's, and takes the one of its LOCAL_RANK
+  unset SLURM_GPUS_PER_TASK SLURM_TRES_PER_TASK
+  [ "$WORLD_SIZE" = 1 ] || options+=(--label)
+  exec srun "${options[@]}" bash "$project/slurm/_rank.sh" python -P -m pianogen "$@"
+}

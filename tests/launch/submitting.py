@@ -1,0 +1,24 @@
+"""Running `pianogen submit` inside a test."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from launch.command import add_arguments, run
+from pianogen.cli import build_parser, main
+from pianogen.parsing import Parser
+
+ROOT = Path(__file__).parents[2]
+
+
+def _parse(words: Sequence[str]) -> Namespace:
+    parser = build_parser()
+    return parser.instantiate(parser.parse_args(words))
+
+
+def submit(*words: str) -> None:
+    """What `pianogen submit WORDS` does."""
+    parser = Parser()
+    add_arguments(parser)
+    run(parser.instantiate(parser.parse_args(words)), main=main, parse=_parse)
