@@ -1,6 +1,6 @@
 """Excerpts into the arrays that a model and its loss take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,7 +54,7 @@ class Batches:
         inputs, targets, states = (np.stack(column) for column in zip(*arrays, strict=True))
         return Batch(inputs, targets, states)
 
-    def iterate(self, first_step: int, rows: Sequence[int]) -> Iterator[Batch]:
+    def iterate(self, first_step: int, rows: Sequence[int]) -> Generator[Batch]:
         """Read step after step for ever, the next one while the caller works on this one."""
         with ThreadPoolExecutor(1, thread_name_prefix="batches") as reader:
             step, coming = first_step, reader.submit(self.batch, first_step, rows)

@@ -54,7 +54,7 @@ def train(config: TrainConfig, on_look: OnLook | None = None) -> None:
         preemption.release()
         end_ranks()
     preemption.raise_if_interrupted()
-    if preemption.wanted and life.state() == "stopped":
+    if life.state() == "stopped":
         requeue()  # the very last: Slurm ends the job as soon as it is asked for another life
 
 

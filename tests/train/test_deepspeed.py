@@ -1,4 +1,4 @@
-"""DeepSpeed's ZeRO 1, 2, 3 over gloo: the loss curve of one rank, and checkpoints that any other way of training takes up."""
+"""DeepSpeed's ZeRO 1, 2, 3 over gloo: the loss curve of one rank, and checkpoints that anything else takes up."""
 
 import json
 from collections.abc import Callable
