@@ -4,13 +4,14 @@ A run folder is the truth. Mirroring it is idempotent and may happen at any time
 process of its own that training never waits for, or afterwards with `pianogen track sync RUN`.
 """
 
+import fcntl
 import json
 import os
 import select
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,33 @@ EXPERIMENT = "pianogen"
 _BATCH = 1000  # the most metrics that MLflow takes at once
 _POLL_S = 5.0
 _PATIENCE_S = 30.0  # how long the end of training waits for the mirror
-_MIRRORED = ("config.yaml", "environment.json", "samples/*", "evaluation/*", "model/*")
+_MIRRORED = (
+    *("config.yaml", "environment.json", "samples/*", "evaluation/*", "model/*"),
+    *("sweep.yaml", "best.yaml", "trials.csv"),
+)
+_STATUS = {
+    "running": "RUNNING",
+    "finished": "FINISHED",
+    "stopped": "KILLED",
+    "pruned": "KILLED",
+    "failed": "FAILED",
+}
+
+
+def parent_of(run: Path) -> Path | None:
+    """The sweep that a run is a trial of, as its parent.json says."""
+    file = run / "parent.json"
+    return (run / json.loads(file.read_text())["folder"]).resolve() if file.exists() else None
+
+
+def _shelf(run: Path) -> Path:
+    """The folder that holds a run, or the sweep that it is a trial of."""
+    return (parent_of(run) or run.resolve()).parent
 
 
 def default_store(run: Path) -> str:
     """Name the store beside the runs, unless MLFLOW_TRACKING_URI names another."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.resolve().parent / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_shelf(run) / 'mlflow.db'}"
 
 
 @contextmanager
@@ -82,12 +104,12 @@ def _state(run: Path) -> str:
 
 
 def sync(run: Path) -> str:
-    """Bring the mirror of one run up to date and say where it is; a second call changes nothing.
+    """Bring the mirror of one run, or of a sweep, up to date and say where it is; a second call changes nothing.
 
     Raises:
         RunError: It is no run folder, or the store cannot be reached.
     """
-    if not (run / "config.yaml").exists():
+    if not (run / "config.yaml").exists() and not (run / "sweep.yaml").exists():
         raise RunError(f"{run} is no run folder: it has no config.yaml")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -95,18 +117,30 @@ def sync(run: Path) -> str:
 
     uri = default_store(run)
     try:
-        mirror = _Mirror(run, MlflowClient(tracking_uri=uri), uri)
-        mirror.sync()
+        with _alone(run):
+            # a client of a new sqlite file makes its tables, and two of them at once get in each other's way
+            with _alone(_shelf(run)) if uri.startswith("sqlite:") else nullcontext():
+                client = MlflowClient(tracking_uri=uri)
+            mirror = _Mirror(run, client, uri)
+            mirror.sync()
     except Exception as error:  # every store and transport raises its own; none of them may stop training
         raise RunError(f"MLflow at {uri} cannot be reached: {' '.join(str(error).split())[:300]}") from error
     return f"{run}: mirrored to {uri}, experiment {EXPERIMENT}, run {mirror.run_id}"
+
+
+@contextmanager
+def _alone(run: Path) -> Iterator[None]:
+    """Keep other processes from mirroring the same folder: the trials of a sweep all make sure of their parent."""
+    with (run / ".mlflow.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class _Mirror:
     """One run's part of an MLflow store. `mlflow.json` in the run folder remembers what has been sent."""
 
     def __init__(self, run: Path, client: "MlflowClient", uri: str) -> None:
-        self._run, self._client = run, client
+        self._run, self._client, self._uri = run, client, uri
         self._memory = run / "mlflow.json"
         sent: dict[str, Any] = json.loads(self._memory.read_text()) if self._memory.exists() else {}
         if sent.get("uri") != uri:
@@ -126,11 +160,10 @@ class _Mirror:
         self._send_artifacts()
         state = _state(self._run)
         if state != self._sent.get("state"):
-            status = {"running": "RUNNING", "finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}[state]
             if state == "running":
-                self._client.update_run(self.run_id, status=status)
+                self._client.update_run(self.run_id, status=_STATUS[state])
             else:
-                self._client.set_terminated(self.run_id, status=status)
+                self._client.set_terminated(self.run_id, status=_STATUS[state])
             self._sent["state"] = state
             self._remember()
 
@@ -140,24 +173,33 @@ class _Mirror:
 
         experiment = self._client.get_experiment_by_name(EXPERIMENT)
         experiment_id = experiment.experiment_id if experiment else self._create_experiment()
-        settings = yaml.safe_load((self._run / "config.yaml").read_text())
+        is_sweep = (self._run / "sweep.yaml").exists()
+        settings = yaml.safe_load((self._run / ("sweep.yaml" if is_sweep else "config.yaml")).read_text())
+        tags = {"model": str(settings["model"]["kind"]), **({"kind": "sweep"} if is_sweep else self._origin())}
+        run_id = self._client.create_run(experiment_id, run_name=self._run.resolve().name, tags=tags).info.run_id
+        self._client.log_batch(run_id, params=[Param(name, str(value)) for name, value in _flat(settings)])
+        return run_id
+
+    def _origin(self) -> dict[str, str]:
+        """Where a run comes from, as tags."""
         environment = json.loads((self._run / "environment.json").read_text())
         tags = {
-            "model": settings["model"]["kind"],
             "shards": environment["shards"]["fingerprint"][:12],
             "world_size": str(environment["world_size"]),
             "git_commit": str(environment["git_commit"]),
             "host": environment["host"],
         }
-        run_id = self._client.create_run(experiment_id, run_name=self._run.resolve().name, tags=tags).info.run_id
-        self._client.log_batch(run_id, params=[Param(name, str(value)) for name, value in _flat(settings)])
-        return run_id
+        parent = parent_of(self._run)
+        if parent:
+            with _alone(parent):
+                tags["mlflow.parentRunId"] = _Mirror(parent, self._client, self._uri).run_id
+        return tags
 
     def _create_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
 
         store = default_store(self._run)
-        beside = self._run.resolve().parent / "mlartifacts"
+        beside = _shelf(self._run) / "mlartifacts"
         try:
             return self._client.create_experiment(EXPERIMENT, beside.as_uri() if store.startswith("sqlite") else None)
         except MlflowException:  # another run's mirror was quicker

@@ -1,0 +1,12 @@
+"""Searching settings: trials chosen by Optuna or from a grid, each a run folder, shared by any number of workers."""
+
+from pathlib import Path
+
+from pianogen.config import SweepConfig, TrainConfig
+
+
+def sweep(space: Path, config: TrainConfig, settings: SweepConfig) -> None:
+    """Search from here, or go on where all workers stopped; see `pianogen.sweep.worker`."""
+    from pianogen.sweep.worker import work
+
+    work(space, config, settings)

@@ -1,0 +1,144 @@
+"""What a sweep found: the best settings as a file for train, every trial as a row, and a short table."""
+
+import csv
+import io
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from pianogen.config import TrainConfig, to_dict
+from pianogen.errors import RunError
+from pianogen.progress import console
+from pianogen.runs.files import write_atomic, write_json
+from pianogen.sweep.naming import Value, leaves, put, with_settings
+from pianogen.sweep.study import Study, settings_of
+
+_STATES = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+_NUM_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial."""
+
+    number: int
+    state: str
+    nll: float
+    """Lowest validation NLL a token, in nats; infinite where there was no look yet."""
+    best_step: int | None
+    last_step: int | None
+    settings: dict[str, Value]
+    reason: str
+
+
+def rows_of(trials: list[FrozenTrial]) -> list[Row]:
+    """The trials, finished ones first, each sort by validation NLL."""
+    order = list(_STATES.values())
+    return sorted(map(_row_of, trials), key=lambda row: (order.index(row.state), row.nll, row.number))
+
+
+def _row_of(trial: FrozenTrial) -> Row:
+    looks = {step: nll for step, nll in trial.intermediate_values.items() if math.isfinite(nll)}
+    best = min(looks, key=lambda step: (looks[step], step), default=None)
+    return Row(
+        number=trial.number,
+        state=_STATES[trial.state],
+        nll=math.inf if best is None else looks[best],
+        best_step=best,
+        last_step=max(trial.intermediate_values, default=None),
+        settings=settings_of(trial),
+        reason=trial.user_attrs.get("reason", ""),
+    )
+
+
+def write_results(study: Study, base: TrainConfig) -> None:
+    """Write trials.csv, status.json and, once a trial has finished, best.yaml. The last worker writes the whole."""
+    with study.alone():
+        rows = rows_of(study.trials())
+        write_atomic(study.folder / "trials.csv", _csv(rows))
+        if rows and rows[0].state == "finished":
+            write_atomic(study.folder / "best.yaml", best_yaml(rows[0], base, study.folder))
+        write_json(study.folder / "status.json", {"state": _state(rows, study.num_trials)})
+
+
+def _state(rows: list[Row], num_trials: int) -> str:
+    over = len(rows) >= num_trials and all(row.state in ("finished", "pruned", "failed") for row in rows)
+    return "finished" if over else "running"
+
+
+def _csv(rows: list[Row]) -> str:
+    searched = list(dict.fromkeys(name for row in rows for name in row.settings))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trial", "state", "validation_nll", "best_step", "last_step", *searched, "reason"])
+    for row in rows:
+        nll = "" if math.isinf(row.nll) else repr(row.nll)
+        settings = [row.settings.get(name) for name in searched]
+        writer.writerow([f"{row.number:04d}", row.state, nll, row.best_step, row.last_step, *settings, row.reason])
+    return text.getvalue()
+
+
+def best_yaml(row: Row, base: TrainConfig, folder: Path) -> str:
+    """What differs from the defaults, for `pianogen train --config`; a sub-sample was the sweep's and is left out."""
+    searched = set(row.settings)
+    if "data.fraction" not in searched:
+        base = replace(base, data=replace(base.data, fraction=1.0))
+    settings, defaults = (
+        to_dict(replace(with_settings(base, row.settings), out="")),
+        dict(leaves(to_dict(TrainConfig()))),
+    )
+    file: dict[str, Any] = {}
+    for name, value in leaves(settings):
+        if name in searched or value != defaults[name]:
+            put(file, name, value)
+    chosen = ", ".join(row.settings)
+    head = f"# Trial {row.number:04d} of {folder.name}: lowest validation NLL, {row.nll:.4f}. Searched: {chosen}.\n"
+    note = "# The budget is that of the trials; unless data.fraction was searched, this file takes all of the data.\n"
+    return head + note + yaml.safe_dump(file, sort_keys=False)
+
+
+def print_results(study: Study) -> None:
+    """Print the best trials, and what there is besides.
+
+    Raises:
+        RunError: Every trial failed.
+    """
+    rows = rows_of(study.trials())
+    counts = Counter(row.state for row in rows)
+    if rows and counts["failed"] == study.num_trials:
+        raise RunError(f"all {len(rows)} trials of {study.folder} failed; the first: {rows[0].reason}")
+    Console(width=max(100, console.width)).print(_table(rows[:_NUM_SHOWN]))
+    told = ", ".join(f"{number} {state}" for state, number in counts.items())
+    print(f"{len(rows)} of {study.num_trials} trials: {told or 'none'}; {study.folder / 'trials.csv'}")
+    if (study.folder / "best.yaml").exists():
+        print(f"best settings: pianogen train --config {study.folder / 'best.yaml'} --out RUN")
+
+
+def _table(rows: list[Row]) -> Table:
+    searched = list(dict.fromkeys(name for row in rows for name in row.settings))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name in ("trial", "state", "validation NLL", "step", *searched):
+        table.add_column(name, justify="left" if name in ("trial", "state") else "right")
+    for row in rows:
+        nll = "-" if math.isinf(row.nll) else f"{row.nll:.4f}"
+        settings = [_short(row.settings.get(name)) for name in searched]
+        table.add_row(f"{row.number:04d}", row.state, nll, str(row.best_step or "-"), *settings)
+    return table
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,173 @@
+"""The study that all workers share: an Optuna journal in the sweep's folder, and who works on which trial.
+
+SWEEP/
+  sweep.yaml     what is searched and with which settings; a later call must agree
+  journal.log    Optuna's own record of every trial
+  trials/0000/   a run folder each
+  best.yaml      the best settings so far, ready for `pianogen train --config`
+  trials.csv     every trial, best first
+
+A worker holds a lock in the folder of its trial. The kernel lets go of it when the worker dies, however it dies, and
+so a trial that is running without a lock is one to go on with.
+"""
+
+import fcntl
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import optuna
+from optuna.distributions import FloatDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from pianogen.config import SweepConfig
+from pianogen.data.order import key_of
+from pianogen.sweep.naming import Value
+from pianogen.sweep.space import Choice, Searched, Space
+
+DEFAULT_TRIALS = 20
+
+
+@dataclass
+class Claim:
+    """A trial that this worker alone works on, until it lets go."""
+
+    trial: Trial
+    folder: Path
+    looks: dict[int, float]
+    """Validation NLL by step, of earlier lives too."""
+    lock: IO[str]
+
+
+class Study:
+    """One worker's view of the sweep."""
+
+    def __init__(self, folder: Path, space: Space, settings: SweepConfig, seed: int) -> None:
+        self.folder, self._space, self._seed = folder, space, seed
+        self._grid = space.grid() if settings.grid else None
+        self.num_trials = _num_trials(settings.trials, self._grid)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=settings.prune_after)
+        with self.alone():
+            self._study = optuna.create_study(
+                storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
+                study_name="sweep",
+                load_if_exists=True,
+                pruner=pruner if settings.prune else optuna.pruners.NopPruner(),
+            )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the other workers from claiming trials and writing results."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def trials(self) -> list[FrozenTrial]:
+        """Every trial so far, by number."""
+        return self._study.get_trials(deepcopy=False)
+
+    def claim(self) -> Claim | None:
+        """Take up a trial whose worker died, or begin one; none are left when all are done or in other hands."""
+        with self.alone():
+            trials = self.trials()
+            for trial in trials:
+                if trial.state == TrialState.RUNNING and (lock := self._try_lock(trial.number)):
+                    return self._taken_up(trial, lock)
+            waiting = any(trial.state == TrialState.WAITING for trial in trials)
+            if len(trials) >= self.num_trials and not waiting:
+                return None
+            return self._begun(len(trials), waiting)
+
+    def _taken_up(self, trial: FrozenTrial, lock: IO[str]) -> Claim:
+        self._seed_sampler(trial.number)
+        # Optuna has no public way to a Trial of another process
+        return self._claim_of(Trial(self._study, trial._trial_id), dict(trial.intermediate_values), lock)
+
+    def _begun(self, number: int, waiting: bool) -> Claim:
+        self._seed_sampler(number)
+        if self._grid and not waiting:  # a worker that died right here has left the point waiting
+            self._study.enqueue_trial(self._grid[number])
+        trial = self._study.ask()
+        lock = self._try_lock(trial.number)
+        assert lock, "nobody else knows of a new trial before .lock is free"
+        return self._claim_of(trial, {}, lock)
+
+    def _claim_of(self, trial: Trial, looks: dict[int, float], lock: IO[str]) -> Claim:
+        for name, what in self._space.searched.items():  # what a dead worker had not drawn yet is drawn now
+            _draw(trial, name, what)
+        return Claim(trial, self.trial_folder(trial.number), looks, lock)
+
+    def _seed_sampler(self, number: int) -> None:
+        """Draw from (seed, trial): workers with one seed would all begin with the same points."""
+        seed = key_of(self._seed, 5, number) % 2**32
+        self._study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+
+    def trial_folder(self, number: int) -> Path:
+        """The run folder of a trial."""
+        return self.folder / "trials" / f"{number:04d}"
+
+    def _try_lock(self, number: int) -> IO[str] | None:
+        folder = self.trial_folder(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".worker").open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return file
+
+    def report(self, claim: Claim, step: int, nll: float) -> bool:
+        """Note a look at a trial and say whether to give it up."""
+        if step not in claim.looks:  # a life that went on from a checkpoint repeats what came after it
+            claim.trial.report(nll, step)
+            claim.looks[step] = nll
+        return claim.trial.should_prune()
+
+    def finish(self, claim: Claim) -> None:
+        """Note that a trial has spent its budget."""
+        nll = min(claim.looks.values(), default=math.nan)
+        if math.isfinite(nll):
+            self._study.tell(claim.trial.number, nll, TrialState.COMPLETE)
+        else:
+            self.fail(claim, f"its validation NLL is {nll}")
+
+    def give_up(self, claim: Claim) -> None:
+        """Note that a trial was pruned."""
+        self._study.tell(claim.trial.number, state=TrialState.PRUNED)
+
+    def fail(self, claim: Claim, reason: str) -> None:
+        """Note that a trial could not be trained to its end."""
+        claim.trial.set_user_attr("reason", reason)
+        self._study.tell(claim.trial.number, state=TrialState.FAIL)
+
+
+def settings_of(trial: Trial | FrozenTrial) -> dict[str, Value]:
+    """What a trial trains with. Drawn floats are rounded: three steps of 0.1 make 0.3, not 0.30000000000000004."""
+    return {
+        name: float(f"{value:.12g}") if isinstance(trial.distributions[name], FloatDistribution) else value
+        for name, value in trial.params.items()
+    }
+
+
+def _num_trials(asked: int | None, grid: Sequence[dict[str, Value]] | None) -> int:
+    if grid is None:
+        return asked or DEFAULT_TRIALS
+    return min(asked or len(grid), len(grid))
+
+
+def _draw(trial: Trial, name: str, what: Searched) -> None:
+    """Give a trial a value, unless it has one."""
+    if isinstance(what, Choice):
+        trial.suggest_categorical(name, what.values)
+    elif what.whole:
+        trial.suggest_int(name, int(what.low), int(what.high), step=int(what.step or 1), log=what.log)
+    else:
+        trial.suggest_float(name, what.low, what.high, step=what.step, log=what.log)
