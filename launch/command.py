@@ -20,8 +20,9 @@ _SETTINGS: dict[Verb, type] = {
     "shards": ShardsConfig,
     "generate": GenerateConfig,
     "evaluate": EvaluateConfig,
+    "sweep": TrainConfig,
 }
-_DIVISIBLE = ("shards", "generate")
+_DIVISIBLE = ("shards", "generate", "sweep")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -70,7 +71,7 @@ def _target(verb: Verb, arguments: Namespace) -> str:
     """Check a verb's arguments and name the folder that it works on, by which `status` finds the job."""
     settings = settings_of(_SETTINGS[verb], arguments)
     if isinstance(settings, TrainConfig) and not (settings.shards and settings.out):
-        raise SettingError("train needs --shards DIR and --out RUN")
+        raise SettingError(f"{verb} needs --shards DIR and --out FOLDER")
     return arguments.runs[0] if verb == "evaluate" else arguments.out
 
 

@@ -7,8 +7,15 @@ from typing import Any, Literal
 
 from pianogen.config import require
 
-Verb = Literal["train", "shards", "generate", "evaluate"]
-TIME_MIN: dict[Verb, int] = {"train": 24 * 60, "shards": 4 * 60, "generate": 4 * 60, "evaluate": 4 * 60}
+Verb = Literal["train", "shards", "generate", "evaluate", "sweep"]
+_DAY, _FOUR_HOURS = 24 * 60, 4 * 60
+TIME_MIN: dict[Verb, int] = {
+    "train": _DAY,
+    "sweep": _DAY,
+    "shards": _FOUR_HOURS,
+    "generate": _FOUR_HOURS,
+    "evaluate": _FOUR_HOURS,
+}
 CPUS_PER_NODE = 8
 SIGNAL_SECONDS = 120  # before the time limit: enough to finish a step and save
 
@@ -30,9 +37,9 @@ class SubmitConfig:
     partition: str | None = None
     """Slurm partition; by default SBATCH_PARTITION, or the cluster's own."""
     time_min: int | None = None
-    """Time limit in minutes; by default a day for train and four hours for the rest."""
+    """Time limit in minutes; by default a day for train and sweep, four hours for the rest."""
     array: int = 1
-    """Tasks among which shards divides its files and generate its pieces."""
+    """Tasks: shards divides its files among them, generate its pieces, and a sweep has as many workers."""
     jobs: str = "jobs"
     """Folder for the job folders; on a file system that all nodes share."""
     dry_run: bool = False

@@ -65,6 +65,8 @@ def submissions(verb: Verb, arguments: Sequence[str], array: int) -> list[list[C
     whole: list[list[Command]] = [[[verb, *arguments]]]
     if array == 1:
         return whole
+    if verb == "sweep":  # its workers share the trials out among themselves
+        return [[[verb, *arguments] for _ in range(array)]]
     divided: list[Command] = [[verb, "--part", f"{task}/{array}", *arguments] for task in range(array)]
     return [divided, *(whole if verb == "shards" else [])]  # the tasks read the files, the job after them seals
 

@@ -63,12 +63,12 @@ def test_gpus_are_asked_for_only_when_wanted(capsys: pytest.CaptureFixture[str])
     ("words", "message"),
     [
         (("train", "--shards", "s", "--out", "r", "--optim.lrr", "1"), "did you mean 'optim.lr'"),
-        (("train", "--out", "r"), "train needs --shards DIR and --out RUN"),
+        (("train", "--out", "r"), "train needs --shards DIR and --out FOLDER"),
         (("train", "--shards", "s", "--out", "r", "--global_batch", "0"), "'global_batch' is 0"),
-        (("demo",), "'demo' cannot be submitted, but train, shards, generate, evaluate can"),
+        (("demo",), "'demo' cannot be submitted, but train, shards, generate, evaluate, sweep can"),
         (("status",), "status takes one run folder"),
         (("--nods", "2", *TRAIN), "did you mean 'nodes'"),
-        (("--array", "2", *TRAIN), "only shards and generate can be divided"),
+        (("--array", "2", *TRAIN), "only shards and generate and sweep can be divided"),
     ],
 )
 def test_a_mistake_is_found_before_anything_is_submitted(here: Path, words: tuple[str, ...], message: str) -> None:
