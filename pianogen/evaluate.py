@@ -194,6 +194,8 @@ def _publish(runs: list[Run], rows: list[Row]) -> None:
     for run in runs:
         write_figure(rows, run.path / "evaluation" / "figure-5.png")
         write_atomic(run.path / "evaluation" / "comparison.md", comparison_markdown(rows))
+        if os.environ.get("PIANOGEN_TRACK") == "off":
+            continue
         try:
             track.sync(run.path)
         except RunError as error:

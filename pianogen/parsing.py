@@ -2,8 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from itertools import zip_longest
 from typing import Any, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
@@ -14,10 +16,17 @@ set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 Settings = TypeVar("Settings")
 
+_YES_OR_NO = ("true", "false", "yes", "no")
+
 _UNKNOWN = (
-    re.compile(r"unrecognized arguments: --?(?P<name>[\w.]+)"),
+    re.compile(r"unrecognized arguments: --?(?P<name>[\w.-]+)"),
     re.compile(r"(?:Key|option|key) ['\"](?P<name>[\w.]+)['\"] is not expected"),
     re.compile(r"does not accept (?:option|nested key) ['\"](?P<name>[\w.]+)['\"]"),
+)
+
+_OPTIONAL = re.compile(  # what is said of a value that is neither None nor of the one type besides
+    r"Does not validate against any of the Union subtypes\s+Subtypes: .*\s+Errors:\s+- (?P<rule>[^\n]*)\s+"
+    r"- Expected a NoneType\s+Given value type: \w+\s+Given value: "
 )
 
 
@@ -32,12 +41,32 @@ class Parser(ArgumentParser):
         """
         raise SettingError(explain(message, self.settings())) from ex
 
+    def parse_args(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Namespace:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Parse a command line, on which a switch may stand without a value and then means true."""
+        arguments = sys.argv[1:] if args is None else args
+        return super().parse_args(list(with_values(arguments, self.switches())), *others, **options)
+
+    def switches(self) -> set[str]:
+        """Name the flags of yes-or-no settings, of this parser and of its subcommands."""
+        parsers = [self, *(self._subcommands_action.choices.values() if self._subcommands_action else ())]
+        actions = [action for parser in parsers for action in parser._actions]
+        return {
+            flag for action in actions if getattr(action, "_typehint", None) is bool for flag in action.option_strings
+        }
+
     def settings(self) -> list[str]:
         """Name every setting of this parser and of its subcommands."""
         names = [action.dest for action in self._actions]
         for subparser in (self._subcommands_action.choices if self._subcommands_action else {}).values():
             names += [action.dest for action in subparser._actions]
         return names
+
+
+def with_values(arguments: Sequence[str], switches: set[str]) -> Iterator[str]:
+    """Give each switch that stands alone the value true."""
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        stands_alone = argument in switches and following.lower() not in _YES_OR_NO
+        yield f"{argument}=true" if stands_alone else argument
 
 
 def explain(message: str, known: Iterable[str]) -> str:
@@ -49,6 +78,7 @@ def explain(message: str, known: Iterable[str]) -> str:
     message = re.sub(r"Parser key \"([\w.]+)\":", r"setting '\1':", message)
     message = re.sub(r"a (?:typing\.)?Literal\[(.*?)\]", r"one of \1", message)
     message = re.sub(r"<class '(\w+)'>", r"\1", message)
+    message = _OPTIONAL.sub(r"\g<rule>. Got value: ", message)
     return " ".join(message.split())
 
 

@@ -36,6 +36,7 @@ _COLUMNS = {
 }
 _NLL_COLUMN = list(_COLUMNS).index("NLL")
 _ABSENT = "-"
+_MAX_EXPONENT = 709.0  # e to a higher power is no float; only a model that has diverged comes there
 
 Results = dict[str, Any]
 
@@ -81,7 +82,7 @@ def _likelihood(counts: Counts, seconds: float, notes: int) -> Results:
         "nats": _rate(total, 1),
         "nats_per_token": per_token,
         "bits_per_token": None if per_token is None else per_token / math.log(2),
-        "perplexity": None if per_token is None else math.exp(per_token),
+        "perplexity": None if per_token is None or per_token > _MAX_EXPONENT else math.exp(per_token),
         "nats_per_note": _rate(total, notes),
         "nats_per_second": _rate(total, seconds),
         "nats_per_token_by_group": {name: _rate(nats, number) for name, nats, number in by_group},

@@ -42,6 +42,7 @@ def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], tr
     Raises:
         OSError: The disk is full or the folder cannot be written; what was there is untouched.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     target = folder / f"step-{step:08d}"
@@ -58,9 +59,10 @@ def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], tr
             shutil.rmtree(target)
         temporary.rename(target)
         sync_folder(folder)
-    except BaseException:
+    except SafetensorError as error:  # what safetensors makes of a full disk is no OSError
+        raise OSError(str(error)) from error
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return target
 
 
@@ -108,7 +110,8 @@ def load_tensors(path: Path, group: str) -> dict[str, Any]:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Name the checkpoints of a folder, newest first by step; the clock has no say."""
-    return sorted(folder.glob("step-[0-9]*"), key=lambda path: int(path.name[5:]), reverse=True)
+    named = [path for path in folder.glob("step-*") if path.name[5:].isdecimal()]
+    return sorted(named, key=lambda path: int(path.name[5:]), reverse=True)
 
 
 def whole_checkpoints(folder: Path) -> Iterator[tuple[Path, dict[str, Any] | RunError]]:

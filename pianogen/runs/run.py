@@ -44,8 +44,19 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Where and on what the run was started."""
-        return json.loads((self.path / "environment.json").read_text())
+        """Where and on what the run was started.
+
+        Raises:
+            RunError: environment.json is missing or damaged.
+        """
+        file = self.path / "environment.json"
+        try:
+            found = json.loads(file.read_text())
+            if not isinstance(found["shards"]["tokenizer"], dict):
+                raise TypeError("it has no settings of a tokenizer")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{file} cannot be read: {error}; without it {self.path} is no whole run") from None
+        return found
 
     @property
     def tokenizer(self) -> TokenizerConfig:
@@ -58,19 +69,19 @@ class Run:
         Raises:
             RunError: There is none.
         """
-        there = list_checkpoints(self.checkpoints)
+        there = {int(path.name[5:]): path for path in list_checkpoints(self.checkpoints)}
         if not there:
             raise RunError(f"{self.path} has no checkpoint yet; pianogen train goes on with it")
-        if name == "last":
-            return there[0]
         wanted = self._best_step() if name == "best" else name
-        if wanted is None:
-            return there[0]
-        for path in there:
-            if str(wanted).isdigit() and int(path.name[5:]) == int(wanted):
-                return path
-        steps = ", ".join(str(int(path.name[5:])) for path in there)
-        raise RunError(f"{self.path} has no checkpoint {name!r}; it has best, last and steps {steps}")
+        if name == "last" or wanted is None:
+            return next(iter(there.values()))
+        if str(wanted).isdecimal() and int(wanted) in there:
+            return there[int(wanted)]
+        which = f"{name!r}" + (f" any more, which was step {wanted}" if name == "best" else "")
+        steps = ", ".join(map(str, there))
+        raise RunError(
+            f"{self.path} has no checkpoint {which}; --checkpoint last, or one of the steps {steps}, is there"
+        )
 
     def load_model(self, checkpoint: str = "best") -> "tuple[PianoModel, CheckpointInfo]":
         """Load the weights of a checkpoint, after checking every hash.
@@ -93,7 +104,12 @@ class Run:
 
     def _best_step(self) -> int | None:
         best = self.checkpoints / "best.json"
-        return json.loads(best.read_text())["step"] if best.exists() else None
+        try:
+            return int(json.loads(best.read_text())["step"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{best} cannot be read: {error}; --checkpoint last needs none") from None
 
 
 def open_run(path: Path | str) -> Run:
@@ -108,7 +124,7 @@ def open_run(path: Path | str) -> Run:
         raise RunError(f"{path} is no run folder: it has no config.yaml; pianogen train --out makes one")
     try:
         return Run(path, from_dict(TrainConfig, yaml.safe_load(file.read_text())))
-    except (yaml.YAMLError, AttributeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
         raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
 
 

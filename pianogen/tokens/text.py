@@ -6,13 +6,16 @@ import numpy as np
 from jaxtyping import Int
 
 from pianogen.config import TokenizerConfig
-from pianogen.errors import SourceError
+from pianogen.errors import SourceError, TokenError
 from pianogen.tokens.codec import decode, tokenize
 from pianogen.tokens.midi import write_midi
 from pianogen.tokens.notes import QuantisationReport
 from pianogen.tokens.read import read_performance
 from pianogen.tokens.score import write_musicxml
 from pianogen.tokens.vocab import ids_of, words_of
+
+MAX_TEXT_BYTES = 64 * 2**20  # as for a MIDI file
+MAX_ID_DIGITS = 18  # more would not fit 64 bits; the grammar refuses smaller numbers that are no word
 
 
 def encode_file(path: Path, config: TokenizerConfig) -> tuple[Int[np.ndarray, " T"], QuantisationReport]:
@@ -62,11 +65,18 @@ def decode_file(path: Path, target: Path, config: TokenizerConfig) -> int:
 def ids_in(path: Path) -> Int[np.ndarray, " T"]:
     """Read a text of words, or of numbers."""
     try:
-        words = path.read_text(encoding="utf-8").split()
+        with path.open("rb") as file:
+            data = file.read(MAX_TEXT_BYTES + 1)
+        words = data.decode("utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read as a text of words: {error}") from None
+    if len(data) > MAX_TEXT_BYTES:
+        raise SourceError(f"{path} has more than {MAX_TEXT_BYTES} bytes, the most that a text of words may have")
     if not words:
         raise SourceError(f"{path} is empty; it must hold words such as xxbos xxpad n60 d4 xxeos, or their ids")
-    if all(word.isdigit() for word in words):
-        return np.array(words, dtype=np.int64)
-    return ids_of(words)
+    if not all(word.removeprefix("-").isdecimal() for word in words):
+        return ids_of(words)
+    longest = max(range(len(words)), key=lambda index: len(words[index]))
+    if len(words[longest]) > MAX_ID_DIGITS:
+        raise TokenError(f"token {longest} is {words[longest][:40]}, which is not in the vocabulary")
+    return np.array([int(word) for word in words], dtype=np.int64)

@@ -49,6 +49,11 @@ def test_perplexity_bits_and_nats_agree():
     assert (nll["bits_per_token"], nll["perplexity"]) == pytest.approx((3, 8))
 
 
+def test_a_model_that_has_diverged_has_a_likelihood_and_no_perplexity():
+    nll = some_results(1e30)["nll"]
+    assert (nll["nats_per_token"], nll["perplexity"]) == (1e30, None)
+
+
 def test_the_end_costs_likelihood_but_is_in_no_average():
     found = results(counts_of([69, 2], [69, 69], [0, 3], [1.0, 5.0]), seconds=1.0, notes=1)
     assert (found["averages"]["accuracy"], found["nll"]["nats"], found["end"]["recall"]) == (1.0, 6.0, 0.0)
