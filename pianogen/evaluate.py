@@ -1,7 +1,7 @@
 """The verb `evaluate`: score runs on whole splits beside the baselines, write it down, and compare.
 
 RUN/evaluation/test.json  train.json   every average, by name, and the baselines on the same targets
-RUN/evaluation/figure-5.png            the paper's Figure 5 for this run
+RUN/evaluation/comparison.md  figure-5.png   the table, and the paper's Figure 5; of several runs, in their folder
 """
 
 import os
@@ -71,7 +71,7 @@ def evaluate(paths: list[Path], config: EvaluateConfig) -> list[Row]:
                     _write(run, checkpoint, subset, found[subset.split], baselines.results(subset))
             rows = [_row(run, found) for run, (_, found) in zip(runs, scored, strict=True)]
             rows += baselines.rows(subsets)
-            _publish(runs, rows)
+            _publish(runs, rows, config.split)
             return rows
     finally:
         end_ranks()
@@ -122,7 +122,8 @@ def _score_run(run: Run, subsets: list[Subset], config: EvaluateConfig) -> tuple
     found = {}
     for subset in subsets:
         mine = _share(subset.performances)
-        with Progress(f"scoring {run.path.name} on {subset.split}", total=sum(map(len, mine)), unit="tokens") as bar:
+        title = f"scoring {run.path.name} on {subset.split}"
+        with Progress(title, total=sum(map(len, mine)), unit="tokens", shown=_rank() == 0) as bar:
             counts = score(model, mine, run.config.model.mask, lanes=config.lanes, progress=bar.advance)
         vector = sum_over_ranks(torch.from_numpy(counts.to_vector()).to(device)).cpu().numpy()
         found[subset.split] = results(Counts.from_vector(vector), seconds=subset.seconds, notes=subset.notes)
@@ -131,8 +132,12 @@ def _score_run(run: Run, subsets: list[Subset], config: EvaluateConfig) -> tuple
 
 def _share(performances: Performances) -> Performances:
     """The performances that this rank scores."""
-    rank, num_ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    return [performances[index] for index in divide([len(tokens) for tokens in performances], num_ranks)[rank]]
+    num_ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    return [performances[index] for index in divide([len(tokens) for tokens in performances], num_ranks)[_rank()]]
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
 
 
 class _Baselines:
@@ -189,15 +194,19 @@ def _write(run: Run, checkpoint: CheckpointInfo, subset: Subset, found: Results,
     write_json(folder / f"{subset.split}.json", content)
 
 
-def _publish(runs: list[Run], rows: list[Row]) -> None:
-    """Draw the figure, print the table, and tell MLflow; MLflow being away costs a warning."""
-    for run in runs:
-        write_figure(rows, run.path / "evaluation" / "figure-5.png")
-        write_atomic(run.path / "evaluation" / "comparison.md", comparison_markdown(rows))
-        if os.environ.get("PIANOGEN_TRACK") == "off":
-            continue
+def _publish(runs: list[Run], rows: list[Row], split: str | None) -> None:
+    """Draw the figure, write and print the table, and tell MLflow; MLflow being away costs a warning.
+
+    What compares several runs lies in the folder that holds them, and what concerns one run in that run.
+    """
+    folder = runs[0].path / "evaluation" if len(runs) == 1 else runs[0].path.parent
+    suffix = f"-{split}" if split else ""  # one split alone must not replace the table of all of them
+    write_figure(rows, folder / f"figure-5{suffix}.png")
+    write_atomic(folder / f"comparison{suffix}.md", comparison_markdown(rows))
+    for run in runs if track.is_on() else []:
         try:
             track.sync(run.path)
         except RunError as error:
             console.print(f"[yellow]warning:[/] {error}", soft_wrap=True)
     Console(width=max(100, console.width)).print(comparison_table(rows))
+    print(f"{folder / f'comparison{suffix}.md'}  {folder / f'figure-5{suffix}.png'}")

@@ -1,8 +1,9 @@
 """Progress bars on stderr: what is being done, how fast, and how long it will still take."""
 
+import datetime
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -23,6 +24,9 @@ from rich.text import Text
 console = Console(stderr=True, highlight=False)
 
 
+_LINE_EVERY_S = 30.0
+
+
 class _Rate(ProgressColumn):
     """Units a second, such as `812 files/s`."""
 
@@ -35,15 +39,16 @@ class _Rate(ProgressColumn):
 
 
 class Progress:
-    """One bar; where stderr is no terminal, one line when it begins and one when it ends.
+    """One bar; where stderr is no terminal, a line when it begins, when it ends, and every half minute between.
 
     Example:
         with Progress("reading", total=1276, unit="files") as bar:
             bar.advance(1, note="MAESTRO")
     """
 
-    def __init__(self, description: str, total: float | None = None, unit: str = "") -> None:
-        self._description = description
+    def __init__(self, description: str, total: float | None = None, unit: str = "", *, shown: bool = True) -> None:
+        self._description, self._shown = description, shown
+        self._next_line = time.monotonic() + _LINE_EVERY_S
         self._bar = RichProgress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -56,40 +61,50 @@ class Progress:
             TextColumn("{task.fields[note]}", style="dim"),
             console=console,
             transient=False,
-            disable=not console.is_terminal,
+            disable=not (shown and console.is_terminal),
         )
         self._task = self._bar.add_task(description, total=total, unit=unit, note="")
 
     def __enter__(self) -> Self:
-        if not console.is_terminal:
-            console.print(f"{self._description} ...")
+        self._line("...")
         self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._bar.stop()
-        if kind is None and not console.is_terminal:
-            task = self._bar.tasks[0]
-            console.print(
-                f"{self._description}: {task.completed:,.0f} {task.fields['unit']}".rstrip()
-                + f", {task.elapsed or 0:.1f} s"
-            )
+        task = self._bar.tasks[0]
+        if kind is None:
+            self._line(f"{task.completed:,.0f} {task.fields['unit']}".rstrip() + f", {task.elapsed or 0:.1f} s")
 
     def advance(self, amount: float = 1, note: str | None = None) -> None:
         """Move on by `amount` units, and show `note` behind the bar."""
         self._bar.advance(self._task, amount)
-        if note is not None:
-            self._bar.update(self._task, note=note)
+        self._after(note)
 
     def update(self, completed: float, total: float | None = None, note: str | None = None) -> None:
         """Set how far it is."""
         self._bar.update(self._task, completed=completed)
         if total is not None:
             self._bar.update(self._task, total=total)
+        self._after(note)
+
+    def _after(self, note: str | None) -> None:
         if note is not None:
             self._bar.update(self._task, note=note)
+        if time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_EVERY_S
+            self._line(self._how_far())
+
+    def _how_far(self) -> str:
+        task = self._bar.tasks[0]
+        of = f" of {task.total:,.0f}" if task.total is not None else ""
+        left = f", {datetime.timedelta(seconds=round(task.time_remaining))} left" if task.time_remaining else ""
+        return f"{task.completed:,.0f}{of} {task.fields['unit']}{left}  {task.fields['note']}".rstrip()
+
+    def _line(self, text: str) -> None:
+        """Write a line into a log file; a terminal has the bar."""
+        if self._shown and not console.is_terminal:
+            console.print(f"{self._description}: {text}", soft_wrap=True)
 
 
 @contextmanager

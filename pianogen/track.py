@@ -54,10 +54,15 @@ def default_store(run: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_shelf(run) / 'mlflow.db'}"
 
 
+def is_on() -> bool:
+    """Whether runs are mirrored by themselves; PIANOGEN_TRACK=off leaves it to `pianogen track sync`."""
+    return os.environ.get("PIANOGEN_TRACK") != "off"
+
+
 @contextmanager
 def mirroring(run: Path | None) -> Iterator[None]:
-    """Keep a mirror of `run` up to date from another process; without a run, or with PIANOGEN_TRACK=off, do nothing."""
-    if run is None or os.environ.get("PIANOGEN_TRACK") == "off":
+    """Keep a mirror of `run` up to date from another process; without a run, or switched off, do nothing."""
+    if run is None or not is_on():
         yield
         return
     with (run / "mlflow.log").open("ab") as log:
@@ -143,10 +148,21 @@ class _Mirror:
         self._run, self._client, self._uri = run, client, uri
         self._memory = run / "mlflow.json"
         sent: dict[str, Any] = json.loads(self._memory.read_text()) if self._memory.exists() else {}
-        if sent.get("uri") != uri:
+        if sent.get("uri") != uri or not self._knows(sent["run_id"]):
             sent = {"uri": uri, "run_id": self._create(), "steps": {}, "artifacts": {}}
         self._sent = sent
         self._remember()
+
+    def _knows(self, run_id: str) -> bool:
+        """Whether the store still has the run: it may have been deleted since."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_run(run_id).info.lifecycle_stage == "active"
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
 
     @property
     def run_id(self) -> str:

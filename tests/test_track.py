@@ -65,6 +65,16 @@ def test_syncing_twice_changes_nothing(finished: Path, store: str) -> None:
     assert mirrored(finished, store)[1].info.run_id == run.info.run_id
 
 
+def test_a_run_that_the_store_has_lost_is_mirrored_anew(finished: Path, store: str) -> None:
+    track.sync(finished)
+    client, run = mirrored(finished, store)
+    client.delete_run(run.info.run_id)
+    track.sync(finished)
+    client, again = mirrored(finished, store)
+    assert again.info.run_id != run.info.run_id
+    assert len(client.get_metric_history(again.info.run_id, "train/loss")) == 6
+
+
 def test_settings_tags_state_and_final_model_are_there(finished: Path, store: str) -> None:
     track.sync(finished)
     client, run = mirrored(finished, store)

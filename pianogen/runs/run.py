@@ -134,5 +134,10 @@ def create_run(config: TrainConfig, environment: dict[str, Any]) -> Run:
     path.mkdir(parents=True, exist_ok=True)
     (path / "checkpoints").mkdir(exist_ok=True)
     write_json(path / "environment.json", environment)
-    write_atomic(path / "config.yaml", yaml.safe_dump(to_dict(config), sort_keys=False))
+    record_config(path, config)
     return Run(path, config)
+
+
+def record_config(path: Path, config: TrainConfig) -> None:
+    """Write config.yaml: the settings of the present life."""
+    write_atomic(path / "config.yaml", yaml.safe_dump(to_dict(config), sort_keys=False))

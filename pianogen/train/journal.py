@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pianogen.runs import Run
 from pianogen.runs.files import write_atomic, write_json
+from pianogen.train.usage import USAGE, Usage
 
 if TYPE_CHECKING:
     from pianogen.train.trainer import Position
 
-# what a bit-exact resume cannot repeat: the clock and what is divided by it
-TIMES = frozenset({"time", "train/tokens_per_s"})
+# what a bit-exact resume cannot repeat: the clock, what is divided by it, and how busy the machine was
+TIMES = frozenset({"time", "train/tokens_per_s"}) | USAGE
 
 
 class Journal:
@@ -26,6 +27,7 @@ class Journal:
         self._run = run
         self._file = run.metrics_file.open("a", buffering=1) if run else None
         self._last: tuple[float, int] | None = None
+        self._usage = Usage()
         self.speed = ""
 
     def __enter__(self) -> Self:
@@ -36,12 +38,15 @@ class Journal:
             self._file.close()
 
     def log(self, step: int, values: dict[str, Any], tokens: int | None = None) -> None:
-        """Append one line: step, time, values by metric name, and the speed where `tokens`, seen in all, is given."""
+        """Append one line: step, time, values by metric name; for a step, which names the `tokens` seen in all, its speed.
+
+        Beside the speed stands how busy it kept the machine.
+        """
         if not self._file:
             return
         now = time.time()
         if tokens is not None:
-            values = {**values, "train/tokens": tokens, **self._speed(now, tokens)}
+            values = {**values, "train/tokens": tokens, **self._speed(now, tokens), **self._usage.measure()}
         self._file.write(json.dumps({"step": step, "time": now, **values}) + "\n")
 
     def _speed(self, now: float, tokens: int) -> dict[str, float]:

@@ -4,9 +4,10 @@ from typing import Any
 
 from pianogen.config import to_dict
 from pianogen.data import ShardSet
+from pianogen.errors import RunError
 from pianogen.progress import console
 from pianogen.runs import Run
-from pianogen.runs.checkpoint import prune, write_checkpoint
+from pianogen.runs.checkpoint import list_checkpoints, prune, write_checkpoint
 from pianogen.runs.files import write_atomic, write_json
 from pianogen.train.trainer import Trainer
 
@@ -25,10 +26,10 @@ class Keeper:
         self.saved_at: int | None = trainer.position.step or None
         self.failures = 0
 
-    def save(self) -> None:
-        """Write a checkpoint of this step. Every rank must call it; the main one writes."""
+    def save(self, *, again: bool = False) -> None:
+        """Write a checkpoint of this step, if there is none, or `again`. Every rank must call it."""
         place = self._trainer.position
-        if self.saved_at == place.step:
+        if self.saved_at == place.step and not again:
             return
         saved = self._trainer.snapshot()
         if self._trainer.accelerator.is_main_process:
@@ -42,12 +43,21 @@ class Keeper:
         self.saved_at = place.step
 
     def export(self) -> None:
-        """Put the best weights and their settings into RUN/model, where they stay when checkpoints go."""
-        if self._trainer.accelerator.is_main_process:
-            target = self._run.path / "model"
-            target.mkdir(exist_ok=True)
-            for name in ("model.safetensors", "training.json"):
-                write_atomic(target / name, (self._run.find_checkpoint("best") / name).read_bytes())
+        """Put the best weights and their settings into RUN/model, for MLflow and for whoever wants these two files.
+
+        Raises:
+            RunError: No checkpoint of this run could be written.
+        """
+        if not self._trainer.accelerator.is_main_process:
+            return
+        if not list_checkpoints(self._run.checkpoints):
+            raise RunError(
+                f"no checkpoint of {self._run.path} could be written; free its disk and give the same command"
+            )
+        best, target = self._run.find_checkpoint("best"), self._run.path / "model"
+        target.mkdir(exist_ok=True)
+        for name in ("model.safetensors", "training.json"):
+            write_atomic(target / name, (best / name).read_bytes())
 
     def _keep_the_right_ones(self) -> None:
         place, keep = self._trainer.position, self._trainer.config.checkpoint.keep

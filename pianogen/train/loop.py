@@ -10,7 +10,7 @@ import torch
 
 from pianogen import track
 from pianogen.config import BudgetConfig, TrainConfig
-from pianogen.errors import SettingError
+from pianogen.errors import RunError, SettingError
 from pianogen.progress import Progress, console
 from pianogen.runs import Run
 from pianogen.train.journal import Journal
@@ -49,7 +49,7 @@ def train(config: TrainConfig, on_look: OnLook | None = None) -> None:
             with journal.life(trainer.position, life.state):
                 life.go_on()
         if accelerator.is_main_process:
-            console.print(_last_words(run, trainer.position, life.state()))
+            console.print(_last_words(run, trainer.position, life.state()), soft_wrap=True)
     finally:
         preemption.release()
         end_ranks()
@@ -76,6 +76,7 @@ class Life:
         self.journal, self.preemption = journal, preemption
         self.on_look: OnLook | None = None
         self._given_up = False
+        self._looked_at = trainer.position.step
         self._started = time.monotonic() - trainer.position.seconds
 
     def go_on(self) -> None:
@@ -91,8 +92,9 @@ class Life:
                 bar.update(_done(config.budget, place), note=f"loss {values['train/loss']:.3f}  {self.journal.speed}")
                 self._look_and_save()
         finished = spent(config.budget, place)
-        if finished and self.keeper.saved_at != place.step:
+        if finished and self._looked_at != place.step:
             self._look()
+            self.keeper.save(again=True)
         self.keeper.save()
         if finished:
             self.keeper.export()
@@ -122,8 +124,14 @@ class Life:
     def _look(self) -> None:
         place = self.trainer.position
         values = self.validation.look()
-        if place.best_nll is None or values["validation/nll"] < place.best_nll:
-            place.best_nll, place.best_step = values["validation/nll"], place.step
+        self._looked_at = place.step
+        nll = values.get("validation/nll")
+        if nll is None:
+            raise RunError(
+                f"the validation NLL of step {place.step} is not finite: the run has diverged; lower optim.lr"
+            )
+        if place.best_nll is None or nll < place.best_nll:
+            place.best_nll, place.best_step = nll, place.step
         self.journal.log(place.step, values)
         if self.on_look and self.trainer.accelerator.is_main_process:  # the other ranks learn of it in _agree
             self._given_up = self.on_look(place.step, values)

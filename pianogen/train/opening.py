@@ -15,7 +15,7 @@ from pianogen.config import TrainConfig, to_dict
 from pianogen.data import Batches, ShardSet, chosen_performances, open_shards, training_batches
 from pianogen.errors import RunError, SettingError
 from pianogen.progress import console
-from pianogen.runs import Run, create_run, open_run
+from pianogen.runs import Run, create_run, open_run, record_config
 from pianogen.runs.checkpoint import load_tensors, remove_stale, whole_checkpoints
 from pianogen.train.environment import describe
 from pianogen.train.journal import cut_back
@@ -43,11 +43,15 @@ def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStac
     began = open_run(path) if (path / "config.yaml").exists() else None
     config = _as_begun(config, began) if began else _with_horizon(config, batches)
     environment = describe(shards, config.shards, accelerator.num_processes)
-    check_agreement({"code": environment["git_commit"], "shards": shards.fingerprint, **to_dict(config)})
+    # ranks may find the same shards in different places
+    check_agreement({**_flat(to_dict(config)), "code": environment["git_commit"], "shards": shards.fingerprint})
     if began:
         _require_same_shards(began, shards)
-    elif accelerator.is_main_process:
-        create_run(config, environment)
+    if accelerator.is_main_process:
+        if began:
+            record_config(path, config)
+        else:
+            create_run(config, environment)
     accelerator.wait_for_everyone()
     run = Run(path, config)
     trainer = Trainer(config, batches, accelerator, _saved(run, accelerator))
@@ -89,12 +93,19 @@ def _as_begun(config: TrainConfig, began: Run) -> TrainConfig:
     return config
 
 
-def _differences(now: dict[str, Any], then: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    for name, value in now.items():
-        if isinstance(value, dict) and name not in _MAY_CHANGE:
-            yield from _differences(value, then.get(name, {}), f"{prefix}{name}.")
-        elif name not in _MAY_CHANGE and value != then.get(name):
-            yield prefix + name, value, then.get(name)
+def _differences(now: dict[str, Any], then: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    before = _flat(then)
+    for name, value in _flat(now).items():
+        if name.partition(".")[0] not in _MAY_CHANGE and value != before.get(name):
+            yield name, value, before.get(name)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by their full names, such as optim.lr."""
+    flat = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
 
 
 def _require_same_shards(run: Run, shards: ShardSet) -> None:

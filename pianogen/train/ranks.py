@@ -6,6 +6,7 @@ One process is a job of one rank; nothing above this file asks which it is, but 
 import datetime
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,6 +24,13 @@ from pianogen.errors import LaunchError
 COLLECTIVE_TIMEOUT_S = 600
 
 
+@dataclass
+class _Ddp(DistributedDataParallelKwargs):
+    """accelerate's settings for DDP, with the one that torch has put in place of `broadcast_buffers`."""
+
+    forward_sync_buffers: bool | None = None
+
+
 def start_ranks(plugin: DeepSpeedPlugin | None = None) -> Accelerator:
     """Join the other processes of this job, over NCCL where there are GPUs and gloo where not.
 
@@ -33,10 +41,10 @@ def start_ranks(plugin: DeepSpeedPlugin | None = None) -> Accelerator:
     _share_cores(os.environ)
     has_gpu = torch.cuda.is_available()
     timeout = datetime.timedelta(seconds=COLLECTIVE_TIMEOUT_S)
-    # every parameter takes part in every step, and no buffer is ever changed
-    ddp = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
     if plugin is None:
-        accelerator = Accelerator(cpu=not has_gpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout), ddp])
+        accelerator = Accelerator(cpu=not has_gpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)])
+        # no buffer is ever changed, so none is sent round; accelerate looks handlers up by their exact class
+        accelerator.ddp_handler = _Ddp(forward_sync_buffers=False, gradient_as_bucket_view=True)
     else:  # with cpu=True beside a plugin accelerate would silently use DDP
         group = InitProcessGroupKwargs(backend="nccl" if has_gpu else "gloo", timeout=timeout)
         accelerator = Accelerator(deepspeed_plugin=plugin, kwargs_handlers=[group])

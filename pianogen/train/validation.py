@@ -9,6 +9,7 @@ from pianogen.data import ShardSet, Split
 from pianogen.evaluation import Counts, divide, metrics_of, results, score
 from pianogen.generate import Limits, Request, sample
 from pianogen.models import PianoModel
+from pianogen.progress import console
 from pianogen.render import piano_roll
 from pianogen.runs import Run
 from pianogen.tokens import decode, write_midi
@@ -47,7 +48,10 @@ class Validation:
         device = self._trainer.accelerator.device
         total = sum_over_ranks(torch.from_numpy(counts.to_vector()).to(device)).cpu().numpy()
         if self._trainer.accelerator.is_main_process:
-            self._play(model)
+            try:
+                self._play(model)
+            except OSError as error:  # a full disk costs samples, never the run
+                console.print(f"[yellow]warning:[/] no samples: {error}", soft_wrap=True)
         return metrics_of("validation", results(Counts.from_vector(total), seconds=0.0, notes=0))
 
     def _play(self, model: PianoModel) -> None:

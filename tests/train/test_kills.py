@@ -26,7 +26,9 @@ def weights(config: TrainConfig) -> dict[str, torch.Tensor]:
 
 
 def assert_same_weights(config: TrainConfig, quiet: TrainConfig) -> None:
-    assert all(torch.equal(value, weights(quiet)[name]) for name, value in weights(config).items())
+    there, here = weights(quiet), weights(config)
+    assert there.keys() == here.keys()
+    assert [name for name in there if not torch.equal(there[name], here[name])] == []
 
 
 def status(config: TrainConfig) -> str:

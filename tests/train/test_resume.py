@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from pianogen.config import BudgetConfig, DataConfig, ModelConfig, TrainConfig
@@ -132,6 +133,12 @@ def test_a_damaged_checkpoint_costs_one_interval_and_no_more(
     assert_same(stopped.out, quiet.out)
 
 
+def test_the_last_step_is_looked_at_wherever_the_last_checkpoint_was(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=6)  # saved at 2, 4, 6; looked at 4
+    train(config)
+    assert [line["step"] for line in log(config.out) if "validation/nll" in line] == [4, 6]
+
+
 def test_with_every_checkpoint_damaged_it_says_so(tiny_run: MakeRun) -> None:
     config = tiny_run(steps=4)
     train(config)
@@ -171,8 +178,8 @@ def test_a_full_disk_costs_a_warning_and_no_older_checkpoint(
     config = tiny_run(steps=4)
     train(replace(config, budget=BudgetConfig(steps=2)))
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def full(*_: object) -> None:  # safetensors has an error of its own for it
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
     train(config)
