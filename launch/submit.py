@@ -68,7 +68,7 @@ def submissions(verb: Verb, arguments: Sequence[str], array: int) -> list[list[C
     if verb == "sweep":  # its workers share the trials out among themselves
         return [[[verb, *arguments] for _ in range(array)]]
     divided: list[Command] = [[verb, "--part", f"{task}/{array}", *arguments] for task in range(array)]
-    return [divided, *(whole if verb == "shards" else [])]  # the tasks read the files, the job after them seals
+    return [divided, *whole]  # the job after the tasks makes shards of what they read, or one page of their pieces
 
 
 def _on_slurm(config: SubmitConfig, verb: Verb, arguments: Sequence[str], folder: Path) -> str:

@@ -25,6 +25,13 @@ class Verb:
     run: Callable[[Namespace], None]
 
 
+def _out(arguments: Namespace) -> Path:
+    """The folder to write to: an empty name, as of a shell variable that is not set, must not mean the present one."""
+    if not arguments.out:
+        raise SettingError("setting 'out' is empty; name a folder to write to")
+    return Path(arguments.out)
+
+
 def _add_tokens(parser: Parser) -> None:
     parser.add_argument("file", type=str, help="A MIDI file or score, or with --to a text of words.")
     parser.add_argument("--ids", action="store_true", help="Print numbers instead of words.")
@@ -53,9 +60,9 @@ def _add_shards(parser: Parser) -> None:
 
 
 def _shards(arguments: Namespace) -> None:
-    from shards.build import build, summary
+    from shards.build import run
 
-    print(summary(build(arguments.source, Path(arguments.out), settings_of(ShardsConfig, arguments))))
+    print(run(arguments.source, _out(arguments), settings_of(ShardsConfig, arguments)))
 
 
 def _add_train(parser: Parser) -> None:
@@ -95,7 +102,7 @@ def _evaluate(arguments: Namespace) -> None:
 
 def _add_generate(parser: Parser) -> None:
     parser.add_argument("--config", action="config", help="A YAML file of settings; flags after it win.")
-    parser.add_argument("run", type=str, help="Run folder of a trained model.")
+    parser.add_argument("runs", type=str, nargs="+", help="Run folders of trained models.")
     parser.add_argument("--out", type=str, required=True, help="Folder for the pieces.")
     parser.add_class_arguments(GenerateConfig)
 
@@ -103,8 +110,10 @@ def _add_generate(parser: Parser) -> None:
 def _generate(arguments: Namespace) -> None:
     from pianogen.generate import generate
 
-    pieces = generate(Path(arguments.run), Path(arguments.out), settings_of(GenerateConfig, arguments))
-    print(f"{len(pieces)} pieces in {arguments.out}")
+    runs, out, config = arguments.runs, _out(arguments), settings_of(GenerateConfig, arguments)
+    pieces = generate([Path(run) for run in runs], out, config)
+    where = f"{out}, one page of all: {out / 'index.html'}" if config.part is None else f"{out} (part {config.part})"
+    print(f"{len(pieces)} pieces in {where}")
 
 
 def _add_track(parser: Parser) -> None:
@@ -188,9 +197,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"pianogen: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("pianogen: interrupted; what was finished is kept, and the same command goes on", file=sys.stderr)
+        print("pianogen: interrupted; the same command goes on", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our stdout, such as `head`, has seen enough
         sys.stderr.close()
         return 141
+    except OSError as error:  # a full disk, a folder that may not be written: no mistake of the program's
+        where = f" ({error.filename})" if error.filename is not None else ""
+        print(f"pianogen: {error.strerror or error}{where}; mend that, and the same command goes on", file=sys.stderr)
+        return 2
     return 0

@@ -4,6 +4,7 @@ Defaults < `--config FILE.yaml` < `--model.hidden_size 512`. A run records its r
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, TypeVar, get_type_hints
 
@@ -23,6 +24,20 @@ def require(holds: bool, setting: str, value: object, rule: str) -> None:
     """
     if not holds:
         raise SettingError(f"setting '{setting}' is {value!r}, but it must be {rule}")
+
+
+def part_of(part: str | None) -> tuple[int, int]:
+    """Read the setting `part`, K/N with K from 0: every N-th task from the K-th on; None is all of them.
+
+    Raises:
+        SettingError: It is no such share.
+    """
+    if part is None:
+        return 0, 1
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", part, re.ASCII)
+    number, count = (int(found[1]), int(found[2])) if found else (0, 0)
+    require(number < count, "part", part, "K/N with K from 0 to N-1, such as 0/8 for the first of eight tasks")
+    return number, count
 
 
 @dataclass(frozen=True)
@@ -145,7 +160,8 @@ class ValidationConfig:
 
     def __post_init__(self) -> None:
         require(self.every_steps >= 1, "validation.every_steps", self.every_steps, "at least 1")
-        require(self.slice_tokens >= 1, "validation.slice_tokens", self.slice_tokens, "at least 1")
+        # xxbos and xxpad are given, so that three tokens are the fewest with something to predict
+        require(self.slice_tokens >= 3, "validation.slice_tokens", self.slice_tokens, "at least 3")
         require(self.num_samples >= 0, "validation.num_samples", self.num_samples, "at least 0")
         require(self.sample_tokens >= 8, "validation.sample_tokens", self.sample_tokens, "at least 8")
 
@@ -240,13 +256,15 @@ class GenerateConfig:
     """How pieces are drawn from a trained model."""
 
     num: int = 8
-    """Pieces to make."""
+    """Pieces to make of each run, prompt and seed."""
     seed: int = 0
     """Piece i is drawn from (seed, i, position) alone, whatever the batch."""
+    num_seeds: int = 1
+    """Seeds to make pieces of: `seed` and those that follow it."""
     batch: int = 64
     """Pieces drawn side by side."""
     prompt: str | None = None
-    """A MIDI file or score to continue; without one a piece begins from nothing."""
+    """A MIDI file or score to continue, or a folder of them; without one a piece begins from nothing."""
     prompt_seconds: float | None = None
     """How much of the prompt to use, in its own seconds; all of it by default."""
     prompt_bars: float | None = None
@@ -279,9 +297,13 @@ class GenerateConfig:
     """Also write a picture of each piece, the prompt marked."""
     checkpoint: str = "best"
     """best (lowest validation loss), last, or a step number."""
+    part: str | None = None
+    """K/N, K from 0: make every N-th piece from the K-th on, as one of the N tasks of an array."""
 
     def __post_init__(self) -> None:
+        part_of(self.part)
         require(self.num >= 1, "num", self.num, "at least 1")
+        require(self.num_seeds >= 1, "num_seeds", self.num_seeds, "at least 1")
         require(self.batch >= 1, "batch", self.batch, "at least 1")
         require(self.temperature > 0, "temperature", self.temperature, "above 0")
         warmth = self.duration_temperature
@@ -312,16 +334,19 @@ class ShardsConfig:
     archive: str | None = None
     """A MAESTRO zip that is already there; used as it is, never extracted."""
     tempo_variants: tuple[float, ...] = ()
-    """Tempo factors, 0.9 to 1.1, of further training members, such as 0.95 1.05."""
+    """Tempo factors, 0.9 to 1.1, of further training members, such as "[0.95,1.05]"."""
     shard_mb: float = 16.0
     """Size at which the next shard begins, in MB of tokens."""
     max_file_mb: float = 16.0
     """A larger source file is quarantined."""
     max_notes: int = 1_000_000
     """A performance with more notes is quarantined."""
+    part: str | None = None
+    """K/N, K from 0: only read every N-th file from the K-th on, for a later job without it, which makes the shards."""
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
 
     def __post_init__(self) -> None:
+        part_of(self.part)
         require(self.workers >= 1, "workers", self.workers, "at least 1")
         require(self.shard_mb > 0, "shard_mb", self.shard_mb, "above 0")
         require(self.max_file_mb > 0, "max_file_mb", self.max_file_mb, "above 0")
@@ -342,6 +367,7 @@ def from_dict(kind: type[Settings], values: dict[str, Any]) -> Settings:
         SettingError: A name is unknown or a value breaks its rule.
     """
     hints = get_type_hints(kind)
+    require(isinstance(values, dict), kind.__name__, values, "settings by name")
     unknown = sorted(set(values) - set(hints))
     require(not unknown, kind.__name__, unknown, f"made of {', '.join(hints)}; was it written by another version?")
     return kind(**{name: _read(hints[name], value) for name, value in values.items()})

@@ -1,4 +1,7 @@
-"""The whole job: find the sources, read them in worker processes, seal the shards."""
+"""The whole job: find the sources, read them in worker processes, seal the shards.
+
+The tasks of an array may read parts of the sources beforehand, each in a folder of its own; see `shards.parts`.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,47 +9,92 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pianogen.config import ShardsConfig
+from pianogen.config import ShardsConfig, part_of
 from pianogen.errors import SettingError
 from pianogen.progress import Progress
 from shards import corpus, maestro
-from shards.files import sync_folder, workshop, write_whole
+from shards.files import locked, remove_folder, sync_folder, workshop, write_whole
 from shards.listing import restrict
 from shards.manifest import INDEX_NAME, MANIFEST_NAME, make_index, make_manifest, old_shards, to_json
+from shards.parts import PARTS_FOLDER, find_part, find_parts, part_folder, save_part
 from shards.pool import read_sources
 from shards.reading import Reading, ReadingConfig
 from shards.seal import Shard, load_tar_writer, select, write_shards
-from shards.sources import Collection, collect_folder
+from shards.sources import Collection, Source, collect_folder
 from shards.split import SplitKind
 
 SHOWN = 3  # dropped files in the summary
 
 
+def run(source: str, out: Path, config: ShardsConfig) -> str:
+    """Do what the settings ask for, all of it or one part of the reading, and say in a few lines what was done.
+
+    Raises:
+        PianogenError: As `build`.
+    """
+    return summary(build(source, out, config)) if config.part is None else read_part(source, out, config)
+
+
 def build(source: str, out: Path, config: ShardsConfig) -> dict[str, Any]:
     """Make shards of SOURCE (corpus, maestro, or a folder) in `out`, and return their manifest.
 
-    The same input and settings give the same bytes, whatever the number of workers. A job that is killed leaves no
-    manifest; running it again finishes it.
+    The same input and settings give the same bytes, whatever the number of workers, and whichever parts were read
+    before. A job that is killed leaves no manifest; running it again finishes it.
 
     Raises:
         PianogenError: The settings do not fit, the source holds nothing that can be used, or `out` cannot be written.
     """
+    assert config.part is None
     collection = collect(source, config)
     with workshop(out) as work, ThreadPoolExecutor() as aside:
         # both need about as long as a fast source: they run while the workers read
         details = aside.submit(collection.details)
         writer = aside.submit(load_tar_writer)
-        with Progress("reading files", total=len(collection.sources), unit="files") as bar:
-            readings = read_sources(
-                collection.sources,
-                reading_config(config),
-                work,
-                workers=config.workers,
-                on_reading=lambda reading: bar.advance(1),
-            )
+        readings = _read(collection.sources, out, work, config)
         writer.result()
         known = replace(collection, description={**collection.description, **details.result()}, details=dict)
-        return seal(known, readings, work, out, config)
+        manifest = seal(known, readings, work, out, config)
+        remove_folder(out / PARTS_FOLDER)
+        return manifest
+
+
+def _read(sources: Sequence[Source], out: Path, work: Path, config: ShardsConfig) -> list[Reading]:
+    """Take what finished parts hold, and read the rest."""
+    how = reading_config(config)
+    with Progress("reading files", total=len(sources), unit="files") as bar:
+        before = find_parts(out, sources, how)
+        bar.advance(len(before))
+        readings = read_sources(
+            sources,
+            how,
+            work,
+            workers=config.workers,
+            skip={reading.index for reading in before},
+            on_reading=lambda reading: bar.advance(1),
+        )
+    return sorted([*before, *readings], key=lambda reading: reading.index)
+
+
+def read_part(source: str, out: Path, config: ShardsConfig) -> str:
+    """Read one part of the sources, unless that was done before, and leave it in `out`; say what was read.
+
+    Raises:
+        PianogenError: As `build`.
+    """
+    sources, how, part = collect(source, config).sources, reading_config(config), part_of(config.part)
+    # the parts may be read at the same time, but not while the shards are made
+    with locked(out, shared=True), workshop(part_folder(out, part)) as work:
+        readings = find_part(out, part, sources, how)
+        state = "was read before"
+        if readings is None:
+            with Progress(f"reading part {config.part}", total=len(range(part[0], len(sources), part[1]))) as bar:
+                readings = read_sources(
+                    sources, how, work, workers=config.workers, part=part, on_reading=lambda reading: bar.advance(1)
+                )
+            save_part(readings, work, part_folder(out, part), part, sources, how)
+            state = "is read"
+    files = f"{len(readings):,} of {len(sources):,} files"
+    return f"part {config.part} {state}: {files}; the same command without --part makes the shards"
 
 
 def collect(source: str, config: ShardsConfig) -> Collection:
@@ -56,6 +104,8 @@ def collect(source: str, config: ShardsConfig) -> Collection:
         SourceError: It is missing or holds nothing to read.
         SettingError: The settings do not fit this kind of source.
     """
+    if not str(source):
+        raise SettingError("SOURCE is empty; give corpus, maestro, or a folder of MIDI files or scores")
     if config.archive is not None and source != "maestro":
         raise SettingError(f"setting 'archive' goes with the source 'maestro', not with {source!r}")
     if config.split == "official" and source != "maestro":

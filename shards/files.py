@@ -19,22 +19,33 @@ def workshop(folder: Path) -> Iterator[Path]:
     Raises:
         ShardError: Another job writes here, or the disk is full or refuses.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise no_room(error, folder) from None
-    try:
-        _lock(lock, folder)
+    with locked(folder):
         work = folder / WORK_FOLDER
-        _remove(work)  # what a killed job left
+        remove_folder(work)  # what a killed job left
         try:
             work.mkdir()
             yield work
         except OSError as error:
             raise no_room(error, folder) from error
         finally:
-            _remove(work)
+            remove_folder(work)
+
+
+@contextmanager
+def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Keep a folder, which is made if it is not there, from other jobs; those that share it do so among themselves.
+
+    Raises:
+        ShardError: Another job writes here, or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise no_room(error, folder) from None
+    try:
+        _lock(lock, folder, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
     finally:
         os.close(lock)  # which also unlocks
 
@@ -47,19 +58,20 @@ def no_room(error: OSError, folder: Path) -> ShardError:
     )
 
 
-def _lock(descriptor: int, folder: Path) -> None:
+def _lock(descriptor: int, folder: Path, kind: int) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ShardError(
             f"another job is writing shards to {str(folder)!r}; wait for it or choose another --out"
         ) from None
 
 
-def _remove(work: Path) -> None:
-    if work.is_symlink():
-        work.unlink()
-    shutil.rmtree(work, ignore_errors=True)
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of ours and all that is in it, but nothing that it links to."""
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_whole(path: Path, data: bytes, work: Path) -> None:

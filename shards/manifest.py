@@ -18,7 +18,7 @@ from shards.split import SplitKind
 FORMAT = 1
 MANIFEST_NAME, INDEX_NAME = "manifest.json", "index.json"
 # how the work was done, or where things lay: neither changes the output
-_NOT_RECORDED = {"workers", "archive", "list", "version", "split", "tokenizer"}
+_NOT_RECORDED = {"workers", "archive", "list", "version", "split", "tokenizer", "part"}
 
 
 def make_manifest(

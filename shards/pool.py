@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -41,16 +41,18 @@ def read_sources(
     *,
     workers: int,
     part: tuple[int, int] = (0, 1),
+    skip: Container[int] = (),
     on_reading: Callable[[Reading], None] = lambda reading: None,
 ) -> list[Reading]:
     """Read part k of n of the sources (every n-th from the k-th on), spooling the tokens to files in `folder`.
 
-    The result is in the order of the sources, whatever the number of workers; the parts of all k are the whole.
+    Those whose indices `skip` holds are left out. The result is in the order of the sources, whatever the number of
+    workers; the parts of all k are the whole.
 
     Raises:
         ShardError: No worker starts, or the spool cannot be written.
     """
-    todo = deque(range(part[0], len(sources), part[1]))
+    todo = deque(index for index in range(part[0], len(sources), part[1]) if index not in skip)
     pool = _Pool(sources, config, folder, todo, f"{part[0]:06d}")
     readings = []
     try:

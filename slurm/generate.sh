@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Write pieces with a trained model; arguments go to `pianogen generate`, where later ones win.
 #   sbatch slurm/generate.sh runs/attn --num 8
-#   sbatch --array=0-7 slurm/generate.sh runs/attn --num 1000 --prompt prompt.mid
-# To RUN/pieces. In the second form eight tasks make an eighth of the pieces each. Submitted again, it makes what is
-# missing. A failed task alone: PIANOGEN_PARTS=8 sbatch --array=3 slurm/generate.sh ...
+#   sbatch slurm/generate.sh runs/attn runs/lstm --prompt FOLDER --num_seeds 3 --out runs/pieces
+#   job=$(sbatch --parsable --array=0-7 slurm/generate.sh ...) && sbatch --dependency=afterok:$job slurm/generate.sh ...
+# To RUN/pieces. In the third form eight tasks make an eighth of the pieces each, and one job writes the page of all.
+# Submitted again, it makes what is missing. A failed task alone: PIANOGEN_PARTS=8 sbatch --array=3 slurm/generate.sh ...
 #SBATCH --job-name=pianogen-generate
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
@@ -17,4 +18,4 @@ set -euo pipefail
 # Slurm runs a copy of this script from its spool: it knows where the original lies
 script=$(scontrol show job "${SLURM_JOB_ID:?submit it: sbatch slurm/generate.sh RUN}" | sed -n 's/^ *Command=//p')
 . "${script%%/generate.sh*}/_run.sh"
-run generate "${1:?which run? sbatch slurm/generate.sh RUN}" --out "$1/pieces" "${part[@]}" "${@:2}"
+run generate --out "${1:?which run? sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@"

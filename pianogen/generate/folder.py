@@ -96,7 +96,7 @@ class Folder:
     def _draw(self, notes: Notes, path: Path) -> None:
         from pianogen.render import piano_roll  # matplotlib is slow to import
 
-        spq, prompt_steps = self.prompt.steps_per_quarter, self.prompt.num_steps
+        spq, prompt_steps = self.prompt.steps_per_quarter, self.prompt.num_steps or None
         title = f"{self.request['run']}, piece {path.stem}"
         piano_roll(notes, path, steps_per_quarter=spq, prompt_steps=prompt_steps, title=title)
 

@@ -1,19 +1,22 @@
-"""The job: pieces of one run in one folder, each made once whatever happens on the way.
+"""The job: pieces of runs, prompts and seeds, each made once whatever happens on the way.
 
 A piece depends on its number and not on its neighbours, so that the tasks of an array may each make a slice of the same
 folder, and a job that was killed is finished by running it again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from pianogen.config import GenerateConfig, TokenizerConfig, TrainConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.generate.folder import Folder
-from pianogen.generate.limits import plan_limits
+from pianogen.generate.index import write_index
+from pianogen.generate.limits import Limits, plan_limits
+from pianogen.generate.plan import Series, plan, share
 from pianogen.generate.prompt import Prompt, read_prompt
-from pianogen.generate.sampler import Request, Sample, sample_each
+from pianogen.generate.sampler import Request, sample_each
 from pianogen.generate.sidecar import request_of
 from pianogen.models import PianoModel
 from pianogen.progress import Progress
@@ -45,47 +48,98 @@ class Source(Protocol):
         ...
 
 
-def generate(run_path: str | Path, out: Path, config: GenerateConfig) -> list[Path]:
-    """Make pieces 0 to `config.num` - 1 of a run, but for those already there, and return their MIDI files.
+@dataclass(frozen=True)
+class _Order:
+    """Pieces of one series, and what they begin with."""
+
+    series: Series
+    pieces: list[int]
+    prompt: Prompt
+    limits: Limits
+
+
+def generate(runs: Path | Sequence[Path], out: Path, config: GenerateConfig) -> list[Path]:
+    """Make the pieces that are asked for, but for those already there, and return their MIDI files.
+
+    All of them are listed in `out`/index.csv and index.html at the end; a part of an array leaves that to the plain
+    command.
 
     Raises:
-        RunError: The run or checkpoint is missing or damaged, `out` holds pieces of another request, or pieces failed.
-        SettingError: A setting or the prompt leaves nothing to make.
-        SourceError: The prompt cannot be read.
+        RunError: A run or checkpoint is missing or damaged, `out` holds pieces of another request, or pieces failed.
+        SettingError: A setting or a prompt leaves nothing to make.
+        SourceError: A prompt cannot be read.
     """
-    return generate_pieces(open_run(run_path), out, config, range(config.num))
+    series = plan([runs] if isinstance(runs, Path) else runs, out, config)
+    opened = {one.run: open_run(one.run) for one in series}
+    # every prompt is read before any piece is made: a mistake shows at once
+    batches = [
+        _orders(run, [(one, pieces) for one, pieces in share(series, config) if one.run == path], config)
+        for path, run in opened.items()
+    ]
+    paths, failed = [], []
+    for run, orders in zip(opened.values(), batches, strict=True):
+        made, not_made = _make(run, orders, config)
+        paths += made
+        failed += not_made
+    if config.part is None:
+        write_index(out)
+    if failed:
+        raise _failure(failed, out)
+    return paths
 
 
 def generate_pieces(run: Source, out: Path, config: GenerateConfig, pieces: Iterable[int]) -> list[Path]:
-    """Make the pieces of these numbers, but for those already there, and return their MIDI files.
+    """Make the pieces of these numbers, of one run, prompt and seed, but for those already there.
 
     Raises:
         RunError, SettingError, SourceError: As `generate`.
     """
-    pieces = list(pieces)
-    prompt = _prompt_of(config, run.tokenizer)
-    limits = plan_limits(config, prompt)
+    series = Series(run.path, Path(config.prompt) if config.prompt is not None else None, config.seed, out)
+    paths, failed = _make(run, _orders(run, [(series, list(pieces))], config), config)
+    if failed:
+        raise _failure(failed, out)
+    return paths
+
+
+def _orders(run: Source, shares: Iterable[tuple[Series, list[int]]], config: GenerateConfig) -> list[_Order]:
+    shares = list(shares)
+    paths = dict.fromkeys(series.prompt for series, _ in shares)
+    prompts = {path: _read_prompt(path, config, run.tokenizer) for path in paths}
+    limits = {path: plan_limits(config, prompt) for path, prompt in prompts.items()}
+    return [_Order(one, pieces, prompts[one.prompt], limits[one.prompt]) for one, pieces in shares]
+
+
+def _make(run: Source, orders: list[_Order], config: GenerateConfig) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Make what is missing of one run's pieces, of all prompts and seeds side by side."""
+    orders = [order for order in orders if order.pieces]
+    if not orders:
+        return [], []
     model, checkpoint = run.load_model(config.checkpoint)
-    request = request_of(run.path.resolve().name, checkpoint.step, checkpoint.sha256, config, prompt)
-    folder = Folder(out, prompt, request, config)
-    folder.open()
-    missing = [Request(piece, limits, prompt.ids) for piece in pieces if not folder.holds(piece)]
-    failed: list[Sample] = []
-    with Progress("generating", total=len(missing), unit="pieces") as bar:
-        for sample in sample_each(model, missing, config, run.config.model.mask):
+    name = run.path.resolve().name
+    paths: list[Path] = []
+    folder_of: dict[Request, Folder] = {}
+    for order in orders:
+        seed = order.series.seed
+        request = request_of(name, checkpoint.step, checkpoint.sha256, replace(config, seed=seed), order.prompt)
+        folder = Folder(order.series.folder, order.prompt, request, config)
+        folder.open()
+        paths += [folder.file(piece, ".mid") for piece in order.pieces]
+        missing = [piece for piece in order.pieces if not folder.holds(piece)]
+        folder_of |= {Request(piece, order.limits, order.prompt.ids, seed): folder for piece in missing}
+    failed = []
+    with Progress("generating", total=len(folder_of), unit="pieces") as bar:
+        for sample in sample_each(model, folder_of, config, run.config.model.mask):
+            folder = folder_of[sample.request]
             if sample.ended == "failed":
-                failed.append(sample)
+                failed.append((folder.file(sample.request.piece, ""), sample.reason or ""))
             else:
                 folder.write(sample)
             bar.advance(1)
-    if failed:
-        raise _failure(failed, out)
-    return [folder.file(piece, ".mid") for piece in pieces]
+    return paths, failed
 
 
-def _prompt_of(config: GenerateConfig, tokenizer: TokenizerConfig) -> Prompt:
-    if config.prompt is not None:
-        path = Path(config.prompt)
+def _read_prompt(path: Path | None, config: GenerateConfig, tokenizer: TokenizerConfig) -> Prompt:
+    if path is not None:
         return read_prompt(path, tokenizer, seconds=config.prompt_seconds, bars=config.prompt_bars)
     for name in ("prompt_seconds", "prompt_bars"):
         value = getattr(config, name)
@@ -94,9 +148,13 @@ def _prompt_of(config: GenerateConfig, tokenizer: TokenizerConfig) -> Prompt:
     return Prompt(steps_per_quarter=tokenizer.steps_per_quarter)
 
 
-def _failure(failed: list[Sample], out: Path) -> RunError:
-    failed = sorted(failed, key=lambda sample: sample.request.piece)
-    reasons = [f"piece {sample.request.piece} failed: {sample.reason}" for sample in failed[:_NAMED_FAILURES]]
+def _failure(failed: Sequence[tuple[Path, str]], out: Path) -> RunError:
+    reasons = [f"piece {_place(path, out)} failed: {reason}" for path, reason in sorted(failed)[:_NAMED_FAILURES]]
     if len(failed) > _NAMED_FAILURES:
         reasons.append(f"and {len(failed) - _NAMED_FAILURES} more")
     return RunError(f"{'; '.join(reasons)}. All others are in {out}; try another --checkpoint")
+
+
+def _place(path: Path, out: Path) -> str:
+    folder = path.relative_to(out).parent.as_posix()
+    return f"{int(path.name)}" if folder == "." else f"{int(path.name)} of {folder}"

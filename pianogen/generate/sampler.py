@@ -25,15 +25,17 @@ from pianogen.models import PianoModel, State
 _CHUNK_TOKENS = 512  # of a prompt, read at a time: bounds the memory that a long one takes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Request:
-    """A piece to be made."""
+    """A piece to be made; it equals itself alone."""
 
     piece: int
     """With the seed it names the random draws."""
     limits: Limits = field(default_factory=Limits)
     prompt: Int[np.ndarray, " T"] = field(default_factory=lambda: Prompt().ids)
     """`xxbos xxpad` and whole pairs."""
+    seed: int | None = None
+    """By default the settings' own."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def sample(
 ) -> list[Sample]:
     """Make all requested pieces, in the order of the requests."""
     requests = list(requests)
-    made = {id(done.request): done for done in sample_each(model, requests, config, mask)}
-    return [made[id(request)] for request in requests]
+    made = {done.request: done for done in sample_each(model, requests, config, mask)}
+    return [made[request] for request in requests]
 
 
 def sample_each(
@@ -80,7 +82,7 @@ class _Row:
     def __init__(self, request: Request, config: GenerateConfig, mask: Mask) -> None:
         self._request = request
         self.growing = Growing(request.prompt, request.limits, mask)
-        self._draws = Draws(config.seed, request.piece)
+        self._draws = Draws(config.seed if request.seed is None else request.seed, request.piece)
         self._temperature = config.temperature
         self._duration_temperature = config.duration_temperature or config.temperature
 

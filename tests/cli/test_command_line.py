@@ -44,6 +44,13 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         (["evaluate", "no/such"], "no/such is no run folder"),
         (["tokens", "no/such.mid"], "no/such.mid"),
         (["track", "sync"], "track sync needs at least one run folder"),
+        (["train", "--validation.slice_tokens", "2"], "but it must be at least 3"),
+        (["train", "--budget.steps", "x"], "setting 'budget.steps': Expected a int. Got value: x"),
+        (["train", "--no-data.transpose"], "unknown setting 'no-data.transpose'; did you mean 'data.transpose'?"),
+        (["evaluate", "run", "--split", "all"], "Expected one of 'train', 'validation', 'test'. Got value: all"),
+        (["shards", "", "--out", "shards"], "SOURCE is empty"),
+        (["shards", ".", "--out", ""], "setting 'out' is empty"),
+        (["generate", "run", "--out", ""], "setting 'out' is empty"),
         (["trian"], "'trian'"),
     ],
 )
@@ -63,6 +70,35 @@ def test_an_unknown_name_in_a_config_file_is_refused_with_the_nearest(
     assert (status, capsys.readouterr().err) == (
         2,
         "pianogen: unknown setting 'model.hiden_size'; did you mean 'model.hidden_size'?\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], (False, False)),
+        (["--piano_roll"], (True, False)),
+        (["--musicxml", "--piano_roll"], (True, True)),
+        (["--musicxml", "--num", "2"], (False, True)),
+        (["--piano_roll", "true", "--musicxml", "False"], (True, False)),
+        (["--piano_roll=false"], (False, False)),
+    ],
+)
+@pytest.mark.parametrize("flags_first", [True, False])
+def test_a_switch_may_stand_alone(flags: list[str], expected: tuple[bool, bool], flags_first: bool) -> None:
+    rest = ["run", "--out", "pieces"]
+    parsed = build_parser().parse_args(["generate", *(flags + rest if flags_first else rest + flags)])["generate"]
+    assert (parsed.piano_roll, parsed.musicxml, parsed.out) == (*expected, "pieces")
+
+
+def test_a_target_that_cannot_be_written_is_one_line_that_names_it(
+    tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.txt").write_text("xxbos xxpad n60 d4 xxeos")
+    target = tmp_path / "none" / "out.mid"
+    assert main(["tokens", str(tmp_path / "words.txt"), "--to", str(target)]) == 2
+    assert capsys.readouterr().err == (
+        f"pianogen: No such file or directory ({target}); mend that, and the same command goes on\n"
     )
 
 

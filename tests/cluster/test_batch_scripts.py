@@ -81,7 +81,7 @@ def test_a_failed_task_of_an_array_can_run_alone(project: Project) -> None:
 
 def test_a_job_that_is_no_array_makes_everything(project: Project) -> None:
     project.run("--cpus-per-task=1", "generate.sh", "runs/attn")
-    assert project.calls()["0", 0]["arguments"] == ["generate", "runs/attn", "--out", "runs/attn/pieces"]
+    assert project.calls()["0", 0]["arguments"] == ["generate", "--out", "runs/attn/pieces", "runs/attn"]
 
 
 def test_a_signal_before_python_listens_does_not_kill_the_rank(project: Project) -> None:
