@@ -32,9 +32,7 @@ def demo(out: Path, *, seconds: float, workers: int) -> None:
     _headline("evaluating")
     evaluate([out / kind for kind in KINDS], EvaluateConfig(train_tokens=50_000))
     _headline("generating")
-    prompt = _prompt(out)
-    for kind in KINDS:
-        _pieces(out, kind, prompt)
+    _pieces(out, _prompt(out))
     _where_things_are(out)
 
 
@@ -74,17 +72,20 @@ def _prompt(out: Path) -> Path:
     return path
 
 
-def _pieces(out: Path, kind: ModelKind, prompt: Path) -> None:
+def _pieces(out: Path, prompt: Path) -> None:
+    """Let every model write, from nothing and from the prompt; one page plays them all."""
+    runs = [out / kind for kind in KINDS]
     settings = GenerateConfig(num=_PIECES_EACH, bars=16, min_bars=8, top_p=0.95, musicxml=True, piano_roll=True)
-    generate(out / kind, out / "pieces" / kind / "from-nothing", settings)
+    generate(runs, out / "pieces", settings)
     prompted = replace(settings, prompt=str(prompt), prompt_bars=_PROMPT_BARS)
-    generate(out / kind, out / "pieces" / kind / "from-prompt", prompted)
+    generate(runs, out / "pieces", prompted)
 
 
 def _where_things_are(out: Path) -> None:
     show = Console(soft_wrap=True, highlight=False)
-    for kind in KINDS:
-        show.print(f"[bold]{kind}[/] pieces   {out / 'pieces' / kind}/from-nothing|from-prompt/000?.mid .musicxml .png")
-    show.print(f"[bold]table[/]        {out / KINDS[-1] / 'evaluation' / 'comparison.md'}")
-    show.print(f"[bold]figure 5[/]     {out / KINDS[-1] / 'evaluation' / 'figure-5.png'}")
-    show.print(f"[bold]MLflow[/]       .venv/bin/pianogen track ui {out}")
+    for piece in sorted((out / "pieces").glob("**/*.mid")):
+        show.print(f"[bold]piece[/]     {piece.with_suffix('')}.(mid|musicxml|png)")
+    show.print(f"[bold]to play[/]   {out / 'pieces' / 'index.html'}")
+    show.print(f"[bold]table[/]     {out / 'comparison.md'}")
+    show.print(f"[bold]figure 5[/]  {out / 'figure-5.png'}")
+    show.print(f"[bold]MLflow[/]    .venv/bin/pianogen track ui {out}")
