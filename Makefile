@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install demo test check format clean
+.PHONY: install demo test test-cluster test-browser check format clean
 
 install: $(INSTALLED)
 
@@ -19,7 +19,15 @@ demo: $(INSTALLED)
 	$(BIN)/pianogen demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 -m "not cluster and not browser"
+
+# a real Slurm of two nodes on this machine; needs root on Debian, and says so where it skips
+test-cluster: $(INSTALLED)
+	$(BIN)/python -m pytest tests/cluster -m cluster -p no:xdist
+
+# MLflow's pages in a real Chromium; PIANOGEN_SCREENSHOT=docs/images/mlflow.png renews the picture in the documents
+test-browser: $(INSTALLED)
+	$(BIN)/python -m pytest tests/browser -m browser -p no:xdist
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -179,7 +179,8 @@ class _Mirror:
             if state == "running":
                 self._client.update_run(self.run_id, status=_STATUS[state])
             else:
-                self._client.set_terminated(self.run_id, status=_STATUS[state])
+                ended = round((self._run / "status.json").stat().st_mtime * 1000)
+                self._client.set_terminated(self.run_id, status=_STATUS[state], end_time=ended)
             self._sent["state"] = state
             self._remember()
 
@@ -192,7 +193,14 @@ class _Mirror:
         is_sweep = (self._run / "sweep.yaml").exists()
         settings = yaml.safe_load((self._run / ("sweep.yaml" if is_sweep else "config.yaml")).read_text())
         tags = {"model": str(settings["model"]["kind"]), **({"kind": "sweep"} if is_sweep else self._origin())}
-        run_id = self._client.create_run(experiment_id, run_name=self._run.resolve().name, tags=tags).info.run_id
+        # written once, when the run began
+        beginning = self._run / ("sweep.yaml" if is_sweep else "environment.json")
+        run_id = self._client.create_run(
+            experiment_id,
+            start_time=round(beginning.stat().st_mtime * 1000),
+            run_name=self._run.resolve().name,
+            tags=tags,
+        ).info.run_id
         self._client.log_batch(run_id, params=[Param(name, str(value)) for name, value in _flat(settings)])
         return run_id
 
@@ -286,6 +294,14 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield prefix + name, value
 
 
+# one person looks at runs: no dozen of workers for jobs, and nothing told to anybody
+_UI_ENVIRONMENT = {
+    "MLFLOW_WORKERS": "1",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
 def ui(runs: Path, port: int) -> None:
     """Open the MLflow UI of a folder of runs on 127.0.0.1, until Ctrl-C.
 
@@ -297,17 +313,10 @@ def ui(runs: Path, port: int) -> None:
         raise SettingError(f"{runs} has no mlflow.db; name the folder that holds the runs: pianogen track ui FOLDER")
     artifacts = (runs.resolve() / "mlartifacts").as_uri()
     console.print(f"MLflow: http://127.0.0.1:{port}  (Ctrl-C ends it)", soft_wrap=True)
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        store,
-        "--default-artifact-root",
-        artifacts,
-    ]
-    subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port)], check=False)
+    stores = ["--backend-store-uri", store, "--default-artifact-root", artifacts]
+    address = ["--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "server", *stores, *address]
+    subprocess.run(command, check=False, env={**_UI_ENVIRONMENT, **os.environ})
 
 
 if __name__ == "__main__":

@@ -38,9 +38,9 @@ class Journal:
             self._file.close()
 
     def log(self, step: int, values: dict[str, Any], tokens: int | None = None) -> None:
-        """Append one line: step, time, values by metric name; for a step, which names the `tokens` seen in all, its speed.
+        """Append one line: step, time and values by metric name.
 
-        Beside the speed stands how busy it kept the machine.
+        After a step of training, which gives the `tokens` seen in all, also its speed and how busy it kept the machine.
         """
         if not self._file:
             return
