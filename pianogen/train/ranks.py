@@ -5,8 +5,9 @@ One process is a job of one rank; nothing above this file asks which it is, but 
 
 import datetime
 import os
+import time
+import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,13 +23,17 @@ from accelerate.utils import (
 from pianogen.errors import LaunchError
 
 COLLECTIVE_TIMEOUT_S = 600
+_RELEASE_TIMEOUT_S = 5.0
+# tensors that gloo's threads may still hold, see `end_ranks`
+_lent: list[weakref.ref[torch.Tensor]] = []
 
 
-@dataclass
 class _Ddp(DistributedDataParallelKwargs):
-    """accelerate's settings for DDP, with the one that torch has put in place of `broadcast_buffers`."""
+    """What DDP is told; accelerate's own form lacks the first setting, which replaces one that torch deprecates."""
 
-    forward_sync_buffers: bool | None = None
+    def to_kwargs(self) -> dict[str, Any]:
+        """Arguments of DistributedDataParallel: no buffer is ever changed, so none is sent round."""
+        return {"forward_sync_buffers": False, "gradient_as_bucket_view": True}
 
 
 def start_ranks(plugin: DeepSpeedPlugin | None = None) -> Accelerator:
@@ -43,8 +48,8 @@ def start_ranks(plugin: DeepSpeedPlugin | None = None) -> Accelerator:
     timeout = datetime.timedelta(seconds=COLLECTIVE_TIMEOUT_S)
     if plugin is None:
         accelerator = Accelerator(cpu=not has_gpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)])
-        # no buffer is ever changed, so none is sent round; accelerate looks handlers up by their exact class
-        accelerator.ddp_handler = _Ddp(forward_sync_buffers=False, gradient_as_bucket_view=True)
+        # not passed as a handler, for those must have accelerate's exact class
+        setattr(accelerator, "ddp_handler", _Ddp())  # noqa: B010 - accelerate declares it as None
     else:  # with cpu=True beside a plugin accelerate would silently use DDP
         group = InitProcessGroupKwargs(backend="nccl" if has_gpu else "gloo", timeout=timeout)
         accelerator = Accelerator(deepspeed_plugin=plugin, kwargs_handlers=[group])
@@ -105,7 +110,7 @@ def check_agreement(facts: Mapping[str, Any]) -> None:
 def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
     """Add a tensor up over all ranks, in place."""
     if dist.is_initialized():
-        dist.all_reduce(values)
+        dist.all_reduce(_lend(values))
     return values
 
 
@@ -114,11 +119,26 @@ def gather_rows(values: torch.Tensor) -> torch.Tensor:
     if not dist.is_initialized():
         return values
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, values.contiguous())
+    dist.all_gather([_lend(part) for part in parts], _lend(values.contiguous()))
     return torch.cat(parts)
 
 
+def _lend(values: torch.Tensor) -> torch.Tensor:
+    """Another name for a tensor, which lives for as long as a collective holds it."""
+    alias = values.detach()
+    _lent[:] = [ref for ref in _lent if ref() is not None] + [weakref.ref(alias)]
+    return alias
+
+
 def end_ranks() -> None:
-    """Leave the job in order."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    """Leave the job in order.
+
+    gloo's threads let go of a tensor some time after its collective, and need Python for it: were Python to end before,
+    the process would abort.
+    """
+    if not dist.is_initialized():
+        return
+    end = time.monotonic() + _RELEASE_TIMEOUT_S
+    while any(ref() is not None for ref in _lent) and time.monotonic() < end:
+        time.sleep(0.001)
+    dist.destroy_process_group()

@@ -61,6 +61,17 @@ class DataParallel:
         self._bare, self._accelerator, self._clip_norm = model, accelerator, config.clip_norm
         self._optimizer = build_optimizer(model, config)
         self.model, self._prepared = accelerator.prepare(model, self._optimizer)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Go through DDP's first backward pass now, with a gradient that nobody uses.
+
+        After it DDP regroups the parameters, and with them the order in which the gradients of more than two ranks are
+        added up: in a later life that must not happen after a step that an undisturbed run took long before.
+        """
+        logits, _ = self.model(torch.zeros(1, 1, dtype=torch.int64, device=self._accelerator.device), None)
+        self.backward(logits.sum() * 0.0)
+        self._prepared.zero_grad()
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager[Any]:
         """See `Replicas.micro_batch`; ranks talk to each other once a step."""

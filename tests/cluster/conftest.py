@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from project import Project
 from slurm_cluster import Cluster
+from training import Trainings
 
 
 def _obstacle() -> str | None:
@@ -51,3 +52,17 @@ def cluster() -> Iterator[Cluster]:
 def project(tmp_path: Path, cluster: Cluster) -> Project:
     """A checkout with a stand-in for the library, and an empty folder to submit from."""
     return Project(tmp_path, cluster)
+
+
+@pytest.fixture(scope="session")
+def trainings(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, tiny_shards: Path) -> Trainings:
+    """A place for runs of the real pianogen."""
+    return Trainings(tmp_path_factory.mktemp("trainings"), cluster, tiny_shards)
+
+
+@pytest.fixture(scope="session")
+def quiet(trainings: Trainings) -> str:
+    """A job that trained the run `quiet` on two nodes, one rank each, with nothing in its way."""
+    job = trainings.begin("quiet")
+    assert trainings.wait(job) == "COMPLETED", trainings.log()
+    return job

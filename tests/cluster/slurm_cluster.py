@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("slurm_cluster.sh")
+_COMMAND_S = 150  # for what may train or score a little, on a busy machine
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY"}
 
 
@@ -44,7 +45,7 @@ class Cluster:
     def ask(self, *words: str | Path, cwd: Path | None = None, **variables: str) -> str:
         """Run a command as a user of the cluster and return what it says."""
         done = subprocess.run(
-            words, capture_output=True, text=True, timeout=60, cwd=cwd, env=self.environment | variables
+            words, capture_output=True, text=True, timeout=_COMMAND_S, cwd=cwd, env=self.environment | variables
         )
         assert done.returncode == 0, f"{words} failed: {done.stderr}"
         return done.stdout

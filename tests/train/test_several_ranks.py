@@ -63,6 +63,21 @@ def test_two_ranks_resume_bit_equal(tiny_run: MakeRun) -> None:
     assert [name for name in there if not torch.equal(there[name], here[name])] == []
 
 
+@pytest.mark.slow
+def test_four_ranks_resume_bit_equal(tiny_run: MakeRun) -> None:
+    """Of more than two ranks the order of the sum counts."""
+    four = tuple("4" if word == "2" else word for word in TWO)
+    quiet, stopped = tiny_run("quiet"), tiny_run("stopped")
+    for config in (quiet, replace(stopped, budget=BudgetConfig(steps=3)), stopped):
+        ran = launch(four, config)
+        assert ran.returncode == 0, ran.stderr
+    assert all(torch.equal(value, weights(quiet)[name]) for name, value in weights(stopped).items())
+
+
+def test_ranks_are_not_warned_of_anything(tiny_run: MakeRun) -> None:
+    assert "Warning" not in launch(TWO, tiny_run(steps=2)).stderr
+
+
 def test_a_run_of_two_ranks_goes_on_with_one(tiny_run: MakeRun) -> None:
     quiet, elastic = tiny_run("quiet"), tiny_run("elastic")
     train(quiet)

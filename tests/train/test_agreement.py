@@ -1,0 +1,62 @@
+"""Ranks that were started with other settings, shards or code are refused before the first step, by the name of it."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from launching import TWO, launch
+
+import pianogen
+from pianogen.config import ShardsConfig, TrainConfig
+
+MakeRun = Callable[..., TrainConfig]
+PACKAGE = Path(pianogen.__file__).parent
+
+
+def refusal(script: str, config: TrainConfig) -> str:
+    """Train with two ranks that run a script of their own, which must fail, and return what it says."""
+    ran = launch((*TWO[:-2], "--no-python", "bash", "-c", script, sys.executable), config)
+    assert ran.returncode != 0
+    assert not (Path(config.out) / "metrics.jsonl").exists()
+    return ran.stderr
+
+
+def test_other_settings_are_refused_by_name(tiny_run: MakeRun) -> None:
+    said = refusal('exec "$0" -m pianogen.train "$@" --optim.lr 0.00$((RANK + 1))', tiny_run())
+    assert "rank 1 has optim.lr = 0.002, but rank 0 has 0.001" in said
+
+
+@pytest.fixture
+def two_places(tiny_shards: Path, tmp_path: Path) -> Path:
+    """A folder of shards for each rank, called by its number; the same ones."""
+    for rank in ("0", "1"):
+        shutil.copytree(tiny_shards, tmp_path / "places" / rank)
+    return tmp_path / "places"
+
+
+def test_other_shards_under_the_same_name_are_refused(tiny_run: MakeRun, two_places: Path) -> None:
+    from shards.build import build
+
+    shutil.rmtree(two_places / "1")
+    build(str(Path(tiny_run().shards).parent / "music"), two_places / "1", ShardsConfig(split="random", seed=1))
+    said = refusal(f'cd "{two_places}/$RANK" && exec "$0" -m pianogen.train "$@"', replace(tiny_run(), shards="."))
+    assert "rank 1 has shards = " in said
+
+
+def test_the_same_shards_may_lie_elsewhere_on_another_node(tiny_run: MakeRun, two_places: Path) -> None:
+    script = f'exec "$0" -m pianogen.train "$@" --shards "{two_places}/$RANK"'
+    ran = launch((*TWO[:-2], "--no-python", "bash", "-c", script, sys.executable), tiny_run())
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_other_code_is_refused(tiny_run: MakeRun, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(PACKAGE, other / "pianogen", ignore=shutil.ignore_patterns("__pycache__"))
+    for words in (["init"], ["-c", "user.name=x", "-c", "user.email=x@x.x", "commit", "--allow-empty", "-m", "other"]):
+        subprocess.run(["git", *words], cwd=other, check=True, capture_output=True)
+    script = f'[ "$RANK" = 0 ] || cd "{other}"; exec "$0" -m pianogen.train "$@"'
+    assert "rank 1 has code = " in refusal(script, tiny_run())
