@@ -44,7 +44,7 @@ class Filters:
         within = np.ones(ranked.shape, dtype=bool)
         if self.top_k is not None:
             within[:, self.top_k :] = False
-        if self.top_p is not None:
+        if self.top_p is not None and self.top_p < 1:  # at 1 nothing is left out, whatever rounding says
             shares = np.exp(ranked)
             shares /= shares.sum(axis=1, keepdims=True)
             within &= np.cumsum(shares, axis=1) - shares < self.top_p  # the word that reaches top_p is the last one in

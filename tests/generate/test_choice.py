@@ -51,6 +51,11 @@ def test_filters_keep_what_their_definition_keeps(logits, legal, top_k, top_p, m
     assert set(np.flatnonzero(kept)) == kept_by_brute_force(logits, legal, top_k, top_p, min_p)
 
 
+def test_a_top_p_of_1_leaves_out_no_word_however_unlikely():
+    scores = np.array([[-60.0, 0.0, -80.0]])
+    assert Filters(top_k=3, top_p=1.0).keep(scores).tolist() == [[True, True, True]]
+
+
 @given(LOGITS, MASKS, st.none() | st.integers(1, 15), SHARES, SHARES, st.floats(0.01, 100))
 def test_the_chosen_word_is_legal_and_passes_the_filters(logits, legal, top_k, top_p, min_p, temperature):
     word = choose(logits[None], legal[None], noise_of(1), np.array([temperature]), Filters(top_k, top_p, min_p))[0]
