@@ -72,6 +72,7 @@ def make_plugin(path: str, clip_norm: float) -> Plugin:
     # before deepspeed is imported: it picks its accelerator once
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
+        _leave_out_shared_memory()
     _stand_alone(os.environ)
     config = {
         **copy.deepcopy(read_stage(path)),
@@ -81,6 +82,16 @@ def make_plugin(path: str, clip_norm: float) -> Plugin:
         "steps_per_print": 1_000_000_000,
     }
     return Plugin(hf_ds_config=config)
+
+
+def _leave_out_shared_memory() -> None:
+    """Keep DeepSpeed from compiling its shared-memory collectives, which training over gloo never uses.
+
+    The build takes a minute, and one that is killed leaves a lock behind on which every later run waits for ever.
+    """
+    import deepspeed.ops
+
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
 def _stand_alone(environment: Any) -> None:

@@ -70,6 +70,14 @@ def test_a_checkpoint_goes_on_under_any_stage_and_number_of_ranks(tiny_run: Make
     np.testing.assert_allclose(losses(moved), losses(quiet), rtol=TOLERANCE)
 
 
+def test_deepspeed_compiles_nothing_that_a_killed_build_could_block(
+    tiny_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "extensions"))
+    run(ONE, tiny_run(steps=2, deepspeed=file_of(1)))
+    assert not (tmp_path / "extensions").exists()
+
+
 def test_accelerate_still_tells_its_trainer_where_we_override_it() -> None:
     assert "set_deepspeed_weakref" in vars(DeepSpeedPlugin)
 
