@@ -1,11 +1,13 @@
 """Starting trainers as processes of their own, as a user or a cluster would."""
 
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from pianogen.config import TrainConfig, to_dict
@@ -55,3 +57,14 @@ def wait_for_step(config: TrainConfig, step: int, timeout_s: float = 120) -> Non
     while not (log.exists() and f'{{"step": {step},' in log.read_text()):
         assert time.monotonic() < end, f"step {step} was not reached in {timeout_s} s"
         time.sleep(0.02)
+
+
+def logged(config: TrainConfig, name: str) -> np.ndarray:
+    """Every value of a metric that a run has logged, in order."""
+    lines = map(json.loads, (Path(config.out) / "metrics.jsonl").read_text().splitlines())
+    return np.array([line[name] for line in lines if name in line])
+
+
+def losses(config: TrainConfig) -> np.ndarray:
+    """The training loss of every step."""
+    return logged(config, "train/loss")

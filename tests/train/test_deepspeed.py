@@ -1,6 +1,5 @@
 """DeepSpeed's ZeRO 1, 2, 3 over gloo: the loss curve of one rank, and checkpoints that anything else takes up."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from accelerate.utils import DeepSpeedPlugin
-from launching import ONE, TWO, launch
+from launching import ONE, TWO, launch, losses
 
 from pianogen.config import BudgetConfig, ModelConfig, TrainConfig
 from pianogen.errors import SettingError
@@ -22,11 +21,6 @@ FOLDER = Path(__file__).parents[2] / "configs" / "deepspeed"
 
 def file_of(stage: int) -> str:
     return str(FOLDER / f"zero{stage}.json")
-
-
-def losses(config: TrainConfig) -> np.ndarray:
-    lines = map(json.loads, (Path(config.out) / "metrics.jsonl").read_text().splitlines())
-    return np.array([line["train/loss"] for line in lines if "train/loss" in line])
 
 
 def run(launcher: tuple[str, ...], config: TrainConfig) -> None:

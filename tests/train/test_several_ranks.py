@@ -1,6 +1,5 @@
 """Several processes over gloo: the same training as one, or a clear refusal."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from launching import ACCELERATE, TWO, launch
+from launching import ACCELERATE, TWO, launch, logged, losses
 from safetensors.torch import load_file
 
 from pianogen.config import BudgetConfig, ModelConfig, TrainConfig
@@ -18,16 +17,6 @@ from pianogen.train.ranks import check_launch
 
 MakeRun = Callable[..., TrainConfig]
 TOLERANCE = 2e-6  # of the loss: sums over two ranks are made in another order
-
-
-def losses(config: TrainConfig) -> np.ndarray:
-    lines = map(json.loads, (Path(config.out) / "metrics.jsonl").read_text().splitlines())
-    return np.array([line["train/loss"] for line in lines if "train/loss" in line])
-
-
-def validations(config: TrainConfig) -> np.ndarray:
-    lines = map(json.loads, (Path(config.out) / "metrics.jsonl").read_text().splitlines())
-    return np.array([line["validation/nll"] for line in lines if "validation/nll" in line])
 
 
 def weights(config: TrainConfig) -> dict[str, torch.Tensor]:
@@ -42,7 +31,7 @@ def test_two_ranks_train_as_one(tiny_run: MakeRun, kind) -> None:
     ran = launch(TWO, together)
     assert ran.returncode == 0, ran.stderr
     np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
-    np.testing.assert_allclose(validations(together), validations(alone), rtol=TOLERANCE)
+    np.testing.assert_allclose(logged(together, "validation/nll"), logged(alone, "validation/nll"), rtol=TOLERANCE)
 
 
 def test_two_ranks_that_accumulate_train_as_one(tiny_run: MakeRun) -> None:
