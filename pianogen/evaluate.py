@@ -31,9 +31,9 @@ from pianogen.evaluation import (
     write_figure,
 )
 from pianogen.evaluation.report import MODEL_NAMES, Results
+from pianogen.files import write_atomic, write_json
 from pianogen.progress import Progress, console, status
 from pianogen.runs import CheckpointInfo, Run, open_run
-from pianogen.runs.files import write_atomic, write_json
 from pianogen.train.ranks import end_ranks, start_ranks, sum_over_ranks
 
 Performances = list[Int[np.ndarray, " T"]]

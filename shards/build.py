@@ -11,9 +11,10 @@ from typing import Any
 
 from pianogen.config import ShardsConfig, part_of
 from pianogen.errors import SettingError
+from pianogen.files import sync_folder
 from pianogen.progress import Progress
 from shards import corpus, maestro
-from shards.files import locked, remove_folder, sync_folder, workshop, write_whole
+from shards.files import locked, remove_folder, workshop, write_whole
 from shards.listing import restrict
 from shards.manifest import INDEX_NAME, MANIFEST_NAME, make_index, make_manifest, old_shards, to_json
 from shards.parts import PARTS_FOLDER, find_part, find_parts, part_folder, save_part

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pianogen.errors import ShardError
+from pianogen.files import sync_folder
 
 WORK_FOLDER = ".building"
 
@@ -83,12 +84,3 @@ def write_whole(path: Path, data: bytes, work: Path) -> None:
         os.fsync(stream.fileno())
     unfinished.replace(path)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from pianogen.errors import SourceError
+from pianogen.files import sync_folder
 from pianogen.progress import console
-from shards.files import sync_folder, write_whole
+from shards.files import write_whole
 from shards.reading import Reading, ReadingConfig, Stream, load
 from shards.sources import Source
 

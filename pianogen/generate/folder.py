@@ -16,10 +16,10 @@ from numpy import ndarray
 
 from pianogen.config import GenerateConfig
 from pianogen.errors import SettingError
+from pianogen.files import write_atomic, write_json
 from pianogen.generate.prompt import Prompt, clock_and_end
 from pianogen.generate.sampler import Sample
 from pianogen.generate.sidecar import check_same_request, read_sidecar
-from pianogen.runs.files import write_atomic, write_json
 from pianogen.tokens import Notes, decode, midi_bytes, write_musicxml
 from pianogen.tokens.vocab import ids_of, words_of
 

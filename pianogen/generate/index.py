@@ -11,9 +11,9 @@ from itertools import groupby
 from pathlib import Path, PurePath
 from typing import Any
 
+from pianogen.files import write_atomic
 from pianogen.generate.sidecar import read_sidecar
 from pianogen.render import escape, link, page, player, resource
-from pianogen.runs.files import write_atomic
 from pianogen.tokens import Notes, decode
 from pianogen.tokens.vocab import ids_of
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pianogen.errors import RunError
-from pianogen.runs.files import sha256_of, sync_folder, write_json
+from pianogen.files import sha256_of, sync_folder, write_json
 
 Tensors = Mapping[str, Any]  # torch tensors by name; torch itself is imported late
 MANIFEST = "manifest.json"

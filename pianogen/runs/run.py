@@ -18,8 +18,8 @@ import yaml
 
 from pianogen.config import ModelConfig, TokenizerConfig, TrainConfig, from_dict, to_dict
 from pianogen.errors import RunError
+from pianogen.files import write_atomic, write_json
 from pianogen.runs.checkpoint import CheckpointInfo, list_checkpoints, load_tensors, verify_checkpoint
-from pianogen.runs.files import write_atomic, write_json
 
 if TYPE_CHECKING:
     from pianogen.models import PianoModel

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from pianogen.config import TrainConfig, to_dict
 from pianogen.errors import RunError
+from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
-from pianogen.runs.files import write_atomic, write_json
 from pianogen.sweep.naming import Value, leaves, put, with_settings
 from pianogen.sweep.study import Study, settings_of
 

@@ -13,8 +13,8 @@ import yaml
 from pianogen import track
 from pianogen.config import SweepConfig, TrainConfig, to_dict
 from pianogen.errors import RunError, SettingError
+from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
-from pianogen.runs.files import write_atomic, write_json
 from pianogen.sweep.naming import leaves, put, with_settings
 from pianogen.sweep.results import print_results, write_results
 from pianogen.sweep.space import Choice, Space, read_space, require_comparable_steps

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pianogen.files import write_atomic, write_json
 from pianogen.runs import Run
-from pianogen.runs.files import write_atomic, write_json
 from pianogen.train.usage import USAGE, Usage
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import Any
 from pianogen.config import to_dict
 from pianogen.data import ShardSet
 from pianogen.errors import RunError
+from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
 from pianogen.runs import Run
 from pianogen.runs.checkpoint import list_checkpoints, prune, write_checkpoint
-from pianogen.runs.files import write_atomic, write_json
 from pianogen.train.trainer import Trainer
 
 
