@@ -198,6 +198,8 @@ class TrainConfig:
     """A DeepSpeed file such as configs/deepspeed/zero2.json; without one, every rank holds the whole model."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the matrix products; weights, state and loss stay in fp32."""
+    rank_timeout_s: float = 600.0
+    """Longest that ranks wait for one of them; then the job ends and names it."""
     resume: Literal["auto", "never"] = "auto"
     """auto: go on from the newest whole checkpoint in `out`; never: refuse a folder that has one."""
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -211,6 +213,7 @@ class TrainConfig:
         require(self.global_batch >= 1, "global_batch", self.global_batch, "at least 1")
         micro = self.micro_batch
         require(micro is None or micro >= 1, "micro_batch", micro, "at least 1")
+        require(self.rank_timeout_s >= 1, "rank_timeout_s", self.rank_timeout_s, "at least 1")
 
 
 @dataclass(frozen=True)

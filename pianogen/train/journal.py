@@ -64,9 +64,13 @@ class Journal:
         try:
             yield
         except BaseException:
-            self._status("failed", place)
+            self.fail(place)
             raise
         self._status(state(), place)
+
+    def fail(self, place: "Position") -> None:
+        """Say in status.json that this life has failed."""
+        self._status("failed", place)
 
     def _status(self, state: str, place: "Position") -> None:
         if self._run:

@@ -17,7 +17,7 @@ from pianogen.train.journal import Journal
 from pianogen.train.keeping import Keeper
 from pianogen.train.opening import open_training
 from pianogen.train.preemption import Preemption
-from pianogen.train.ranks import end_ranks, start_ranks, sum_over_ranks
+from pianogen.train.ranks import before_end, end_ranks, start_ranks, sum_over_ranks
 from pianogen.train.requeue import requeue
 from pianogen.train.trainer import Position, Trainer
 from pianogen.train.validation import Validation
@@ -37,7 +37,7 @@ def train(config: TrainConfig, on_look: OnLook | None = None) -> None:
     """
     _require_whole(config)
     plugin = make_plugin(config.deepspeed, config.optim.clip_norm) if config.deepspeed else None
-    accelerator = start_ranks(plugin)
+    accelerator = start_ranks(plugin, config.rank_timeout_s)
     preemption = Preemption()
     try:
         with ExitStack() as stack:
@@ -46,6 +46,7 @@ def train(config: TrainConfig, on_look: OnLook | None = None) -> None:
             stack.enter_context(track.mirroring(run.path if accelerator.is_main_process else None))
             life = Life(trainer, Validation(run, trainer, shards), Keeper(run, trainer, shards), journal, preemption)
             life.on_look = on_look
+            before_end(lambda: journal.fail(trainer.position))
             with journal.life(trainer.position, life.state):
                 life.go_on()
         if accelerator.is_main_process:

@@ -17,6 +17,7 @@ from pianogen.errors import RunError, SettingError
 from pianogen.progress import console
 from pianogen.runs import Run, create_run, open_run, record_config
 from pianogen.runs.checkpoint import load_tensors, remove_stale, whole_checkpoints
+from pianogen.train.code import code_hash
 from pianogen.train.environment import describe
 from pianogen.train.journal import cut_back
 from pianogen.train.optim import horizon
@@ -24,7 +25,9 @@ from pianogen.train.ranks import check_agreement
 from pianogen.train.trainer import Saved, Trainer
 
 # what may differ between two lives of one run, because it changes nothing that was computed before
-_MAY_CHANGE = frozenset({"shards", "out", "micro_batch", "deepspeed", "resume", "budget", "validation", "checkpoint"})
+_MAY_CHANGE = frozenset(
+    {"shards", "out", "micro_batch", "deepspeed", "rank_timeout_s", "resume", "budget", "validation", "checkpoint"}
+)
 
 
 def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStack) -> tuple[Run, Trainer, ShardSet]:
@@ -44,7 +47,7 @@ def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStac
     config = _as_begun(config, began) if began else _with_horizon(config, batches)
     environment = describe(shards, config.shards, accelerator.num_processes)
     # ranks may find the same shards in different places
-    check_agreement({**_flat(to_dict(config)), "code": environment["git_commit"], "shards": shards.fingerprint})
+    check_agreement({**_flat(to_dict(config)), "code": code_hash(), "shards": shards.fingerprint})
     if began:
         _require_same_shards(began, shards)
     if accelerator.is_main_process:

@@ -3,11 +3,10 @@
 One process is a job of one rank; nothing above this file asks which it is, but through these functions.
 """
 
-import datetime
 import os
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -21,11 +20,14 @@ from accelerate.utils import (
 )
 
 from pianogen.errors import LaunchError
+from pianogen.train.rendezvous import Meeting, join
+from pianogen.train.watch import Watch, arrivals
 
-COLLECTIVE_TIMEOUT_S = 600
+RANK_TIMEOUT_S = 600.0
 _RELEASE_TIMEOUT_S = 5.0
 # tensors that gloo's threads may still hold, see `end_ranks`
 _lent: list[weakref.ref[torch.Tensor]] = []
+_watches: list[Watch] = []
 
 
 class _Ddp(DistributedDataParallelKwargs):
@@ -36,28 +38,52 @@ class _Ddp(DistributedDataParallelKwargs):
         return {"forward_sync_buffers": False, "gradient_as_bucket_view": True}
 
 
-def start_ranks(plugin: DeepSpeedPlugin | None = None) -> Accelerator:
+def start_ranks(plugin: DeepSpeedPlugin | None = None, timeout_s: float = RANK_TIMEOUT_S) -> Accelerator:
     """Join the other processes of this job, over NCCL where there are GPUs and gloo where not.
 
+    A rank that is waited for longer than `timeout_s`, now or later, ends the job and is named.
+
     Raises:
-        LaunchError: The job was started with another number of processes than it was asked for.
+        LaunchError: The job was started with another number of processes than it was asked for, or one did not come.
     """
     check_launch(os.environ)
     _share_cores(os.environ)
     has_gpu = torch.cuda.is_available()
-    timeout = datetime.timedelta(seconds=COLLECTIVE_TIMEOUT_S)
+    backend = "nccl" if has_gpu else "gloo"
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        _join_and_watch(backend, timeout_s)
     if plugin is None:
-        accelerator = Accelerator(cpu=not has_gpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)])
+        accelerator = Accelerator(cpu=not has_gpu)
         # not passed as a handler, for those must have accelerate's exact class
         setattr(accelerator, "ddp_handler", _Ddp())  # noqa: B010 - accelerate declares it as None
     else:  # with cpu=True beside a plugin accelerate would silently use DDP
-        group = InitProcessGroupKwargs(backend="nccl" if has_gpu else "gloo", timeout=timeout)
-        accelerator = Accelerator(deepspeed_plugin=plugin, kwargs_handlers=[group])
+        accelerator = Accelerator(deepspeed_plugin=plugin, kwargs_handlers=[InitProcessGroupKwargs(backend=backend)])
         assert accelerator.distributed_type == DistributedType.DEEPSPEED
     asked = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != asked:
         raise LaunchError(f"WORLD_SIZE asks for {asked} processes, but accelerate runs {accelerator.num_processes}")
     return accelerator
+
+
+def _join_and_watch(backend: str, timeout_s: float) -> None:
+    meeting = Meeting.of(os.environ)
+    arrivals.arrive()
+    watch = Watch(meeting, timeout_s)
+    # the watch speaks first: a collective that times out names nobody
+    join(meeting, backend, watch.report(), timeout_s, collective_timeout_s=2 * timeout_s + 60)
+    watch.start()
+    _watches.append(watch)
+
+
+def before_end(call: Callable[[], None]) -> None:
+    """Have something done before this process ends because a rank hangs."""
+    for watch in _watches:
+        watch.before_end = call
+
+
+def meet() -> None:
+    """Tell the watch that this rank comes to an exchange with all others."""
+    arrivals.arrive()
 
 
 def check_launch(environment: Mapping[str, str]) -> None:
@@ -99,6 +125,7 @@ def check_agreement(facts: Mapping[str, Any]) -> None:
     """
     if not dist.is_initialized():
         return
+    meet()
     everyone: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(everyone, dict(facts))
     for rank, theirs in enumerate(everyone):
@@ -110,6 +137,7 @@ def check_agreement(facts: Mapping[str, Any]) -> None:
 def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
     """Add a tensor up over all ranks, in place."""
     if dist.is_initialized():
+        meet()
         dist.all_reduce(_lend(values))
     return values
 
@@ -118,6 +146,7 @@ def gather_rows(values: torch.Tensor) -> torch.Tensor:
     """Put the rows of all ranks together, in rank order."""
     if not dist.is_initialized():
         return values
+    meet()
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     dist.all_gather([_lend(part) for part in parts], _lend(values.contiguous()))
     return torch.cat(parts)
@@ -136,6 +165,8 @@ def end_ranks() -> None:
     gloo's threads let go of a tensor some time after its collective, and need Python for it: were Python to end before,
     the process would abort.
     """
+    while _watches:
+        _watches.pop().stop()
     if not dist.is_initialized():
         return
     end = time.monotonic() + _RELEASE_TIMEOUT_S

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from pianogen.config import OptimConfig
 from pianogen.models import PianoModel
 from pianogen.train.optim import build_optimizer, load_optimizer, optimizer_tensors
+from pianogen.train.ranks import meet
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -79,6 +80,7 @@ class DataParallel:
 
     def backward(self, loss: torch.Tensor) -> None:
         """See `Replicas.backward`."""
+        meet()
         self._accelerator.backward(loss)
 
     def update(self, lr: float) -> float:

@@ -22,6 +22,7 @@ from pianogen.config import ModelConfig, OptimConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.models import PianoModel, build_model
 from pianogen.train.optim import build_optimizer
+from pianogen.train.ranks import meet
 
 Tensors = Mapping[str, torch.Tensor]
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -120,6 +121,7 @@ class Zero:
 
     def backward(self, loss: torch.Tensor) -> None:
         """See `Replicas.backward`."""
+        meet()
         self._engine.backward(loss)
 
     def update(self, lr: float) -> float:

@@ -16,6 +16,6 @@ LAUNCH = """
 
 
 def test_two_nodes_run_the_ranks_that_their_config_names(cluster: Cluster, tmp_path: Path) -> None:
-    words = ("srun", "--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=2", "bash", "-c", LAUNCH)
+    words = ("srun", "--wait=0", "--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=2", "bash", "-c", LAUNCH)
     said = cluster.ask(*words, "launch", sys.executable, ROOT, cwd=tmp_path)
     assert sorted(said.splitlines()) == [f"rank {rank} of 4 total 10" for rank in range(4)]

@@ -1,6 +1,7 @@
 """Training on two nodes survives what a cluster does to it, and ends as if nothing had happened."""
 
 import os
+import re
 import signal
 import time
 import warnings
@@ -28,13 +29,12 @@ def store(trainings: Trainings) -> str:
 
 @pytest.fixture(scope="module")
 def disturbed(trainings: Trainings, store: str) -> str:
-    """A job that was signalled in its first life and preempted in its second."""
+    """A job that was preempted in its first life and in its second."""
     job = trainings.begin("disturbed", PIANOGEN_TRACK="on", MLFLOW_TRACKING_URI=store)
-    trainings.wait_for_step("disturbed", 100)
-    trainings.cluster.ask("scancel", "--signal=USR2", job)
-    until(lambda: trainings.cluster.restarts(job) == 1, LIFE_S, trainings.log)
-    trainings.wait_for_step("disturbed", 250)
-    trainings.preempt()
+    for life, step in enumerate((100, 250), start=1):
+        trainings.wait_for_step("disturbed", step)
+        trainings.preempt()
+        until(lambda life=life: trainings.cluster.restarts(job) == life, LIFE_S, trainings.log)
     trainings.wait(job)
     return job
 
@@ -56,7 +56,7 @@ def test_a_job_that_ends_its_budget_completes_and_is_not_requeued(quiet: str, tr
     assert (trainings.cluster.state(quiet), trainings.cluster.restarts(quiet)) == ("COMPLETED", 0)
 
 
-def test_a_job_that_is_signalled_and_then_preempted_has_three_lives(disturbed: str, trainings: Trainings) -> None:
+def test_a_job_that_is_preempted_twice_has_three_lives(disturbed: str, trainings: Trainings) -> None:
     ended = (trainings.cluster.state(disturbed), trainings.cluster.restarts(disturbed))
     assert ended == ("COMPLETED", 2), trainings.log()
 
@@ -115,3 +115,11 @@ def test_a_rank_that_is_killed_ends_the_job_and_is_named(trainings: Trainings) -
     assert (trainings.cluster.wait(job, ENDED_S), trainings.cluster.restarts(job)) == ("FAILED", 0)
     assert time.monotonic() - begin < ENDED_S
     assert "node2: task 1: Killed" in trainings.log()
+
+
+def test_a_rank_that_is_stopped_ends_the_job_and_is_named(trainings: Trainings) -> None:
+    job = trainings.begin("rank stopped", steps=1_000_000, rank_timeout_s="5")
+    trainings.wait_for_step("rank stopped", 20)
+    os.kill(process_of_rank(job, 1), signal.SIGSTOP)
+    assert (trainings.cluster.wait(job, ENDED_S), trainings.cluster.restarts(job)) == ("FAILED", 0)
+    assert re.search(r"rank 1 \(node2, process \d+\) tells nothing any more", trainings.log())

@@ -31,7 +31,7 @@ def test_zero_has_the_loss_curve_of_ddp_also_after_a_requeue(trainings: Training
 
 
 def test_accelerate_launch_on_two_nodes_has_the_same_losses(cluster: Cluster, trainings: Trainings) -> None:
-    words = ("srun", "--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1", "bash", "-c", ACCELERATE)
+    words = ("srun", "--wait=0", "--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1", "bash", "-c", ACCELERATE)
     given = (sys.executable, ROOT, *trainings.settings("launched", steps=30))
     variables = {**trainings.environment(), "PYTHONPATH": str(ROOT)}
     cluster.ask(*words, *given, cwd=trainings.folder, **variables)

@@ -1,0 +1,119 @@
+"""A rank that stops, hangs or never comes ends the job in time, and the others say which one it was."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from launching import command, environment, wait_for_step
+
+from pianogen.config import BudgetConfig, TrainConfig
+from pianogen.train.watch import Report, suspects
+
+pytestmark = pytest.mark.slow
+MakeRun = Callable[..., TrainConfig]
+Ranks = list["subprocess.Popen[str]"]
+TIMEOUT_S = 4
+IN_TIME_S = 60  # for the end of a process on a busy machine; a collective alone would wait longer than that
+
+# hangs on rank 1, as on a file server that does not answer, when it reads the rows of step 5
+HANG = """
+import os, sys, threading
+from pianogen.data.batches import Batches
+from pianogen.cli import main
+
+read = Batches.batch
+def hang(self, step, rows):
+    if step == 5 and os.environ["RANK"] == "1":
+        threading.Event().wait()
+    return read(self, step, rows)
+Batches.batch = hang
+sys.exit(main(["train", *sys.argv[1:]]))
+"""
+
+
+@contextmanager
+def started(config: TrainConfig, *ranks: int, code: str = "") -> Iterator[Ranks]:
+    """Start some of two ranks, each a process, without a launcher that would end them by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    python = (sys.executable, "-c", code) if code else (sys.executable, "-m", "pianogen.train")
+    words = command(python, config)
+    processes: Ranks = []
+    for rank in ranks:
+        place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        variables = {**environment(), **place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        processes.append(
+            subprocess.Popen(words, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        )
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def last_words(process: "subprocess.Popen[str]") -> str:
+    """What a rank said; it must have ended by itself, and not as if all were well."""
+    said, _ = process.communicate(timeout=IN_TIME_S)
+    assert process.returncode in (1, 2)
+    return said
+
+
+@pytest.fixture
+def endless(tiny_run: MakeRun) -> TrainConfig:
+    """A run of two ranks that nothing ends."""
+    return tiny_run("endless", budget=BudgetConfig(steps=1_000_000), rank_timeout_s=TIMEOUT_S)
+
+
+@pytest.mark.parametrize(("stopped", "waiting"), [(1, 0), (0, 1)])
+def test_a_rank_that_is_stopped_is_named_by_the_other(endless: TrainConfig, stopped: int, waiting: int) -> None:
+    with started(endless, 0, 1) as ranks:
+        wait_for_step(endless, 5)
+        ranks[stopped].send_signal(signal.SIGSTOP)
+        said = last_words(ranks[waiting])
+    assert re.search(f"rank {stopped} .*(tells nothing any more|does not answer any more)", said), said
+
+
+def test_a_rank_that_hangs_is_named_with_the_line_where_it_hangs(endless: TrainConfig) -> None:
+    with started(endless, 0, 1, code=HANG) as (first, _):
+        said = last_words(first)
+    assert re.search(r"rank 1 \(.*, process \d+\) has not come to meeting \d+ of the ranks, last seen at \S+:\d+", said)
+    assert '"state": "failed"' in (Path(endless.out) / "status.json").read_text()
+
+
+@pytest.mark.parametrize(("there", "missing"), [(0, "rank 1 of 2 did not come"), (1, "rank 0 could not be reached")])
+def test_a_rank_that_never_comes_is_named(endless: TrainConfig, there: int, missing: str) -> None:
+    with started(endless, there) as (process,):
+        assert missing in last_words(process)
+
+
+def test_ranks_that_wait_for_a_slow_one_within_the_time_go_on(endless: TrainConfig) -> None:
+    with started(endless, 0, 1) as ranks:
+        wait_for_step(endless, 5)
+        ranks[1].send_signal(signal.SIGSTOP)
+        time.sleep(TIMEOUT_S / 2)
+        ranks[1].send_signal(signal.SIGCONT)
+        before = (Path(endless.out) / "metrics.jsonl").read_text().count("\n")
+        wait_for_step(endless, before + 5)
+        assert [rank.poll() for rank in ranks] == [None, None]
+
+
+def reports(*pairs: tuple[int, int]) -> dict[int, Report]:
+    return {rank: Report(tick, met, "", "") for rank, (tick, met) in enumerate(pairs)}
+
+
+def test_a_rank_that_tells_nothing_is_blamed_before_those_that_wait_for_it() -> None:
+    before, now = reports((5, 9), (5, 8), (5, 8)), reports((8, 9), (8, 8), (5, 8))
+    assert suspects(before, now)[0] == [2]
+
+
+def test_no_rank_is_blamed_where_all_have_come() -> None:
+    assert suspects(reports((5, 9), (5, 9)), reports((8, 9), (8, 9)))[0] == []
