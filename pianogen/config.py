@@ -332,8 +332,8 @@ class ShardsConfig:
     """Of the random and composition splits."""
     workers: int = 1
     """Processes that read and tokenize; the output does not depend on their number."""
-    version: Literal["v1.0.0", "v2.0.0", "v3.0.0"] = "v3.0.0"
-    """MAESTRO version to download."""
+    version: Literal["v1.0.0", "v2.0.0", "v3.0.0"] | None = None
+    """MAESTRO version: what to download, by default v3.0.0; with `archive`, what that must be."""
     archive: str | None = None
     """A MAESTRO zip that is already there; used as it is, never extracted."""
     tempo_variants: tuple[float, ...] = ()

@@ -35,6 +35,7 @@ PUBLISHED = {
     "v2.0.0": Published(59_243_107, "ec2cc9d94886c6b376db1eaa2b8ad1ce62ff9f0a28b3744782b13163295dadf3"),
     "v3.0.0": Published(58_416_533, "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c"),
 }
+NEWEST = "v3.0.0"
 
 
 def collect(config: ShardsConfig) -> Collection:
@@ -43,7 +44,7 @@ def collect(config: ShardsConfig) -> Collection:
     Raises:
         SourceError: The archive is missing, damaged, or none of MAESTRO's.
     """
-    path = Path(config.archive) if config.archive is not None else fetch(config.version)
+    path = Path(config.archive) if config.archive is not None else fetch(config.version or NEWEST)
     try:
         with zipfile.ZipFile(path) as archive:
             return _collect(path, archive, config)
@@ -66,6 +67,11 @@ def _collect(path: Path, archive: zipfile.ZipFile, config: ShardsConfig) -> Coll
         raise SourceError(
             f"archive {str(path)!r} has {len(lists)} files maestro-vX.Y.Z.csv, where MAESTRO's has one; "
             "give the archive that its site calls maestro-v3.0.0-midi.zip"
+        )
+    if config.version not in (None, lists[0]["version"]):
+        raise SourceError(
+            f"archive {str(path)!r} holds MAESTRO {lists[0]['version']}, but --version asks for {config.version}; "
+            "leave one of the two flags out"
         )
     with archive.open(lists[0].string) as stream:
         rows = parse_list(stream.read(MAX_LIST_BYTES), lists[0].string, need_split=True)

@@ -54,6 +54,11 @@ def test_a_given_archive_is_hashed_and_noted_when_unknown(archive, make):
     assert manifest["source"]["archive"] == {"sha256": digest, "published": False}
 
 
+def test_an_archive_of_another_version_than_asked_for_is_refused(archive, make):
+    with pytest.raises(SourceError, match=r"holds MAESTRO v3\.0\.0, but --version asks for v1\.0\.0"):
+        make("maestro", archive=str(archive), version="v1.0.0")
+
+
 def test_compositions_can_be_kept_on_one_side(archive, make):
     found = splits_of(make("maestro", archive=str(archive), split="composition", seed=3)[1])
     sides = [found[f"20{18 - index}/p{index}.midi"] for index in range(6)]
