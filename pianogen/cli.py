@@ -26,11 +26,42 @@ class Verb:
     run: Callable[[Namespace], None]
 
 
-def _out(arguments: Namespace) -> Path:
+# what may be a URL; anywhere else it would be taken for a folder of that strange name
+_MAY_BE_URL = {
+    *(("train", "shards"), ("sweep", "shards"), ("evaluate", "shards")),
+    *(("evaluate", "runs"), ("generate", "runs"), ("generate", "out"), ("track", "to")),
+}
+_INSTEAD = {
+    ("train", "out"): "train to disk, then copy the run: pianogen track sync RUN --to URL",
+    ("sweep", "out"): "sweep on a disk that all workers share, then copy runs: pianogen track sync RUN --to URL",
+    ("shards", "out"): "make them on disk, then copy the folder there, its manifest.json last",
+}
+
+
+def _check_urls(arguments: Namespace, argv: Sequence[str]) -> None:
+    """Refuse URLs where none can be, and those that a file names: we go only where the user's own words send us."""
+    from pianogen.storage import Address, is_url
+
+    verb = arguments.verb
+    for name, value in arguments[verb].items():
+        for url in value if isinstance(value, list) else [value]:
+            if not isinstance(url, str) or not is_url(url) or (verb, name) == ("submit", "arguments"):
+                continue
+            Address.parse(url)
+            if (verb, name) not in _MAY_BE_URL:
+                instead = _INSTEAD.get((verb, name), "fetch it first, or leave it out")
+                raise SettingError(f"setting '{name}' is {url!r}, but it must lie on this machine; {instead}")
+            if not any(word == url or word.endswith(f"={url}") for word in argv):
+                raise SettingError(
+                    f"setting '{name}' is {url!r} in a file, but a URL must stand in the command itself: --{name} {url}"
+                )
+
+
+def _out(arguments: Namespace) -> str:
     """The folder to write to: an empty name, as of a shell variable that is not set, must not mean the present one."""
     if not arguments.out:
         raise SettingError("setting 'out' is empty; name a folder to write to")
-    return Path(arguments.out)
+    return arguments.out
 
 
 def _add_tokens(parser: Parser) -> None:
@@ -63,7 +94,7 @@ def _add_shards(parser: Parser) -> None:
 def _shards(arguments: Namespace) -> None:
     from shards.build import run
 
-    print(run(arguments.source, _out(arguments), settings_of(ShardsConfig, arguments)))
+    print(run(arguments.source, Path(_out(arguments)), settings_of(ShardsConfig, arguments)))
 
 
 def _add_train(parser: Parser) -> None:
@@ -91,35 +122,40 @@ def _sweep(arguments: Namespace) -> None:
 
 
 def _add_evaluate(parser: Parser) -> None:
-    parser.add_argument("runs", type=str, nargs="+", help="Run folders; several are compared.")
+    parser.add_argument("runs", type=str, nargs="+", help="Run folders or their URLs; several are compared.")
     parser.add_class_arguments(EvaluateConfig)
 
 
 def _evaluate(arguments: Namespace) -> None:
     from pianogen.evaluate import evaluate
+    from pianogen.runs import local_run
 
-    evaluate([Path(run) for run in arguments.runs], settings_of(EvaluateConfig, arguments))
+    config = settings_of(EvaluateConfig, arguments)
+    evaluate([local_run(run, config.checkpoint) for run in arguments.runs], config)
 
 
 def _add_generate(parser: Parser) -> None:
     parser.add_argument("--config", action="config", help="A YAML file of settings; flags after it win.")
-    parser.add_argument("runs", type=str, nargs="+", help="Run folders of trained models.")
-    parser.add_argument("--out", type=str, required=True, help="Folder for the pieces.")
+    parser.add_argument("runs", type=str, nargs="+", help="Run folders of trained models, or their URLs.")
+    parser.add_argument("--out", type=str, required=True, help="Folder for the pieces, or an s3:// or gs:// URL.")
     parser.add_class_arguments(GenerateConfig)
 
 
 def _generate(arguments: Namespace) -> None:
-    from pianogen.generate import generate
+    from pianogen.generate import generate_at
+    from pianogen.runs import local_run
 
-    runs, out, config = arguments.runs, _out(arguments), settings_of(GenerateConfig, arguments)
-    pieces = generate([Path(run) for run in runs], out, config)
-    where = f"{out}, one page of all: {out / 'index.html'}" if config.part is None else f"{out} (part {config.part})"
-    print(f"{len(pieces)} pieces in {where}")
+    out, config = _out(arguments), settings_of(GenerateConfig, arguments)
+    num = generate_at([local_run(run, config.checkpoint) for run in arguments.runs], out, config)
+    page = f"{out.rstrip('/')}/index.html"
+    where = f"{out}, one page of all: {page}" if config.part is None else f"{out} (part {config.part})"
+    print(f"{num} pieces in {where}")
 
 
 def _add_track(parser: Parser) -> None:
-    parser.add_argument("action", type=Literal["ui", "sync"], help="ui: open MLflow; sync: mirror runs now.")
+    parser.add_argument("action", type=Literal["ui", "sync"], help="ui: open MLflow; sync: mirror or copy runs.")
     parser.add_argument("runs", type=str, nargs="*", help="Run folders; for ui, the folder of runs.")
+    parser.add_argument("--to", type=str, help="For sync: copy finished runs below this URL instead of to MLflow.")
     parser.add_argument("--port", type=int, default=5000, help="Port of the UI.")
 
 
@@ -129,11 +165,20 @@ def _track(arguments: Namespace) -> None:
     runs = [Path(run) for run in arguments.runs]
     if arguments.action == "ui":
         track.ui(runs[0] if runs else Path("runs"), arguments.port)
-        return
-    if not runs:
+    elif not runs:
         raise SettingError("track sync needs at least one run folder: pianogen track sync RUN")
-    for run in runs:
-        print(track.sync(run))
+    elif arguments.to is not None:
+        _copy(runs, arguments.to)
+    else:
+        for run in runs:
+            print(track.sync(run))
+
+
+def _copy(runs: Sequence[Path], url: str) -> None:
+    from pianogen.runs import store_runs
+
+    for stored in store_runs(runs, url):
+        print(f"{stored.run}: {stored.num_files} files ({stored.num_bytes / 1e6:.1f} MB) copied to {stored.url}")
 
 
 def _add_demo(parser: Parser) -> None:
@@ -186,7 +231,9 @@ def build_parser() -> Parser:
 
 def _parse(argv: Sequence[str] | None) -> Namespace:
     parser = build_parser()
-    return parser.instantiate(parser.parse_args(argv))
+    arguments = parser.parse_args(argv)
+    _check_urls(arguments, sys.argv[1:] if argv is None else argv)
+    return parser.instantiate(arguments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,5 +25,9 @@ class RunError(PianogenError):
     """A run folder or checkpoint is missing, damaged, busy or made by other settings."""
 
 
+class StorageError(PianogenError):
+    """Object storage cannot be reached, refuses, or holds other bytes than its manifest says."""
+
+
 class LaunchError(PianogenError):
     """Processes were started in a way that cannot work, such as fewer ranks than asked for."""

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pianogen import track
 from pianogen.config import EvaluateConfig, Mask
-from pianogen.data import ShardSet, chosen_performances, open_shards
+from pianogen.data import ShardSet, chosen_performances, open_shards_at
 from pianogen.errors import RunError, SettingError
 from pianogen.evaluation import (
     Baselines,
@@ -34,6 +34,7 @@ from pianogen.evaluation.report import MODEL_NAMES, Results
 from pianogen.files import write_atomic, write_json
 from pianogen.progress import Progress, console, status
 from pianogen.runs import CheckpointInfo, Run, open_run
+from pianogen.storage import is_copy, is_url
 from pianogen.train.ranks import end_ranks, start_ranks, sum_over_ranks
 
 Performances = list[Int[np.ndarray, " T"]]
@@ -89,13 +90,21 @@ def _shards_of(runs: list[Run], config: EvaluateConfig) -> ShardSet:
             "the runs differ in model.mask, so that their likelihoods cannot be compared; evaluate them apart"
         )
     recorded = runs[0].environment["shards"]
-    shards = open_shards(Path(config.shards or recorded["folder"]), tokenizer=runs[0].tokenizer)
+    shards = open_shards_at(config.shards or _recorded_folder(runs[0]), tokenizer=runs[0].tokenizer)
     if shards.fingerprint != recorded["fingerprint"]:
         raise RunError(
             f"{runs[0].path} was trained on shards with fingerprint {recorded['fingerprint'][:12]}, but these have "
             f"{shards.fingerprint[:12]}; --shards names where the right ones lie"
         )
     return shards
+
+
+def _recorded_folder(run: Run) -> str:
+    """Where the run says that its shards lay. A file may name a folder, but it may not send us to a server."""
+    folder = run.environment["shards"]["folder"]
+    if not isinstance(folder, str) or is_url(folder):
+        raise SettingError(f"{run.path} was trained on shards at {folder}; name them yourself: --shards {folder}")
+    return folder
 
 
 def _subset(shards: ShardSet, name: str, config: EvaluateConfig) -> Subset:
@@ -203,10 +212,18 @@ def _publish(runs: list[Run], rows: list[Row], split: str | None) -> None:
     suffix = f"-{split}" if split else ""  # one split alone must not replace the table of all of them
     write_figure(rows, folder / f"figure-5{suffix}.png")
     write_atomic(folder / f"comparison{suffix}.md", comparison_markdown(rows))
-    for run in runs if track.is_on() else []:
-        try:
-            track.sync(run.path)
-        except RunError as error:
-            console.print(f"[yellow]warning:[/] {error}", soft_wrap=True)
+    for run in runs:
+        if is_copy(run.path):  # MLflow mirrors the run where it was made
+            beside = f"pianogen track sync {run.path} --to URL puts them beside the run"
+            console.print(f"results of {run.path.name} lie in its copy {run.path}; {beside}", soft_wrap=True)
+        elif track.is_on():
+            _mirror(run)
     Console(width=max(100, console.width)).print(comparison_table(rows))
     print(f"{folder / f'comparison{suffix}.md'}  {folder / f'figure-5{suffix}.png'}")
+
+
+def _mirror(run: Run) -> None:
+    try:
+        track.sync(run.path)
+    except RunError as error:
+        console.print(f"[yellow]warning:[/] {error}", soft_wrap=True)

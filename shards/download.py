@@ -18,12 +18,6 @@ PAUSE_S = 1.0  # before the second attempt; it doubles
 CHUNK_BYTES = 1 << 18
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept between jobs: `$XDG_CACHE_HOME/pianogen`, or `~/.cache/pianogen`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "pianogen"
-
-
 def download(url: str, target: Path, num_bytes: int, sha256: str) -> Path:
     """Bring `url` to `target`, unless it is there already.
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from pianogen.config import ShardsConfig
 from pianogen.errors import SourceError
-from shards.download import cache_folder, download
+from pianogen.storage import cache_folder
+from shards.download import download
 from shards.listing import parse_list
 from shards.sources import Collection, Source
 

@@ -1,6 +1,7 @@
 """Shards into batches: reading, the order of excerpts, collating."""
 
 from pianogen.data.batches import Batch, Batches, chosen_performances, training_batches
+from pianogen.data.fetching import open_shards_at
 from pianogen.data.shard_set import ShardSet, Split, open_shards
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "Split",
     "chosen_performances",
     "open_shards",
+    "open_shards_at",
     "training_batches",
 ]

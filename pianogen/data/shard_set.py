@@ -145,16 +145,27 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
             raise ShardError(f"{MANIFEST_NAME} in {str(folder)!r} is larger than {MAX_MANIFEST_BYTES} bytes")
-        manifest = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_manifest(path.read_bytes(), str(folder))
+    except OSError as error:
         raise ShardError(
             f"cannot read {MANIFEST_NAME} in {str(folder)!r}: {error}; run pianogen shards again"
         ) from None
+
+
+def parse_manifest(data: bytes, place: str) -> dict[str, Any]:
+    """Read a manifest's bytes.
+
+    Raises:
+        ShardError: They are none, or of another format.
+    """
+    try:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ShardError(f"cannot read {MANIFEST_NAME} in {place!r}: {error}; run pianogen shards again") from None
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if version != FORMAT:
         raise ShardError(
-            f"{MANIFEST_NAME} in {str(folder)!r} has format {version!r}, this pianogen reads {FORMAT}; "
-            "make the shards anew"
+            f"{MANIFEST_NAME} in {place!r} has format {version!r}, this pianogen reads {FORMAT}; make the shards anew"
         )
     return manifest
 
@@ -186,7 +197,7 @@ def _entries(folder: Path, manifest: dict[str, Any]) -> tuple[list[ShardFile], t
     Raises:
         ShardError: A shard holds another number of performances than the manifest says.
     """
-    members: dict[str, list[dict[str, Any]]] = {_shard_name(one): [] for one in manifest["shards"]}
+    members: dict[str, list[dict[str, Any]]] = {shard_name(one): [] for one in manifest["shards"]}
     for performance in manifest["performances"]:
         members[performance["shard"]].append(performance)
     shards, entries = [], []
@@ -208,7 +219,7 @@ def _entries(folder: Path, manifest: dict[str, Any]) -> tuple[list[ShardFile], t
     return shards, tuple(entries)
 
 
-def _shard_name(shard: dict[str, Any]) -> str:
+def shard_name(shard: dict[str, Any]) -> str:
     """A name inside the folder: never a path or an address."""
     if not _SHARD_NAME.fullmatch(shard["name"]):
         raise ValueError(f"shard name {shard['name']!r}")

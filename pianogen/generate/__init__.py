@@ -3,6 +3,7 @@
 from pianogen.generate.jobs import generate, generate_pieces
 from pianogen.generate.limits import Limits, plan_limits
 from pianogen.generate.prompt import Prompt, read_prompt
+from pianogen.generate.remote import generate_at
 from pianogen.generate.sampler import Request, Sample, sample, sample_each
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Request",
     "Sample",
     "generate",
+    "generate_at",
     "generate_pieces",
     "plan_limits",
     "read_prompt",

@@ -5,6 +5,7 @@
 Every file appears whole or not at all, and the sidecar last: a piece that has one is done.
 """
 
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from numpy import ndarray
 
 from pianogen.config import GenerateConfig
 from pianogen.errors import SettingError
-from pianogen.files import write_atomic, write_json
+from pianogen.files import write_atomic
 from pianogen.generate.prompt import Prompt, clock_and_end
 from pianogen.generate.sampler import Sample
 from pianogen.generate.sidecar import check_same_request, read_sidecar
 from pianogen.tokens import Notes, decode, midi_bytes, write_musicxml
 from pianogen.tokens.vocab import ids_of, words_of
+
+Put = Callable[[Path, bytes | str], None]
+"""Writes a file whole or not at all."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Folder:
     prompt: Prompt
     request: dict[str, Any]
     config: GenerateConfig
+    put: Put = write_atomic
 
     def open(self) -> None:
         """Make the folder, or look at what is in it.
@@ -64,9 +69,9 @@ class Folder:
         piece, notes = sample.request.piece, decode(sample.tokens)
         spq, tempo = self.prompt.steps_per_quarter, self.prompt.quarters_per_minute
         midi = midi_bytes(notes, steps_per_quarter=spq, quarters_per_minute=tempo)
-        write_atomic(self.file(piece, ".mid"), midi)
+        self.put(self.file(piece, ".mid"), midi)
         self._write_extras(piece, sample.tokens)
-        write_json(self.file(piece, ".json"), self._sidecar(sample))
+        self.put(self.file(piece, ".json"), json.dumps(self._sidecar(sample), indent=2) + "\n")
 
     def _sidecar(self, sample: Sample) -> dict[str, Any]:
         return {
@@ -85,9 +90,9 @@ class Folder:
     def _write_extras(self, piece: int, ids: Int[ndarray, " T"]) -> None:
         score, picture = self.file(piece, ".musicxml"), self.file(piece, ".png")
         if self.config.musicxml and not score.exists():
-            _write_by(lambda path: self._write_score(decode(ids), path), score)
+            self.put(score, _bytes_by(lambda path: self._write_score(decode(ids), path), score.name))
         if self.config.piano_roll and not picture.exists():
-            _write_by(lambda path: self._draw(decode(ids), path), picture)
+            self.put(picture, _bytes_by(lambda path: self._draw(decode(ids), path), picture.name))
 
     def _write_score(self, notes: Notes, path: Path) -> None:
         spq, time_signature = self.prompt.steps_per_quarter, self.prompt.time_signature
@@ -101,9 +106,9 @@ class Folder:
         piano_roll(notes, path, steps_per_quarter=spq, prompt_steps=prompt_steps, title=title)
 
 
-def _write_by(write: Callable[[Path], None], path: Path) -> None:
-    """Let `write` fill a file elsewhere, then put it in place whole."""
+def _bytes_by(write: Callable[[Path], None], name: str) -> bytes:
+    """What `write` makes of a file."""
     with tempfile.TemporaryDirectory(prefix="pianogen-") as folder:
-        scratch = Path(folder) / path.name
+        scratch = Path(folder) / name
         write(scratch)
-        write_atomic(path, scratch.read_bytes())
+        return scratch.read_bytes()

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pianogen.files import write_atomic
+from pianogen.generate.folder import Put
 from pianogen.generate.sidecar import read_sidecar
 from pianogen.render import escape, link, page, player, resource
 from pianogen.tokens import Notes, decode
@@ -56,15 +57,15 @@ class Piece:
         return (self.sidecar["prompt"] or {}).get("name", "")
 
 
-def write_index(folder: Path) -> None:
+def write_index(folder: Path, put: Put = write_atomic) -> None:
     """Write index.csv and index.html of a folder that `generate` has written to.
 
     Raises:
         RunError: A sidecar is damaged.
     """
     pieces = find_pieces(folder)
-    write_atomic(folder / "index.csv", _table(pieces).encode("utf-8", "replace"))
-    write_atomic(folder / "index.html", _page(folder.resolve().name, pieces).encode("utf-8", "replace"))
+    put(folder / "index.csv", _table(pieces).encode("utf-8", "replace"))
+    put(folder / "index.html", _page(folder.resolve().name, pieces).encode("utf-8", "replace"))
 
 
 def find_pieces(folder: Path) -> list[Piece]:

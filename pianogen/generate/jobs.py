@@ -11,7 +11,8 @@ from typing import Protocol
 
 from pianogen.config import GenerateConfig, TokenizerConfig, TrainConfig
 from pianogen.errors import RunError, SettingError
-from pianogen.generate.folder import Folder
+from pianogen.files import write_atomic
+from pianogen.generate.folder import Folder, Put
 from pianogen.generate.index import write_index
 from pianogen.generate.limits import Limits, plan_limits
 from pianogen.generate.plan import Series, plan, share
@@ -58,11 +59,11 @@ class _Order:
     limits: Limits
 
 
-def generate(runs: Path | Sequence[Path], out: Path, config: GenerateConfig) -> list[Path]:
+def generate(runs: Path | Sequence[Path], out: Path, config: GenerateConfig, put: Put = write_atomic) -> list[Path]:
     """Make the pieces that are asked for, but for those already there, and return their MIDI files.
 
     All of them are listed in `out`/index.csv and index.html at the end; a part of an array leaves that to the plain
-    command.
+    command. Every file is written by `put`, a piece's sidecar last.
 
     Raises:
         RunError: A run or checkpoint is missing or damaged, `out` holds pieces of another request, or pieces failed.
@@ -78,24 +79,26 @@ def generate(runs: Path | Sequence[Path], out: Path, config: GenerateConfig) -> 
     ]
     paths, failed = [], []
     for run, orders in zip(opened.values(), batches, strict=True):
-        made, not_made = _make(run, orders, config)
+        made, not_made = _make(run, orders, config, put)
         paths += made
         failed += not_made
     if config.part is None:
-        write_index(out)
+        write_index(out, put)
     if failed:
         raise _failure(failed, out)
     return paths
 
 
-def generate_pieces(run: Source, out: Path, config: GenerateConfig, pieces: Iterable[int]) -> list[Path]:
+def generate_pieces(
+    run: Source, out: Path, config: GenerateConfig, pieces: Iterable[int], put: Put = write_atomic
+) -> list[Path]:
     """Make the pieces of these numbers, of one run, prompt and seed, but for those already there.
 
     Raises:
         RunError, SettingError, SourceError: As `generate`.
     """
     series = Series(run.path, Path(config.prompt) if config.prompt is not None else None, config.seed, out)
-    paths, failed = _make(run, _orders(run, [(series, list(pieces))], config), config)
+    paths, failed = _make(run, _orders(run, [(series, list(pieces))], config), config, put)
     if failed:
         raise _failure(failed, out)
     return paths
@@ -109,7 +112,9 @@ def _orders(run: Source, shares: Iterable[tuple[Series, list[int]]], config: Gen
     return [_Order(one, pieces, prompts[one.prompt], limits[one.prompt]) for one, pieces in shares]
 
 
-def _make(run: Source, orders: list[_Order], config: GenerateConfig) -> tuple[list[Path], list[tuple[Path, str]]]:
+def _make(
+    run: Source, orders: list[_Order], config: GenerateConfig, put: Put
+) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Make what is missing of one run's pieces, of all prompts and seeds side by side."""
     orders = [order for order in orders if order.pieces]
     if not orders:
@@ -121,7 +126,7 @@ def _make(run: Source, orders: list[_Order], config: GenerateConfig) -> tuple[li
     for order in orders:
         seed = order.series.seed
         request = request_of(name, checkpoint.step, checkpoint.sha256, replace(config, seed=seed), order.prompt)
-        folder = Folder(order.series.folder, order.prompt, request, config)
+        folder = Folder(order.series.folder, order.prompt, request, config, put)
         folder.open()
         paths += [folder.file(piece, ".mid") for piece in order.pieces]
         missing = [piece for piece in order.pieces if not folder.holds(piece)]

@@ -1,6 +1,17 @@
 """Run folders and checkpoints: reading and writing what a training run leaves behind."""
 
 from pianogen.runs.checkpoint import CheckpointInfo
+from pianogen.runs.fetching import local_run
 from pianogen.runs.run import Run, create_run, open_run, record_config
+from pianogen.runs.storing import Stored, store_runs
 
-__all__ = ["CheckpointInfo", "Run", "create_run", "open_run", "record_config"]
+__all__ = [
+    "CheckpointInfo",
+    "Run",
+    "Stored",
+    "create_run",
+    "local_run",
+    "open_run",
+    "record_config",
+    "store_runs",
+]

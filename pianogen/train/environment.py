@@ -1,9 +1,12 @@
-"""What a run was made with: versions, code, machine, shards."""
+"""What a run was made with: versions, code, machines, shards."""
 
+import math
 import os
 import platform
 import socket
 import subprocess
+import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import torch
 import pianogen
 from pianogen.config import to_dict
 from pianogen.data import ShardSet
+from pianogen.storage import is_url
 
 _PACKAGES = ("torch", "accelerate", "deepspeed", "numpy", "music21", "symusic", "webdataset", "mlflow")
 
@@ -30,9 +34,18 @@ def git_commit() -> str | None:
         return None
 
 
+def layout(world_size: int, environment: Mapping[str, str] = os.environ) -> dict[str, int]:
+    """How many ranks there are, and on how many machines, as the launcher or else Slurm tells."""
+    on_each = environment.get("LOCAL_WORLD_SIZE")
+    of_step = int(environment.get("SLURM_STEP_NUM_NODES", "1"))
+    num_nodes = math.ceil(world_size / int(on_each)) if on_each else min(of_step, world_size)
+    return {"world_size": world_size, "num_nodes": num_nodes}
+
+
 def describe(shards: ShardSet, folder: str, world_size: int) -> dict[str, Any]:
     """Collect it, ready for environment.json."""
     return {
+        "time": time.time(),
         "pianogen": pianogen.__version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
@@ -41,10 +54,10 @@ def describe(shards: ShardSet, folder: str, world_size: int) -> dict[str, Any]:
         "processor": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "world_size": world_size,
+        **layout(world_size),
         "threads": torch.get_num_threads(),
         "shards": {
-            "folder": str(Path(folder).resolve()),
+            "folder": folder if is_url(folder) else str(Path(folder).resolve()),
             "fingerprint": shards.fingerprint,
             "tokenizer": to_dict(shards.tokenizer),
         },

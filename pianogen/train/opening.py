@@ -12,7 +12,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from pianogen.config import TrainConfig, to_dict
-from pianogen.data import Batches, ShardSet, chosen_performances, open_shards, training_batches
+from pianogen.data import Batches, ShardSet, chosen_performances, open_shards_at, training_batches
 from pianogen.errors import RunError, SettingError
 from pianogen.progress import console
 from pianogen.runs import Run, create_run, open_run, record_config
@@ -37,7 +37,7 @@ def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStac
         SettingError: The settings are not those that the run was begun with.
         RunError: The folder is in use, holds another run, or all of its checkpoints are damaged.
     """
-    shards = open_shards(Path(config.shards))
+    shards = open_shards_at(config.shards)
     batches = _batches(shards, config)
     path = Path(config.out)
     if accelerator.is_main_process:

@@ -1,0 +1,127 @@
+"""Runs that lie on object storage: what is needed to use one is fetched into the cache, once a node.
+
+The copy is a run folder like any other, but for the checkpoints that nobody asked for. A run that `store_runs` copied
+has a manifest of all its files; one that was copied by other means has at least the manifest of each checkpoint.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pianogen.errors import RunError, StorageError
+from pianogen.files import write_atomic
+from pianogen.runs.checkpoint import MANIFEST, list_checkpoints
+from pianogen.storage import Address, Expected, Remote, UnreadableError, fetch, is_name, is_url, keep_copy
+
+_RECORDS = ("config.yaml", "environment.json")
+_BEST = "checkpoints/best.json"
+_MAY_BE = ("status.json", _BEST)
+_CHECKPOINT = re.compile(rf"checkpoints/step-(\d{{8,18}})/{re.escape(MANIFEST)}")
+MOST_BYTES = 64 << 20  # of such a file
+
+
+def local_run(place: str, checkpoint: str = "best") -> Path:
+    """Name the folder of a run, fetching it with one checkpoint if `place` is a URL, the user's own word.
+
+    Raises:
+        RunError: There is no run at the URL, or no such checkpoint.
+        SettingError, StorageError: The URL cannot be used, or what lies there cannot be fetched or is damaged.
+    """
+    if not is_url(place):
+        return Path(place)
+    remote = Remote(Address.parse(place))
+    with keep_copy(remote.address) as folder:
+        source = _Source(remote, folder, read_manifest(remote))
+        source.bring_records()
+        source.bring_checkpoint(source.step_of(checkpoint))
+    return folder
+
+
+def read_manifest(remote: Remote) -> dict[str, Expected]:
+    """Every file of a run as its manifest names it; empty where it has none.
+
+    Raises:
+        StorageError: The manifest is damaged.
+    """
+    data = remote.read_if_there(MANIFEST, MOST_BYTES)
+    return {} if data is None else _entries(data, remote.url(MANIFEST), "files")
+
+
+def _entries(data: bytes, url: str, key: str | None = None) -> dict[str, Expected]:
+    try:
+        content = json.loads(data)
+        entries = content[key] if key else content
+        for name in entries:
+            if not all(map(is_name, name.split("/"))):
+                raise ValueError(f"name {name!r}")
+        return {name: Expected.of(name, entry) for name, entry in entries.items()}
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise StorageError(f"{url} is damaged ({error}); copy the run there again") from None
+
+
+@dataclass(frozen=True)
+class _Source:
+    remote: Remote
+    folder: Path
+    files: dict[str, Expected]
+
+    def bring_records(self) -> None:
+        """Bring the small files, as they are now."""
+        (self.folder / "checkpoints").mkdir(exist_ok=True)
+        for name in (*_RECORDS, *_MAY_BE):
+            try:
+                write_atomic(self.folder / name, self._read(name))
+            except UnreadableError as error:
+                if name in _RECORDS:
+                    raise RunError(f"{self.remote.address} is no run: {error}") from error
+                (self.folder / name).unlink(missing_ok=True)
+
+    def _read(self, name: str) -> bytes:
+        data = self.remote.read(name, MOST_BYTES)
+        if name in self.files:
+            self.files[name].check(len(data), hashlib.sha256(data).hexdigest(), self.remote.url(name))
+        return data
+
+    def step_of(self, checkpoint: str) -> int:
+        """The step that `Run.find_checkpoint` would find, were all of the run here."""
+        best = self._best_step() if checkpoint == "best" else None
+        if best is not None:
+            return best
+        if checkpoint.isdecimal():
+            return int(checkpoint)
+        steps = self._steps()
+        if checkpoint not in ("best", "last") or not steps:
+            there = f"; --checkpoint last, or one of the steps {', '.join(map(str, steps))}, is there" if steps else ""
+            raise RunError(f"{self.remote.address} has no checkpoint {checkpoint!r}{there}")
+        return steps[-1]
+
+    def _best_step(self) -> int | None:
+        file = self.folder / _BEST
+        try:
+            return int(json.loads(file.read_bytes())["step"]) if file.exists() else None
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{self.remote.url(_BEST)} cannot be read: {error}; --checkpoint last needs none") from None
+
+    def _steps(self) -> list[int]:
+        """Steps of the checkpoints there; those that are there no more leave the copy, or `last` would find them."""
+        names = [_CHECKPOINT.fullmatch(name) for name in self.files or self.remote.sizes()]
+        steps = sorted(int(found[1]) for found in names if found)
+        for path in list_checkpoints(self.folder / "checkpoints"):
+            if int(path.name[5:]) not in steps:
+                shutil.rmtree(path)
+        return steps
+
+    def bring_checkpoint(self, step: int) -> None:
+        """Bring a checkpoint's files, and its manifest last."""
+        name = f"checkpoints/step-{step:08d}"
+        try:
+            data = self._read(f"{name}/{MANIFEST}")
+        except UnreadableError:
+            there = f"{self.remote.address} has no checkpoint of step {step}"
+            raise RunError(f"{there}; --checkpoint names another one") from None
+        files = _entries(data, self.remote.url(f"{name}/{MANIFEST}"))
+        fetch(self.remote, [replace(file, name=f"{name}/{file.name}") for file in files.values()], self.folder)
+        write_atomic(self.folder / name / MANIFEST, data)

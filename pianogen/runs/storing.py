@@ -1,0 +1,117 @@
+"""Copying finished runs to object storage: only what differs, and nothing that names a file before the file.
+
+URL/RUN/manifest.json   every file with its size and sha256, written last; besides it all is as in the run folder
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from pianogen.errors import RunError, SettingError
+from pianogen.files import sha256_of
+from pianogen.progress import Progress
+from pianogen.runs.checkpoint import MANIFEST
+from pianogen.runs.fetching import MOST_BYTES, read_manifest
+from pianogen.runs.run import open_run
+from pianogen.storage import Address, Expected, Remote, is_name
+
+_ENVIRONMENT = "environment.json"
+_NOT_COPIED = ("mlflow.json", "mlflow.log", MANIFEST)  # what this machine has told MLflow; what is made anew
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run that was copied."""
+
+    run: Path
+    url: str
+    num_files: int
+    """Files that were copied now; the others were there."""
+    num_bytes: int
+
+
+def store_runs(runs: Sequence[Path], url: str) -> Iterator[Stored]:
+    """Copy runs to folders of their names below a URL, one after the other; a second call copies nothing.
+
+    Raises:
+        RunError: One is no finished run, or the URL holds another run of its name.
+        SettingError, StorageError: The URL cannot be written.
+    """
+    address = Address.parse(url)
+    address.require_writable()
+    names = [run.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+        raise SettingError("two runs have the same name, and would share a folder; rename one")
+    for run in runs:
+        _require_finished(run)
+    remotes = [Remote(Address.parse(f"{address}/{name}")) for name in names]
+    return (_store(run, remote) for run, remote in zip(runs, remotes, strict=True))
+
+
+def _require_finished(run: Path) -> None:
+    open_run(run)
+    try:
+        state = json.loads((run / "status.json").read_text())["state"]
+    except (OSError, ValueError, KeyError, TypeError):
+        state = "not begun"
+    if state in ("running", "not begun"):
+        raise RunError(f"{run} is {state}; a run is copied once it has ended, as pianogen train makes it")
+
+
+def _store(run: Path, remote: Remote) -> Stored:
+    files = _files_of(run)
+    _require_same_run(run, remote)
+    there, sizes = read_manifest(remote), remote.sizes()
+    news = [file for name, file in files.items() if there.get(name) != file or sizes.get(name) != file.num_bytes]
+    _put(run, remote, news)
+    manifest = {name: file for name, file in there.items() if name in sizes} | files
+    if news or manifest != there:
+        entries = {name: {"bytes": file.num_bytes, "sha256": file.sha256} for name, file in sorted(manifest.items())}
+        remote.write(MANIFEST, json.dumps({"format": 1, "files": entries}, indent=2).encode())
+    return Stored(run, str(remote.address), len(news), sum(file.num_bytes for file in news))
+
+
+def _files_of(run: Path) -> dict[str, Expected]:
+    files = {}
+    for path in sorted(run.rglob("*")):
+        name = path.relative_to(run).as_posix()
+        parts = name.split("/")
+        if not path.is_file() or name in _NOT_COPIED or any(part.startswith((".", "damaged-")) for part in parts):
+            continue
+        if not all(map(is_name, parts)):
+            raise RunError(f"{path} has a name that no URL can hold; rename it")
+        files[name] = Expected(name, path.stat().st_size, sha256_of(path))
+    return files
+
+
+def _require_same_run(run: Path, remote: Remote) -> None:
+    there = remote.read_if_there(_ENVIRONMENT, MOST_BYTES)
+    if there is not None and there != (run / _ENVIRONMENT).read_bytes():
+        raise RunError(
+            f"{remote.address} holds another run of that name (its {_ENVIRONMENT} differs); "
+            f"rename {run}, or choose another --to"
+        )
+
+
+def _put(run: Path, remote: Remote, files: Sequence[Expected]) -> None:
+    if not files:
+        return
+    total = sum(file.num_bytes for file in files)
+    with Progress(f"copying {run} to {remote.address}", total=total / 1e6, unit="MB") as bar:
+
+        def put(file: Expected) -> None:
+            remote.put(run / file.name, file.name, lambda num_bytes: bar.advance(num_bytes / 1e6))
+
+        for _, stage in groupby(sorted(files, key=_stage), _stage):
+            remote.each(put, stage)
+
+
+def _stage(file: Expected) -> int:
+    """What a file leads to stands before it: tensors, the checkpoint's manifest, best.json, and what makes it a run."""
+    if file.name == "config.yaml":
+        return 3
+    if file.name == "checkpoints/best.json":
+        return 2
+    return 1 if file.name.endswith(f"/{MANIFEST}") else 0
