@@ -16,6 +16,7 @@ TIME_MIN: dict[Verb, int] = {
     "generate": _FOUR_HOURS,
     "evaluate": _FOUR_HOURS,
 }
+_SHARED_OUT_BY_ARRAY: frozenset[Verb] = frozenset({"shards", "generate"})
 CPUS_PER_NODE = 8
 SIGNAL_SECONDS = 120  # before the time limit: enough to finish a step and save
 
@@ -69,10 +70,18 @@ class Resources:
 
 
 def resources_of(config: SubmitConfig, verb: Verb, environment: Mapping[str, str] = os.environ) -> Resources:
-    """Fill the defaults in, as slurm/_run.sh does."""
+    """Fill the defaults in, as slurm/_run.sh does.
+
+    Raises:
+        SettingError: Several ranks are asked for where each would do all of the work.
+    """
     site = environment.get("SBATCH_GPUS_PER_NODE", "0").rpartition(":")[2]  # 4, or a100:4
     gpus = config.gpus_per_node if config.gpus_per_node is not None else int(site)
-    tasks = config.tasks_per_node or max(1, gpus)
+    if verb in _SHARED_OUT_BY_ARRAY:
+        for name in ("nodes", "tasks_per_node"):
+            value = getattr(config, name)
+            require(value in (None, 1), name, value, f"1 for {verb}, whose work --array shares out")
+    tasks = config.tasks_per_node or (1 if verb in _SHARED_OUT_BY_ARRAY else max(1, gpus))
     cpus = config.cpus_per_task or max(1, CPUS_PER_NODE // tasks)
     return Resources(config.nodes, tasks, gpus, cpus, config.time_min or TIME_MIN[verb])
 

@@ -1,6 +1,7 @@
 # Sourced by every script here. Gives it $project, $shards, $runs and, in an array, $part; and `run VERB ARGUMENTS`,
-# which starts one rank for each GPU of the job, or for each task where there are none.
+# which starts one rank for each GPU of the job, or for each task where there are none; `run_alone` starts one in all.
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+container=() # site.sh may name one
 . "$project/slurm/site.sh"
 runs=${PIANOGEN_RUNS:-runs}
 shards=${PIANOGEN_SHARDS:-$runs/shards}
@@ -29,5 +30,10 @@ run() {
   # or --gpus-per-task would show each rank one GPU: each is to see its node's, and takes the one of its LOCAL_RANK
   unset SLURM_GPUS_PER_TASK SLURM_TRES_PER_TASK
   [ "$WORLD_SIZE" = 1 ] || options+=(--label)
-  exec srun "${options[@]}" bash "$project/slurm/_rank.sh" python -P -m pianogen "$@"
+  exec srun "${options[@]}" "${container[@]}" bash "$project/slurm/_rank.sh" python -P -m pianogen "$@"
+}
+
+# One process, also where the site gives every job GPUs: --array shares such work out, and ranks would only repeat it.
+run_alone() {
+  SLURM_JOB_NUM_NODES=1 SLURM_NTASKS_PER_NODE=1 SLURM_GPUS_ON_NODE=0 run "$@"
 }

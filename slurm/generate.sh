@@ -18,4 +18,4 @@ set -euo pipefail
 # Slurm runs a copy of this script from its spool: it knows where the original lies
 script=$(scontrol show job "${SLURM_JOB_ID:?submit it: sbatch slurm/generate.sh RUN}" | sed -n 's/^ *Command=//p')
 . "${script%%/generate.sh*}/_run.sh"
-run generate --out "${1:?which run? sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@"
+run_alone generate --out "${1:?which run? sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@"

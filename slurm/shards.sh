@@ -17,4 +17,4 @@ set -euo pipefail
 # Slurm runs a copy of this script from its spool: it knows where the original lies
 script=$(scontrol show job "${SLURM_JOB_ID:?submit it: sbatch slurm/shards.sh}" | sed -n 's/^ *Command=//p')
 . "${script%%/shards.sh*}/_run.sh"
-run shards --out "$shards" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@"
+run_alone shards --out "$shards" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@"

@@ -19,4 +19,8 @@ if [ -n "${SLURM_JOB_ID:-}" ] && [ -n "${project:-}" ]; then
   if [ -f "$project/.venv/bin/activate" ]; then
     . "$project/.venv/bin/activate"
   fi
+  # Or a container with it: what starts a program there, or what srun is told (pyxis). Inside, $project, shards and runs
+  # must lie where they lie outside.
+  # container=(apptainer exec --nv --bind "$project,/scratch" "$HOME/pianogen.sif")
+  # container=("--container-image=$HOME/pianogen.sqsh" "--container-mounts=$project:$project,/scratch:/scratch")
 fi

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _STATES = {
     TrialState.WAITING: "waiting",
 }
 _NUM_SHOWN = 10
+PICTURE = "trials.png"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ def rows_of(trials: list[FrozenTrial]) -> list[Row]:
     """The trials, finished ones first, each sort by validation NLL."""
     order = list(_STATES.values())
     return sorted(map(_row_of, trials), key=lambda row: (order.index(row.state), row.nll, row.number))
+
+
+def best_of(rows: Sequence[Row]) -> Row | None:
+    """The finished trial of the lowest validation NLL, if there is any."""
+    finished = (row for row in rows if row.state == "finished")
+    return min(finished, key=lambda row: (row.nll, row.number), default=None)
 
 
 def _row_of(trial: FrozenTrial) -> Row:
@@ -124,6 +132,8 @@ def print_results(study: Study) -> None:
     Console(width=max(100, console.width)).print(_table(rows[:_NUM_SHOWN]))
     told = ", ".join(f"{number} {state}" for state, number in counts.items())
     print(f"{len(rows)} of {study.num_trials} trials: {told or 'none'}; {study.folder / 'trials.csv'}")
+    if (study.folder / PICTURE).exists():
+        print(f"as a picture: {study.folder / PICTURE}")
     if (study.folder / "best.yaml").exists():
         print(f"best settings: pianogen train --config {study.folder / 'best.yaml'} --out RUN")
 
@@ -135,10 +145,11 @@ def _table(rows: list[Row]) -> Table:
         table.add_column(name, justify="left" if name in ("trial", "state") else "right")
     for row in rows:
         nll = "-" if math.isinf(row.nll) else f"{row.nll:.4f}"
-        settings = [_short(row.settings.get(name)) for name in searched]
+        settings = [short(row.settings.get(name)) for name in searched]
         table.add_row(f"{row.number:04d}", row.state, nll, str(row.best_step or "-"), *settings)
     return table
 
 
-def _short(value: Value) -> str:
+def short(value: Value) -> str:
+    """A value as a person writes it."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

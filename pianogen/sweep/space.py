@@ -10,7 +10,7 @@ A range may have a `step`; one of whole numbers has a step of 1 anyway.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Range:
         """Whole numbers only."""
         return isinstance(self.low, int)
 
-    def points(self) -> list[Value] | None:
+    def points(self) -> list[float] | None:
         """All of its values, where they can be counted."""
         step = self.step or (1 if self.whole and not self.log else None)
         if step is None:
@@ -81,8 +81,8 @@ class Space:
         return [dict(zip(points, values, strict=True)) for values in itertools.product(*points.values())]
 
 
-def _points(name: str, what: Searched) -> list[Value]:
-    points = list(what.values) if isinstance(what, Choice) else what.points()
+def _points(name: str, what: Searched) -> Sequence[Value]:
+    points = what.values if isinstance(what, Choice) else what.points()
     if points is None:
         raise SettingError(f"setting '{name}' is a range without a step; for --grid true give a list or a step")
     return points

@@ -6,12 +6,14 @@ SWEEP/
   trials/0000/   a run folder each
   best.yaml      the best settings so far, ready for `pianogen train --config`
   trials.csv     every trial, best first
+  trials.png     the same as a picture
 
 A worker holds a lock in the folder of its trial. The kernel lets go of it when the worker dies, however it dies, and
 so a trial that is running without a lock is one to go on with.
 """
 
 import fcntl
+import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,16 +23,18 @@ from typing import IO
 
 import optuna
 from optuna.distributions import FloatDistribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pianogen.config import SweepConfig
 from pianogen.data.order import key_of
+from pianogen.errors import RunError
+from pianogen.runs.checkpoint import list_checkpoints
+from pianogen.sweep.journal import open_journal
 from pianogen.sweep.naming import Value
 from pianogen.sweep.space import Choice, Searched, Space
 
 DEFAULT_TRIALS = 20
+_MOST_DEATHS = 3  # of workers, before the trial that they worked on is taken for the reason
 
 
 @dataclass
@@ -45,27 +49,38 @@ class Claim:
 
 
 class Study:
-    """One worker's view of the sweep."""
+    """One worker's view of the sweep.
+
+    Raises:
+        RunError: The journal is damaged.
+    """
 
     def __init__(self, folder: Path, space: Space, settings: SweepConfig, seed: int) -> None:
-        self.folder, self._space, self._seed = folder, space, seed
+        self.folder, self.space, self._seed = folder, space, seed
         self._grid = space.grid() if settings.grid else None
         self.num_trials = _num_trials(settings.trials, self._grid)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         pruner = optuna.pruners.MedianPruner(n_startup_trials=settings.prune_after)
         with self.alone():
-            self._study = optuna.create_study(
-                storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
-                study_name="sweep",
-                load_if_exists=True,
-                pruner=pruner if settings.prune else optuna.pruners.NopPruner(),
+            self._study = self._open(pruner if settings.prune else optuna.pruners.NopPruner())
+
+    def _open(self, pruner: optuna.pruners.BasePruner) -> optuna.Study:
+        journal = self.folder / "journal.log"
+        try:
+            return optuna.create_study(
+                storage=open_journal(journal), study_name="sweep", load_if_exists=True, pruner=pruner
             )
+        except ValueError as error:  # json's too
+            raise RunError(
+                f"{journal} is damaged ({' '.join(str(error).split())}); trials.csv beside it lists what was found; "
+                "give another --out"
+            ) from None
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep the other workers from claiming trials and writing results."""
+    def alone(self, lock: str = ".lock") -> Iterator[None]:
+        """Keep the other workers from claiming trials and writing results, or with another lock from something else."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("a") as file:
+        with (self.folder / lock).open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -79,7 +94,9 @@ class Study:
             trials = self.trials()
             for trial in trials:
                 if trial.state == TrialState.RUNNING and (lock := self._try_lock(trial.number)):
-                    return self._taken_up(trial, lock)
+                    claim = self._taken_up(trial, lock)
+                    if self._may_go_on(claim):
+                        return claim
             waiting = any(trial.state == TrialState.WAITING for trial in trials)
             if len(trials) >= self.num_trials and not waiting:
                 return None
@@ -89,6 +106,20 @@ class Study:
         self._seed_sampler(trial.number)
         # Optuna has no public way to a Trial of another process
         return self._claim_of(Trial(self._study, trial._trial_id), dict(trial.intermediate_values), lock)
+
+    def _may_go_on(self, claim: Claim) -> bool:
+        """Say whether to go on with a trial, and fail one that ended every worker that tried."""
+        if _ended_in_peace(claim.folder):
+            return True
+        step = _last_step(claim.folder)
+        before, number = claim.trial.user_attrs.get("deaths", (step, 0))
+        number = number + 1 if before == step else 1
+        claim.trial.set_user_attr("deaths", (step, number))
+        if number < _MOST_DEATHS:
+            return True
+        with claim.lock:
+            self.fail(claim, f"it ended {number} workers after step {step}; their logs may say how")
+        return False
 
     def _begun(self, number: int, waiting: bool) -> Claim:
         self._seed_sampler(number)
@@ -100,7 +131,7 @@ class Study:
         return self._claim_of(trial, {}, lock)
 
     def _claim_of(self, trial: Trial, looks: dict[int, float], lock: IO[str]) -> Claim:
-        for name, what in self._space.searched.items():  # what a dead worker had not drawn yet is drawn now
+        for name, what in self.space.searched.items():  # what a dead worker had not drawn yet is drawn now
             _draw(trial, name, what)
         return Claim(trial, self.trial_folder(trial.number), looks, lock)
 
@@ -155,6 +186,17 @@ def settings_of(trial: Trial | FrozenTrial) -> dict[str, Value]:
         name: float(f"{value:.12g}") if isinstance(trial.distributions[name], FloatDistribution) else value
         for name, value in trial.params.items()
     }
+
+
+def _ended_in_peace(run: Path) -> bool:
+    """Whether the last life of a trial said how it ended, and did so because it was asked to."""
+    status = run / "status.json"
+    return status.exists() and json.loads(status.read_text())["state"] in ("stopped", "finished", "pruned")
+
+
+def _last_step(run: Path) -> int:
+    """The newest checkpoint of a trial."""
+    return max((int(path.name[5:]) for path in list_checkpoints(run / "checkpoints")), default=0)
 
 
 def _num_trials(asked: int | None, grid: Sequence[dict[str, Value]] | None) -> int:

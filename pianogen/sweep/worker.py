@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import MutableMapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,9 +13,11 @@ import yaml
 
 from pianogen import track
 from pianogen.config import SweepConfig, TrainConfig, to_dict
+from pianogen.data import open_shards_at
 from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
+from pianogen.sweep.figure import redraw
 from pianogen.sweep.naming import leaves, put, with_settings
 from pianogen.sweep.results import print_results, write_results
 from pianogen.sweep.space import Choice, Space, read_space, require_comparable_steps
@@ -24,7 +27,8 @@ from pianogen.train.preemption import Preemption
 from pianogen.train.requeue import requeue
 
 RECORD = "sweep.yaml"
-_MAY_CHANGE = frozenset({"shards", "out", "resume", "micro_batch"})
+_MAY_CHANGE = frozenset({"shards", "out", "resume", "micro_batch", "rank_timeout_s"})
+_REDRAW_S = 60.0
 
 
 def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> None:
@@ -41,6 +45,7 @@ def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> None:
     _require_whole(base)
     if settings.prune:
         require_comparable_steps(space)
+    open_shards_at(base.shards)  # a mistake there is no trial's
     study = Study(Path(config.out), space, settings, base.seed)
     with study.alone():
         _require_as_begun(study.folder, _record(base, space, settings))
@@ -50,6 +55,7 @@ def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> None:
     finally:
         preemption.release()
     write_results(study, base)
+    redraw(study)
     with track.mirroring(study.folder):
         pass  # once, to the end: the trials have mirrored themselves
     print_results(study)
@@ -59,12 +65,16 @@ def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> None:
 
 
 def stand_alone(environment: MutableMapping[str, str]) -> None:
-    """Make each rank of a job a worker for itself, which trains on its own GPU of the node and meets nobody."""
-    if int(environment.get("WORLD_SIZE", "1")) == 1:
+    """Make each rank of a job a worker for itself, which trains on its own GPU of the node and meets nobody.
+
+    A lone rank too: a process group, which a launcher's variables ask for, would not outlive the first trial.
+    """
+    if "WORLD_SIZE" not in environment:
         return
-    local_rank = int(environment.get("LOCAL_RANK", "0"))
-    devices = environment.get("CUDA_VISIBLE_DEVICES", str(local_rank)).split(",")
-    environment["CUDA_VISIBLE_DEVICES"] = devices[local_rank % len(devices)]
+    if int(environment["WORLD_SIZE"]) > 1:
+        local_rank = int(environment.get("LOCAL_RANK", "0"))
+        devices = environment.get("CUDA_VISIBLE_DEVICES", str(local_rank)).split(",")
+        environment["CUDA_VISIBLE_DEVICES"] = devices[local_rank % len(devices)]
     environment["RANK"] = "0"  # any of them may be the last that is there to ask for a requeue
     # LOCAL_WORLD_SIZE stays: the workers of a node share its cores
     for name in ("WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS"):
@@ -103,11 +113,14 @@ def _require_as_begun(folder: Path, record: dict[str, Any]) -> None:
 
 
 def _train_trials(study: Study, base: TrainConfig, preemption: Preemption) -> None:
-    stopped = False
+    stopped, drawn = False, time.monotonic()
     while not (stopped or preemption.wanted) and (claim := study.claim()):
         with claim.lock:
             stopped = not _train(study, claim, base)
         write_results(study, base)
+        if time.monotonic() - drawn > _REDRAW_S:
+            redraw(study)
+            drawn = time.monotonic()
 
 
 def _train(study: Study, claim: Claim, base: TrainConfig) -> bool:

@@ -59,6 +59,18 @@ def test_there_is_a_rank_for_each_gpu_unless_tasks_are_given(gpus: int, tasks: i
     assert (resources.gpus_per_node, resources.tasks_per_node) == (gpus, tasks or max(1, gpus))
 
 
+@pytest.mark.parametrize("verb", ["shards", "generate"])
+@given(gpus=st.integers(0, 16))
+def test_what_an_array_shares_out_is_one_process_a_task(verb: Verb, gpus: int) -> None:
+    assert resources_of(SubmitConfig(), verb, {"SBATCH_GPUS_PER_NODE": str(gpus)}).tasks_per_node == 1
+
+
+@pytest.mark.parametrize("name", ["nodes", "tasks_per_node"])
+def test_ranks_that_would_repeat_the_work_are_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=f"'{name}' is 2, but it must be 1 for shards, whose work --array"):
+        resources_of(SubmitConfig(**{name: 2}), "shards", {})  # pyright: ignore[reportArgumentType]
+
+
 @given(tasks=st.integers(1, 64))
 def test_the_ranks_of_a_node_share_its_cpus(tasks: int) -> None:
     cpus = resources_of(SubmitConfig(tasks_per_node=tasks), "train", {}).cpus_per_task

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from searching import LEARNING_RATES, rows_of, search, small
 from pianogen import track
 from pianogen.cli import main
 from pianogen.config import DataConfig, TrainConfig
-from pianogen.errors import RunError, SettingError
+from pianogen.errors import RunError, SettingError, ShardError
 from pianogen.runs import open_run
 from pianogen.sweep.worker import stand_alone
 from pianogen.train import train
@@ -85,6 +86,72 @@ def test_a_sweep_of_failures_says_why(config: TrainConfig, monkeypatch: pytest.M
     monkeypatch.setattr(worker, "train", failing)
     with pytest.raises(RunError, match=r"all 2 trials of .* failed; the first: no luck"):
         search(config, TWO_RATES, grid=True)
+
+
+def test_a_trial_that_ends_three_workers_is_given_up(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pianogen.sweep import worker
+
+    def deadly(config: TrainConfig, *hook: object) -> None:
+        if config.optim.lr > 0.5:
+            raise MemoryError
+        train(config, *hook)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker, "train", deadly)
+    space = {"optim.lr": [1.0, 1.0e-2]}
+    for _ in range(3):
+        with pytest.raises(MemoryError):
+            search(config, space, grid=True)
+    assert [(row["state"], row["reason"]) for row in rows_of(search(config, space, grid=True))] == [
+        ("finished", ""),
+        ("failed", "it ended 3 workers after step 0; their logs may say how"),
+    ]
+
+
+def test_a_trial_that_gets_further_with_every_worker_is_finished(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pianogen.sweep import worker
+
+    lives = count(1)
+
+    def dying(config: TrainConfig, hook: Callable[[int, dict[str, float]], bool]) -> None:
+        life = next(lives)
+
+        def look_or_die(step: int, metrics: dict[str, float]) -> bool:
+            if step == life:  # before its checkpoint: the next life repeats it
+                raise MemoryError
+            return hook(step, metrics)
+
+        train(config, look_or_die)
+
+    monkeypatch.setattr(worker, "train", dying)
+    for _ in range(4):
+        with pytest.raises(MemoryError):
+            search(config, LEARNING_RATES, trials=1)
+    assert [(row["state"], row["last_step"]) for row in rows_of(search(config, LEARNING_RATES, trials=1))] == [
+        ("finished", "4")
+    ]
+
+
+def test_a_line_that_a_full_disk_cut_short_costs_nothing_else(config: TrainConfig) -> None:
+    folder = search(config, LEARNING_RATES, trials=1)
+    with (folder / "journal.log").open("a") as journal:
+        journal.write('{"op_code":7,"trial_i')
+    search(config, LEARNING_RATES, trials=2)
+    assert [row["state"] for row in rows_of(search(config, LEARNING_RATES, trials=3))] == ["finished"] * 3
+
+
+def test_a_damaged_journal_is_named(config: TrainConfig) -> None:
+    journal = search(config, LEARNING_RATES, trials=1) / "journal.log"
+    journal.write_text(journal.read_text().replace('"op_code"', '"op_c', 1))
+    with pytest.raises(RunError, match=r"journal\.log is damaged \(.*; give another --out"):
+        search(config, LEARNING_RATES, trials=1)
+
+
+def test_shards_that_are_not_there_cost_no_trial(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match="nowhere"):
+        search(replace(config, shards=str(tmp_path / "nowhere")), LEARNING_RATES, trials=1)
+    assert not (Path(config.out) / "trials").exists()
 
 
 def test_a_signal_between_two_trials_is_not_lost(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +235,18 @@ def test_each_rank_of_a_job_is_a_worker_with_a_gpu_of_its_own() -> None:
         "SLURM_PROCID": "3",
         "CUDA_VISIBLE_DEVICES": "5",
     }
+
+
+def test_a_lone_rank_of_a_job_is_a_worker_without_a_process_group() -> None:
+    environment = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "node1"}
+    stand_alone(environment)
+    assert environment == {"RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+
+
+def test_a_process_without_a_launcher_keeps_its_environment() -> None:
+    environment = {"CUDA_VISIBLE_DEVICES": "0,1"}
+    stand_alone(environment)
+    assert environment == {"CUDA_VISIBLE_DEVICES": "0,1"}
 
 
 @pytest.mark.mlflow

@@ -1,0 +1,156 @@
+"""Arrays of the real program on two nodes: the parts make one whole, and a task that failed is run again alone."""
+
+import csv
+import html
+import os
+import re
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import torch
+from arrays import EACH_A_NODE, nodes_of, process_of_task, wait_for_tasks
+from project import ROOT, Project
+from training import Trainings
+
+from pianogen.config import ModelConfig, ModelKind, TokenizerConfig, TrainConfig, to_dict
+from pianogen.models import build_model
+from pianogen.runs import create_run
+from pianogen.runs.checkpoint import write_checkpoint
+from pianogen.tokens import Notes, write_midi
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder, by name."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def written(folder: Path) -> dict[str, int]:
+    """When each file in a folder was written, by name."""
+    return {name: (folder / name).stat().st_mtime_ns for name in contents(folder)}
+
+
+def write_melody(path: Path, seed: int) -> None:
+    """A MIDI file that differs from those of other seeds."""
+    random = np.random.default_rng(seed)
+    write_midi(Notes(np.arange(40), random.integers(1, 5, 40), random.integers(30, 100, 40)), path)
+
+
+@pytest.fixture(scope="module")
+def music(trainings: Trainings) -> Path:
+    """Ten pieces and a file that is none."""
+    folder = trainings.folder / "music"
+    folder.mkdir()
+    for seed in range(10):
+        write_melody(folder / f"{seed}.mid", seed)
+    (folder / "broken.mid").write_bytes(b"no midi")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards(trainings: Trainings, music: Path) -> Path:
+    """The shards that one process makes of the music."""
+    out = trainings.folder / "shards of one process"
+    command = (sys.executable, "-m", "pianogen", "shards", music, "--out", out)
+    trainings.cluster.ask(*command, cwd=trainings.folder, PYTHONPATH=str(ROOT))
+    return out
+
+
+@pytest.fixture(scope="module")
+def models(trainings: Trainings) -> list[Path]:
+    """Two run folders, each with a checkpoint of weights that nobody trained."""
+    kinds: tuple[ModelKind, ...] = ("attn", "lstm")
+    return [make_run(trainings.run(f"untrained {kind}").path, kind) for kind in kinds]
+
+
+def make_run(path: Path, kind: ModelKind) -> Path:
+    config = TrainConfig(out=str(path), model=ModelConfig(kind=kind, hidden_size=8))
+    torch.manual_seed(1)
+    state = {"model": build_model(config.model).state_dict()}
+    run = create_run(config, {"shards": {"tokenizer": asdict(TokenizerConfig())}})
+    write_checkpoint(run.checkpoints, 1, state, {"step": 1, "model": to_dict(config.model)})
+    return path
+
+
+@pytest.fixture(scope="module")
+def prompts(trainings: Trainings) -> Path:
+    """A folder of two."""
+    folder = trainings.folder / "prompts"
+    folder.mkdir()
+    for seed, name in enumerate(("high", "low")):
+        write_melody(folder / f"{name}.mid", seed)
+    return folder
+
+
+@pytest.mark.parametrize("script", ["shards.sh", "generate.sh"])
+def test_a_task_is_one_process_where_the_site_gives_every_job_gpus(project: Project, script: str) -> None:
+    project.run("--nodes=2 --cpus-per-task=1", script, "music or a run", SBATCH_GPUS_PER_NODE="4")
+    assert {rank: call["WORLD_SIZE"] for (_, rank), call in project.calls().items()} == {0: "1"}
+
+
+def test_an_array_on_two_nodes_and_a_sealing_job_make_the_bytes_of_one_process(
+    trainings: Trainings, music: Path, shards: Path
+) -> None:
+    out = trainings.folder / "shards of an array"
+    array = trainings.sbatch(f"--array=0-2 {EACH_A_NODE}", "shards.sh", music, PIANOGEN_SHARDS=str(out))
+    sealing = trainings.sbatch(f"--dependency=afterok:{array}", "shards.sh", music, PIANOGEN_SHARDS=str(out))
+    assert trainings.wait(sealing) == "COMPLETED", trainings.log()
+    assert nodes_of(trainings.cluster, array) == {"node1", "node2"}
+    assert contents(out) == contents(shards)
+
+
+def test_a_killed_task_is_run_again_alone_and_the_job_that_waits_seals_the_shards(
+    trainings: Trainings, music: Path, shards: Path
+) -> None:
+    cluster, out = trainings.cluster, trainings.folder / "shards of a broken array"
+    array = trainings.sbatch("--array=0-2", "shards.sh", music, PIANOGEN_SHARDS=str(out))
+    sealing = trainings.sbatch(f"--dependency=afterok:{array}", "shards.sh", music, PIANOGEN_SHARDS=str(out))
+    os.kill(process_of_task(array, 1, "shards"), signal.SIGKILL)
+    assert wait_for_tasks(cluster, array, 0, 1, 2) == ["COMPLETED", "FAILED", "COMPLETED"], trainings.log()
+    others = {name: when for name, when in written(out / ".parts").items() if not name.startswith("1-of-3/")}
+    alone = trainings.sbatch("--array=1", "shards.sh", music, PIANOGEN_SHARDS=str(out), PIANOGEN_PARTS="3")
+    assert wait_for_tasks(cluster, alone, 1) == ["COMPLETED"], trainings.log()
+    parts = written(out / ".parts")
+    assert {name.partition("/")[0] for name in others} == {"0-of-3", "2-of-3"}
+    assert {name.partition("/")[0] for name, _ in parts.items() - others.items()} == {"1-of-3"}
+    cluster.ask("scontrol", "update", f"jobid={sealing}", f"dependency=afterok:{alone}")
+    assert trainings.wait(sealing) == "COMPLETED", trainings.log()
+    assert contents(out) == contents(shards)
+
+
+def test_a_failed_task_of_pieces_is_run_again_alone_and_makes_only_what_is_missing(
+    trainings: Trainings, models: list[Path], prompts: Path
+) -> None:
+    cluster, out = trainings.cluster, trainings.folder / "pieces & more"
+    words = (*models, "--prompt", prompts, "--num_seeds", "2", "--num", "1", "--tokens", "200", "--out", out)
+    series = [f"{run.name}/{prompt}/seed-{seed}" for run in models for prompt in ("high", "low") for seed in (0, 1)]
+    in_the_way = out / series[-1]
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.touch()  # a file where the second task needs a folder
+    array = trainings.sbatch(f"--array=0-1 {EACH_A_NODE}", "generate.sh", *words)
+    assert wait_for_tasks(cluster, array, 0, 1) == ["COMPLETED", "FAILED"], trainings.log()
+    assert nodes_of(cluster, array) == {"node1", "node2"}
+    in_the_way.unlink()
+    before = written(out)
+    alone = trainings.sbatch("--array=1", "generate.sh", *words, PIANOGEN_PARTS="2")
+    index = trainings.sbatch(f"--dependency=afterok:{alone}", "generate.sh", *words)
+    assert trainings.wait(index) == "COMPLETED", trainings.log()
+    missing = {f"{place}/0000{end}" for place in (series[5], series[7]) for end in (".json", ".mid")}
+    assert {name for name, _ in written(out).items() - before.items()} == {*missing, "index.csv", "index.html"}
+    assert_index_lists(out, [f"{place}/0000.mid" for place in series])
+
+
+def assert_index_lists(out: Path, pieces: list[str]) -> None:
+    """The table and the page hold these pieces, each once, and the page links every file."""
+    with (out / "index.csv").open() as file:
+        assert [row["file"] for row in csv.DictReader(file)] == pieces
+    page = (out / "index.html").read_text()
+    assert page.count('<script type="application/json">') == len(pieces)
+    links = [unquote(html.unescape(link)) for link in re.findall(r'href="\./([^"]*)"', page)]
+    assert sorted(links) == sorted(contents(out).keys() - {"index.html"})
