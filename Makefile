@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install demo test test-cluster test-browser check format clean
+.PHONY: install demo test test-cluster test-browser test-container check format clean
 
 install: $(INSTALLED)
 
@@ -19,7 +19,8 @@ demo: $(INSTALLED)
 	$(BIN)/pianogen demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 -m "not cluster and not browser"
+	$(BIN)/python -m pytest -n 2 -m "not cluster and not browser and not container"
+	@echo "not part of this: a real Slurm (make test-cluster), a browser (test-browser), the image's install (test-container)"
 
 # a real Slurm of two nodes on this machine; needs root on Debian, and says so where it skips
 test-cluster: $(INSTALLED)
@@ -28,6 +29,10 @@ test-cluster: $(INSTALLED)
 # MLflow's pages in a real Chromium; PIANOGEN_SCREENSHOT=docs/images/mlflow.png renews the picture in the documents
 test-browser: $(INSTALLED)
 	$(BIN)/python -m pytest tests/browser -m browser -p no:xdist
+
+# the Dockerfile's install steps in an empty folder: some five minutes, and a package registry
+test-container: $(INSTALLED)
+	$(BIN)/python -m pytest tests/container -m container -p no:xdist
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
