@@ -185,7 +185,7 @@ class TrainConfig:
     """One training run."""
 
     shards: str = ""
-    """Folder of shards, written by `pianogen shards`."""
+    """Folder of shards, written by `pianogen shards`, or its URL."""
     out: str = ""
     """Run folder to create or to resume."""
     seed: int = 0
@@ -245,7 +245,7 @@ class EvaluateConfig:
     train_tokens: int = 500_000
     """Size of the recorded subset that stands for the training split; a whole split is at most its own size."""
     shards: str | None = None
-    """Where the shards lie now, if they have moved since training."""
+    """Where the shards lie now, if they have moved since training; a folder or a URL."""
     lanes: int = 64
     """Performances scored side by side."""
 

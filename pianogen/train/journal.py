@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pianogen.files import write_atomic, write_json
 from pianogen.runs import Run
+from pianogen.train.environment import layout
 from pianogen.train.usage import USAGE, Usage
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Journal:
     def _status(self, state: str, place: "Position") -> None:
         if self._run:
             here: dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+            here |= layout(int(os.environ.get("WORLD_SIZE", "1")))
             if job := os.environ.get("SLURM_JOB_ID"):
                 here["slurm_job_id"] = job
             far = {"step": place.step, "tokens": place.tokens, "seconds": place.seconds}

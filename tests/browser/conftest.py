@@ -51,7 +51,7 @@ def page(chromium: str) -> Iterator["Page"]:
         # the client makes a fresh profile, and ends the browser it started
         browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=_FLAGS)
         try:
-            page = browser.new_page(viewport={"width": 1200, "height": 915})
+            page = browser.new_page(viewport={"width": 1400, "height": 1070})
             page.set_default_timeout(60_000)
             yield page
         finally:

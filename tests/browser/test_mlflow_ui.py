@@ -1,4 +1,4 @@
-"""What a user sees in the real MLflow UI: three models side by side under the same names."""
+"""What a user sees in the real MLflow UI: three models side by side under the same names, and what tells them apart."""
 
 import json
 import os
@@ -8,14 +8,23 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pianogen.config import CheckpointConfig, EvaluateConfig, ModelConfig, TrainConfig, ValidationConfig
+from pianogen.config import (
+    BudgetConfig,
+    DataConfig,
+    EvaluateConfig,
+    ModelConfig,
+    ModelKind,
+    OptimConfig,
+    TrainConfig,
+    ValidationConfig,
+)
 from pianogen.evaluate import evaluate
 from pianogen.train import train
 
@@ -28,7 +37,7 @@ pytestmark = [
     pytest.mark.timeout(900),  # a browser may have to be installed first
     pytest.mark.filterwarnings("ignore"),  # mlflow and sqlalchemy deprecate parts of each other as they load
 ]
-KINDS = ("rnn", "lstm", "attn")
+KINDS: tuple[ModelKind, ...] = ("rnn", "lstm", "attn")
 # one worker and no job runners: all of them load MLflow anew, and one visitor needs one
 _SMALL_SERVER = {
     "MLFLOW_WORKERS": "1",
@@ -44,29 +53,56 @@ _SEEN_BESIDE = """label => {
 }"""
 
 
-@pytest.fixture
-def runs(tiny_run: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """A finished run of each model, evaluated and mirrored into the store beside them."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("PIANOGEN_TRACK", "off")
-    for kind in KINDS:
-        model = ModelConfig(kind=kind, hidden_size=32)
-        rare = ValidationConfig(every_steps=20, slice_tokens=200, num_samples=1, sample_tokens=32)
-        train(tiny_run(kind, steps=40, model=model, validation=rare, checkpoint=CheckpointConfig(every_steps=40)))
-    monkeypatch.delenv("PIANOGEN_TRACK")
-    paths = [tmp_path / kind for kind in KINDS]
-    evaluate(paths, EvaluateConfig())
-    return paths
+@pytest.fixture(scope="module")
+def runs(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+    """A finished run of each model, evaluated and mirrored into the store beside them; attn tells of two machines."""
+    shelf = tmp_path_factory.mktemp("runs")
+    paths = [shelf / kind for kind in KINDS]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("PIANOGEN_TRACK", "off")
+        for kind, path in zip(KINDS, paths, strict=True):
+            train(_settings(kind, path, tiny_shards))
+        for name in ("environment.json", "status.json"):
+            told = json.loads((shelf / "attn" / name).read_text())
+            (shelf / "attn" / name).write_text(json.dumps({**told, "world_size": 8, "num_nodes": 2}))
+        patch.delenv("PIANOGEN_TRACK")
+        evaluate(paths, EvaluateConfig())
+        _paint(paths)
+        yield paths
 
 
-@pytest.fixture
-def ui(runs: list[Path], tmp_path: Path) -> Iterator[str]:
+def _paint(runs: list[Path]) -> None:
+    """Choose the colours as a user does in the table of runs: by chance two of them may be alike."""
+    from mlflow import MlflowClient
+
+    for run, colour in zip(runs, ("#9ecae1", "#4292c6", "#08519c"), strict=True):
+        there = json.loads((run / "mlflow.json").read_text())
+        MlflowClient(tracking_uri=there["uri"]).set_tag(there["run_id"], "mlflow.runColor", colour)
+
+
+def _settings(kind: ModelKind, path: Path, shards: Path) -> TrainConfig:
+    return TrainConfig(
+        shards=str(shards),
+        out=str(path),
+        global_batch=8,
+        model=ModelConfig(kind=kind, hidden_size=64),
+        data=DataConfig(excerpt_tokens=32),
+        optim=OptimConfig(lr=0.01, warmup_tokens=1000),
+        budget=BudgetConfig(steps=100),
+        validation=ValidationConfig(every_steps=20, slice_tokens=500, num_samples=0),
+    )
+
+
+@pytest.fixture(scope="module")
+def ui(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `pianogen track ui`, ended as Ctrl-C ends it."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
+    log = tmp_path_factory.mktemp("ui") / "ui.log"
     command = [sys.executable, "-m", "pianogen", "track", "ui", str(runs[0].parent), "--port", str(port)]
-    with _in_background(command, tmp_path / "ui.log") as server:
-        _wait_until_it_answers(f"http://127.0.0.1:{port}/health", server, tmp_path / "ui.log")
+    with _in_background(command, log) as server:
+        _wait_until_it_answers(f"http://127.0.0.1:{port}/health", server, log)
         yield f"http://127.0.0.1:{port}"
 
 
@@ -98,21 +134,13 @@ def _wait_until_it_answers(address: str, server: "subprocess.Popen[bytes]", log:
     raise AssertionError(f"{address} does not answer: {log.read_text()}")
 
 
-def _compare_all_runs(page: "Page", ui: str) -> None:
+def _open_runs(page: "Page", ui: str) -> None:
     page.goto(f"{ui}/#/experiments")
     page.get_by_role("button", name="Model training").click()
     page.get_by_role("button", name="Close").click()  # a chat that takes a quarter of the page
     page.get_by_role("link", name="pianogen").first.click()
-    page.get_by_role("checkbox", name="Select all runs").click()
-    page.get_by_role("button", name="Compare").click()
-
-
-def _tidy(page: "Page") -> None:
-    """Leave on the page what the picture in the documents is about."""
-    page.get_by_role("button", name="Visualizations").click()
-    page.get_by_role("button", name="Parameters").click()
+    page.get_by_role("checkbox", name="Select all runs").wait_for()
     page.get_by_role("button", name="MLflow Assistant").evaluate("button => button.style.display = 'none'")
-    page.mouse.move(0, 0)
 
 
 def _row(page: "Page", label: str) -> list[str]:
@@ -120,14 +148,56 @@ def _row(page: "Page", label: str) -> list[str]:
     return page.get_by_text(label, exact=True).evaluate(_SEEN_BESIDE)
 
 
-def test_three_models_stand_side_by_side_under_one_name_of_f1(
+def _scores(runs: list[Path], name: str) -> dict[str, float]:
+    return {run.name: json.loads((run / "evaluation" / "test.json").read_text())["metrics"][name] for run in runs}
+
+
+def test_the_charts_of_all_runs_draw_f1_as_a_bar_for_each_model(
     runs: list[Path], ui: str, page: "Page", tmp_path: Path
 ) -> None:
-    _compare_all_runs(page, ui)
-    _tidy(page)
-    page.get_by_text("test/f1_weighted", exact=True).wait_for()
+    _open_runs(page, ui)
+    page.locator("label:has(input[value=CHART])").click()
+    page.get_by_placeholder("Search metric charts").fill("test/f1|test/nll$")
+    named = page.get_by_text("test/f1_weighted", exact=True)
+    bars = page.get_by_test_id("experiment-view-compare-runs-card").filter(has=named).locator(".bartext")
+    page.get_by_text("(6)", exact=True).wait_for()
+    bars.nth(len(KINDS) - 1).wait_for()
+    page.mouse.move(0, 0)
     page.screenshot(path=os.environ.get("PIANOGEN_SCREENSHOT", tmp_path / "mlflow.png"))
+    scores = _scores(runs, "test/f1_weighted")
+    assert bars.all_text_contents() == [f"{scores[kind]:.2f}" for kind in KINDS]
+
+
+def test_three_models_stand_side_by_side_under_one_name_of_f1(runs: list[Path], ui: str, page: "Page") -> None:
+    _open_runs(page, ui)
+    page.get_by_role("checkbox", name="Select all runs").click()
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_role("button", name="Visualizations").click()  # out of the way
+    page.get_by_role("button", name="Parameters").click()
+    page.get_by_text("test/f1_weighted", exact=True).wait_for()
     shown = dict(zip(_row(page, "Run Name:"), map(float, _row(page, "test/f1_weighted")), strict=True))
-    scored = {run.name: json.loads((run / "evaluation" / "test.json").read_text())["metrics"] for run in runs}
     # the page shows three decimals
-    assert shown == {name: pytest.approx(found["test/f1_weighted"], abs=0.0006) for name, found in scored.items()}
+    assert shown == {run: pytest.approx(f1, abs=0.0006) for run, f1 in _scores(runs, "test/f1_weighted").items()}
+
+
+def test_model_shards_and_machines_can_be_columns(runs: list[Path], ui: str, page: "Page") -> None:
+    _open_runs(page, ui)
+    page.get_by_role("button", name="Columns").click()
+    for tag in ("model", "shards", "num_nodes"):
+        page.get_by_placeholder("Search columns").fill(tag)
+        # tags come last; there is a setting `shards` too, the folder
+        page.get_by_test_id("column-selector-tree").get_by_title(tag, exact=True).last.click()
+    page.keyboard.press("Escape")
+    shown = {tag: page.locator(f"[col-id='tags.`{tag}`'][role=gridcell]") for tag in ("model", "shards", "num_nodes")}
+    shown["num_nodes"].nth(len(KINDS) - 1).wait_for()
+    table = {tag: cells.all_text_contents() for tag, cells in shown.items()}
+    shards = json.loads((runs[0] / "environment.json").read_text())["shards"]["fingerprint"][:12]
+    assert table["shards"] == [shards] * 3
+    assert dict(zip(table["model"], table["num_nodes"], strict=True)) == {"rnn": "1", "lstm": "1", "attn": "2"}
+
+
+def test_the_page_of_a_run_shows_how_busy_it_kept_the_machine(ui: str, page: "Page") -> None:
+    _open_runs(page, ui)
+    page.get_by_role("link", name="attn", exact=True).click()
+    page.get_by_role("tab", name="System metrics").click()
+    page.get_by_text("system/cpu_percent").first.wait_for()

@@ -274,4 +274,5 @@ def test_trials_are_children_of_one_run_in_the_store_beside_the_sweep(
         "sweep.yaml",
         "best.yaml",
         "trials.csv",
+        "trials.png",
     }

@@ -1,0 +1,141 @@
+"""The mirror beside training: it arrives whole, and is never in the way."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from mirrored import all_of, log, steps, there
+
+from pianogen.config import TrainConfig, to_dict
+from pianogen.errors import SettingError
+from pianogen.track import following, ui
+from pianogen.train import train
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+pytestmark = [
+    pytest.mark.mlflow,
+    pytest.mark.filterwarnings("ignore"),  # mlflow and sqlalchemy deprecate parts of each other as they load
+]
+MakeRun = Callable[..., TrainConfig]
+
+
+def test_training_with_the_mirror_beside_it_arrives_whole(
+    client: "MlflowClient", tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIANOGEN_TRACK")
+    config = tiny_run()
+    train(config)
+    run = Path(config.out)
+    assert steps(client, run, "train/loss") == [1, 2, 3, 4, 5, 6]
+    assert there(client, run).info.status == "FINISHED"
+
+
+def test_a_follower_and_two_syncs_at_once_tell_everything_once(client: "MlflowClient", run: Path, store: str) -> None:
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": store}
+    follower = subprocess.Popen([sys.executable, "-m", "pianogen.track", run], env=environment, stdin=subprocess.PIPE)
+    sync = [sys.executable, "-m", "pianogen", "track", "sync", str(run)]
+    syncing = [subprocess.Popen(sync, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]
+    for step in range(7, 200):
+        log(run, step, **{"train/loss": 1 / step})
+        time.sleep(0.01)
+    assert follower.stdin
+    follower.stdin.close()
+    assert [process.wait(120) for process in (follower, *syncing)] == [0, 0, 0]
+    assert len(all_of(client, run)) == 1
+    assert steps(client, run, "train/loss") == list(range(1, 200))
+
+
+@pytest.fixture
+def hanging_server() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    held: list[socket.socket] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                held.append(listening.accept()[0])
+            except OSError:
+                return
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    for connection in held:
+        connection.close()
+    thread.join()
+
+
+def test_a_server_that_hangs_changes_nothing_but_a_warning(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch, hanging_server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", hanging_server)
+    monkeypatch.setattr(following, "_PATIENCE_S", 1.0)
+    config = tiny_run()
+    train(config)
+    assert json.loads((Path(config.out) / "status.json").read_text())["state"] == "finished"
+    assert f"pianogen track sync {config.out}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_no_room_for_a_log_of_the_mirror_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mlflow.log").mkdir()
+    with following.mirroring(tmp_path):
+        trained = True
+    assert trained
+    assert "MLflow has not everything" in capsys.readouterr().err
+
+
+def test_a_server_that_stays_away_is_complained_of_once(run: Path) -> None:
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    script = "from pianogen.track import following\nfollowing._POLL_S = following._REST = 0.01\n"
+    script += f"following.follow(following.Path({str(run)!r}))"
+    follower = subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert follower.stderr
+    first = follower.stderr.readline()
+    time.sleep(1)
+    _, rest = follower.communicate()
+    assert (follower.returncode, rest) == (1, first)
+
+
+def test_the_step_loop_makes_no_mlflow_call(tiny_run: MakeRun) -> None:
+    script = (
+        "import json, sys\nfrom pianogen.config import from_dict, TrainConfig\nfrom pianogen.train import train\n"
+        "train(from_dict(TrainConfig, json.loads(sys.argv[1])))\nprint('mlflow' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(to_dict(tiny_run(steps=2)))],
+        env={**os.environ, "PIANOGEN_TRACK": "on", "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.splitlines()[-1] == "False"
+
+
+def test_the_ui_of_a_folder_without_runs_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(SettingError, match=r"has no mlflow\.db"):
+        ui(tmp_path, 5000)
+
+
+def test_the_ui_does_not_open_a_port_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow.db").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingError, match=f"port {port} cannot be opened: .*; give another one with --port"):
+            ui(tmp_path, port)
