@@ -10,7 +10,8 @@ import torch
 
 from pianogen.config import GenerateConfig, ModelConfig, TokenizerConfig, TrainConfig, to_dict
 from pianogen.errors import RunError, SettingError, SourceError
-from pianogen.generate import folder, generate, generate_pieces, jobs
+from pianogen.files import write_atomic
+from pianogen.generate import generate, generate_pieces, jobs
 from pianogen.models import PianoModel, build_model
 from pianogen.runs import CheckpointInfo, create_run
 from pianogen.runs.checkpoint import write_checkpoint
@@ -171,21 +172,20 @@ def test_a_file_that_is_no_sidecar_is_named(run, out):
         make(run, out, CONFIG)
 
 
-def test_a_killed_job_leaves_no_half_piece_and_is_finished_by_a_second_one(run, out, tmp_path, monkeypatch):
+@pytest.mark.parametrize("last", [7, 8])
+def test_a_killed_job_leaves_no_half_piece_and_is_finished_by_a_second_one(run, out, tmp_path, last):
     config = replace(CONFIG, num=6, batch=1)
     make(run, tmp_path / "whole", config)
     written = []
 
-    def die_at_the_fourth(path: Path, data: bytes) -> None:
+    def die_at_the_last(path: Path, data: bytes | str) -> None:
         written.append(path)
-        if len(written) == 4:
+        if len(written) == last:
             raise KeyboardInterrupt
-        path.write_bytes(data)
+        write_atomic(path, data)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(folder, "write_atomic", die_at_the_fourth)
-        with pytest.raises(KeyboardInterrupt):
-            make(run, out, config)
+    with pytest.raises(KeyboardInterrupt):
+        generate_pieces(run, out, config, range(6), die_at_the_last)
     assert len(list(out.glob("*.json"))) == 3
     make(run, out, config)
     assert contents(out) == contents(tmp_path / "whole")

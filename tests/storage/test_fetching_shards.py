@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,12 +87,12 @@ def test_the_copy_holds_what_the_manifest_vouches_for_and_no_more(bucket, tiny_s
 
 def test_ranks_that_start_together_fetch_once(web, site, tiny_shards):
     web.stalls = {TRAIN: threading.Event()}
-    ranks = [start_fetch(site) for _ in range(2)]
-    wait_until(lambda: web.asked.count("/shards/manifest.json") == 2)
-    time.sleep(0.5)  # were nothing to hold it back, the second would ask for shards now
-    web.stalls[TRAIN].set()
-    folders = {rank.communicate(timeout=60)[0] for rank in ranks}
-    assert len(folders) == 1
+    with ThreadPoolExecutor(2) as ranks:  # the lock belongs to an opened file, so threads are to it as processes are
+        folders = [ranks.submit(fetch_shards, site) for _ in range(2)]
+        wait_until(lambda: web.asked.count("/shards/manifest.json") == 2)
+        time.sleep(0.2)  # were nothing to hold it back, the second would ask for shards now
+        web.stalls[TRAIN].set()
+    assert folders[0].result() == folders[1].result()
     assert sorted(path for path in web.asked if path.endswith(".tar")) == [
         f"/shards/{name}" for name in sorted(shards_of(tiny_shards))
     ]
