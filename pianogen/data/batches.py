@@ -50,7 +50,7 @@ class Batches:
 
     def batch(self, step: int, rows: Sequence[int]) -> Batch:
         """Read rows `rows` of step `step`."""
-        arrays = [self._row(self.order.row(step, row)) for row in rows]
+        arrays = [self._row(spans) for spans in self.order.rows(step, rows)]
         inputs, targets, states = (np.stack(column) for column in zip(*arrays, strict=True))
         return Batch(inputs, targets, states)
 

@@ -2,14 +2,15 @@
 
 It knows nothing of ranks: a rank takes some rows of a step, so any number of ranks that divides the global batch sees
 the same order, and resuming is a matter of naming the step. At most 16 bytes a performance are held, and a step costs
-the same wherever it lies.
+the same wherever it lies, but for a stream's first step in an epoch, which lays the performances out.
 
 A performance of n tokens gives n - 1 inputs, the words before the last; the target of an input is the word after it.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Int, UInt64
@@ -17,8 +18,7 @@ from jaxtyping import Int, UInt64
 _ROUNDS = 6
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Inputs `start` up to `stop` of one performance in one epoch."""
 
     performance: int
@@ -32,8 +32,8 @@ class Order(Protocol):
 
     steps_per_epoch: int
 
-    def row(self, step: int, row: int) -> list[Span]:
-        """What row `row` of step `step` reads, in time order; no span where the last batch is short."""
+    def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
+        """What each of these rows of step `step` reads, in time order; no span where the last batch is short."""
         ...
 
     def begins_afresh(self, step: int) -> bool:
@@ -97,26 +97,35 @@ class ExcerptOrder:
     _ends: Int[np.ndarray, " P"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._ends = np.cumsum(-(-(self.lengths - 1) // self.excerpt_tokens))
+        self.lengths = self.lengths.astype(np.int32, copy=False)
+        self._ends = np.cumsum(self._num_excerpts_of(self.lengths))
         self.num_excerpts = int(self._ends[-1])
         self.steps_per_epoch = -(-self.num_excerpts // self.global_batch)
 
-    def row(self, step: int, row: int) -> list[Span]:
-        """See `Order.row`."""
+    def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
+        """See `Order.rows`; all of them are looked up at once, for one costs hardly less than a hundred."""
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
-        place = step_in_epoch * self.global_batch + row
-        if place >= self.num_excerpts:
-            return []
-        excerpt = int(permute(np.array([place]), self.num_excerpts, key_of(self.seed, epoch))[0])
-        performance = int(np.searchsorted(self._ends, excerpt, side="right"))
-        first = int(self._ends[performance - 1]) if performance else 0
-        start = (excerpt - first) * self.excerpt_tokens
-        stop = min(start + self.excerpt_tokens, int(self.lengths[performance]) - 1)
-        return [Span(performance, start, stop, epoch)]
+        places = step_in_epoch * self.global_batch + np.asarray(rows, np.int64)
+        there = places < self.num_excerpts
+        spans = self._spans(places[there], epoch)
+        return [[next(spans)] if is_there else [] for is_there in there.tolist()]
 
     def begins_afresh(self, step: int) -> bool:
         """See `Order.begins_afresh`."""
         return True
+
+    def _spans(self, places: Int[np.ndarray, " N"], epoch: int) -> Iterator[Span]:
+        excerpts = permute(places, self.num_excerpts, key_of(self.seed, epoch))
+        performances = np.searchsorted(self._ends, excerpts, side="right")
+        lengths = self.lengths[performances]
+        left = self._ends[performances] - excerpts  # excerpts of the performance, this one and those behind it
+        starts = (self._num_excerpts_of(lengths) - left) * self.excerpt_tokens
+        stops = np.minimum(starts + self.excerpt_tokens, lengths - 1)
+        for performance, start, stop in zip(performances.tolist(), starts.tolist(), stops.tolist(), strict=True):
+            yield Span(performance, start, stop, epoch)
+
+    def _num_excerpts_of(self, lengths: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
+        return -(-(lengths - 1) // self.excerpt_tokens)
 
 
 @dataclass
@@ -130,18 +139,16 @@ class StreamOrder:
     _epoch: int = field(default=-1, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.lengths = self.lengths.astype(np.int32, copy=False)
         self._num_inputs = int((self.lengths - 1).sum())
         self._lane_tokens = -(-self._num_inputs // self.global_batch)
         self.steps_per_epoch = -(-self._lane_tokens // self.excerpt_tokens)
 
-    def row(self, step: int, row: int) -> list[Span]:
-        """See `Order.row`."""
+    def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
+        """See `Order.rows`."""
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         self._lay_out(epoch)
-        lane_end = min((row + 1) * self._lane_tokens, self._num_inputs)
-        start = row * self._lane_tokens + step_in_epoch * self.excerpt_tokens
-        stop = min(start + self.excerpt_tokens, lane_end)
-        return self._spans(start, stop, epoch)
+        return [self._row(epoch, step_in_epoch, row) for row in rows]
 
     def begins_afresh(self, step: int) -> bool:
         """See `Order.begins_afresh`."""
@@ -154,7 +161,10 @@ class StreamOrder:
             self._ends = np.cumsum(self.lengths[self._permutation] - 1)
             self._epoch = epoch
 
-    def _spans(self, start: int, stop: int, epoch: int) -> list[Span]:
+    def _row(self, epoch: int, step_in_epoch: int, row: int) -> list[Span]:
+        lane_end = min((row + 1) * self._lane_tokens, self._num_inputs)
+        start = row * self._lane_tokens + step_in_epoch * self.excerpt_tokens
+        stop = min(start + self.excerpt_tokens, lane_end)
         spans = []
         while start < stop:
             place = int(np.searchsorted(self._ends, start, side="right"))

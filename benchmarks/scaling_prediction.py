@@ -1,0 +1,226 @@
+"""What training should cost on 8 to 1024 GPUs: arithmetic, not measurement, with every assumption printed.
+
+    python benchmarks/scaling_prediction.py [--image docs/images/scaling.png] [--network_bytes_per_s 50e9 ...]
+
+The model is pianogen/train/cost.py. What a step consists of is counted on the real network (`scaling_counts.py`); each
+assumption is a flag, so that figures of another cluster give its table. `scaling.py` measures.
+"""
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scaling_counts import StepCounts, counts_of
+
+from pianogen.config import ModelConfig, TrainConfig
+from pianogen.train.cost import Cluster, Link, Step, Work, cost_of_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GPUS = (1, 8, 16, 64, 256, 1024)
+LABEL = "arithmetic, not measurement"
+_DEFAULTS = TrainConfig()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that the prediction rests on."""
+
+    value: float
+    source: str
+
+
+ASSUMED: Mapping[str, Figure] = {
+    "host_s_per_kernel": Figure(7e-6, "assumed: 4.5 us of it measured on a CPU (scaling_counts.py), the launch added"),
+    "fused_position_s": Figure(20e-6, "assumed, if a product and one pointwise kernel a direction did a position"),
+    "device_flop_per_s": Figure(15e12, "assumed: under a quarter of what an H100's vendor gives for fp32"),
+    "gpus_per_node": Figure(8, "assumed"),
+    "nvlink_bytes_per_s": Figure(300e9, "assumed: two thirds of the vendor's 450e9 for an H100"),
+    "nvlink_latency_s": Figure(4e-6, "NCCL's own tuning table"),
+    "network_bytes_per_s": Figure(20e9, "assumed: a node's one adapter of 200 Gbit/s, four fifths of it"),
+    "network_latency_s": Figure(14e-6, "NCCL's own tuning table"),
+    "global_batch": Figure(_DEFAULTS.global_batch, "default of pianogen train"),
+    "excerpt_tokens": Figure(_DEFAULTS.data.excerpt_tokens, "default of pianogen train"),
+    "look_every_steps": Figure(_DEFAULTS.validation.every_steps, "default of pianogen train"),
+    "look_positions": Figure(37_031 + 512, "the longest performance of MAESTRO's validation slice, and a sample"),
+    "epoch_tokens": Figure(16_650_680, "MAESTRO v3, train split: printed by pianogen shards"),
+}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A way of using some GPUs."""
+
+    gpus: int
+    rows: int
+    """Excerpts on each GPU."""
+    step: Step
+    tokens_per_s: float
+    speed_up: float
+    """Over one GPU that reads the same global batch alone."""
+    efficiency: float
+    """Strong scaling: the speed-up as a share of the GPUs. Weak: of what as many would do that lost nothing."""
+    steps_per_epoch: float
+    epoch_s: float
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The assumptions, the counts, and what follows from them."""
+
+    given: Mapping[str, float]
+    counts: StepCounts
+    fused: bool = False
+    """Whether a position takes `fused_position_s` in place of its kernels' launches."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that is assumed."""
+        inside = Link(self.given["nvlink_bytes_per_s"], self.given["nvlink_latency_s"])
+        between = Link(self.given["network_bytes_per_s"], self.given["network_latency_s"])
+        return Cluster(int(self.given["gpus_per_node"]), inside, between)
+
+    @property
+    def work(self) -> Work:
+        """A step on one of its GPUs."""
+        given, counts = self.given, self.counts
+        position_s = given["host_s_per_kernel"] * counts.kernels_per_position
+        look_position_s = given["host_s_per_kernel"] * counts.look_kernels_per_position
+        if self.fused:
+            position_s, look_position_s = given["fused_position_s"], given["fused_position_s"] / 2
+        return Work(
+            rank_s=given["excerpt_tokens"] * position_s,
+            row_s=given["excerpt_tokens"] * counts.flop_per_token / given["device_flop_per_s"],
+            gradient_bytes=counts.gradient_bytes,
+            early_share=counts.early_share,
+            look_s=given["look_positions"] * look_position_s,
+            look_every_steps=int(given["look_every_steps"]),
+        )
+
+    def strong(self) -> list[Prediction]:
+        """The default global batch shared out, over as many GPUs as can share it."""
+        batch = int(self.given["global_batch"])
+        return [self._on(gpus, batch // gpus, strong=True) for gpus in GPUS if batch % gpus == 0]
+
+    def weak(self) -> list[Prediction]:
+        """The default global batch on every GPU."""
+        return [self._on(gpus, int(self.given["global_batch"]), strong=False) for gpus in GPUS]
+
+    def _on(self, gpus: int, rows: int, *, strong: bool) -> Prediction:
+        step = cost_of_step(self.work, self.cluster, gpus, rows)
+        one_reads_all = cost_of_step(self.work, self.cluster, 1, rows * gpus)
+        one_reads_as_many = cost_of_step(self.work, self.cluster, 1, rows)
+        speed_up = one_reads_all.total_s / step.total_s
+        tokens = gpus * rows * self.given["excerpt_tokens"]
+        return Prediction(
+            gpus=gpus,
+            rows=rows,
+            step=step,
+            tokens_per_s=tokens / step.total_s,
+            speed_up=speed_up,
+            efficiency=speed_up / gpus if strong else one_reads_as_many.total_s / step.total_s,
+            steps_per_epoch=self.given["epoch_tokens"] / tokens,
+            epoch_s=self.given["epoch_tokens"] / tokens * step.total_s,
+        )
+
+
+def assumptions(given: Mapping[str, float], counts: StepCounts) -> str:
+    """What the prediction rests on, as Markdown."""
+    lines = ["| figure | value | where it is from |", "| --- | ---: | --- |"]
+    for name, figure in ASSUMED.items():
+        source = figure.source if given[name] == figure.value else "given on the command line"
+        lines.append(f"| {name} | {given[name]:,.9g} | {source} |")
+    lines += [f"| {name} | {value:,.9g} | counted on the model |" for name, value in vars(counts).items()]
+    return "\n".join(lines)
+
+
+def table(predictions: Iterable[Prediction]) -> str:
+    """Predictions as Markdown."""
+    heads = ("GPUs", "global batch", "rows a GPU", "step, ms", "exchange, ms", "exposed share", "tokens/s")
+    heads += ("over one GPU, same batch", "efficiency", "steps an epoch", "epoch, s")
+    lines = [f"| {' | '.join(heads)} |", f"|{' ---: |' * len(heads)}"]
+    return "\n".join(lines + [_row(prediction) for prediction in predictions])
+
+
+def _row(of: Prediction) -> str:
+    cells = (f"{of.gpus}", f"{of.gpus * of.rows:,}", f"{of.rows}", f"{1e3 * of.step.total_s:.1f}")
+    cells += (f"{1e3 * of.step.exchange_s:.2f}", f"{of.step.exposed_share:.1%}", f"{of.tokens_per_s:,.0f}")
+    cells += (f"x{of.speed_up:.2f}", f"{of.efficiency:.0%}", f"{of.steps_per_epoch:,.0f}", f"{of.epoch_s:,.2f}")
+    return f"| {' | '.join(cells)} |"
+
+
+def parts_of_step(outlook: Outlook) -> str:
+    """Say where a step of one GPU goes."""
+    step, batch = outlook.strong()[0].step, int(outlook.given["global_batch"])
+    times = (outlook.work.rank_s, batch * outlook.work.row_s, step.look_s)
+    names = ("launches", f"arithmetic of {batch} rows", "its share of a look at the validation split")
+    return ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in zip(names, times, strict=True))
+
+
+def draw(as_it_is: Outlook, fused: Outlook, path: Path) -> None:
+    """Draw tokens/s over GPUs, strong scaling beside weak."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(9, 4.2), dpi=130, layout="constrained")
+    FigureCanvasAgg(canvas)
+    left, right = canvas.subplots(1, 2, sharey=True)
+    batch = int(as_it_is.given["global_batch"])
+    _panel(left, f"strong: global batch {batch}", as_it_is.strong(), fused.strong())
+    _panel(right, f"weak: {batch} rows on each GPU", as_it_is.weak(), fused.weak())
+    left.set_ylabel("tokens/s")
+    left.axvspan(batch, GPUS[-1] * 1.8, color="#eeeeee")
+    left.text(batch * 1.15, left.get_ylim()[1] / 3, f"no rows\nfor more\nthan {batch}", fontsize=8, va="top")
+    for prediction in as_it_is.weak():
+        place = (prediction.gpus, prediction.tokens_per_s)
+        right.annotate(f"{prediction.steps_per_epoch:,.0f}", place, (5, -11), textcoords="offset points", fontsize=8)
+    right.set_xlabel("GPUs (numbers: steps in an epoch of MAESTRO)")
+    right.legend(loc="upper left", fontsize=8, frameon=False)
+    canvas.suptitle(f"Prediction: {LABEL}", fontsize=12, color="#d94801")
+    canvas.savefig(path, metadata={"Software": None})
+
+
+def _panel(axes: "Axes", title: str, as_it_is: Sequence[Prediction], fused: Sequence[Prediction]) -> None:
+    for predictions, name, colour in ((as_it_is, "as it is", "#08519c"), (fused, "if positions were fused", "#4292c6")):
+        speeds = [prediction.tokens_per_s for prediction in predictions]
+        axes.loglog([prediction.gpus for prediction in predictions], speeds, "o-", color=colour, label=name)
+        axes.loglog(GPUS, [speeds[0] * gpus for gpus in GPUS], ":", color=colour, linewidth=1)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_xticks(GPUS, [str(gpus) for gpus in GPUS])
+    axes.minorticks_off()
+    axes.set_xlim(0.7, GPUS[-1] * 1.8)
+    axes.set_xlabel("GPUs (dotted: in proportion)")
+    axes.margins(y=0.1)
+    axes.grid(color="#e5e5e5")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def main() -> None:
+    """Print assumptions and predictions, and draw them where a file is named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=("rnn", "lstm", "attn"), default="attn")
+    parser.add_argument("--image", type=Path)
+    for name, figure in ASSUMED.items():
+        parser.add_argument(f"--{name}", type=float, default=figure.value, help=f"{figure.value:g}: {figure.source}")
+    args = parser.parse_args()
+    given = {name: getattr(args, name) for name in ASSUMED}
+    for name, value in given.items():
+        if not 0 < value < inf:
+            parser.error(f"--{name} is {value:g}, but it must be above 0 and finite")
+    as_it_is = Outlook(given, counts_of(ModelConfig(kind=args.kind)))
+    fused = replace(as_it_is, fused=True)
+    print(f"Assumptions for {args.kind} at {ModelConfig().hidden_size} units:\n\n{assumptions(given, as_it_is.counts)}")
+    for outlook, name in ((as_it_is, "as it is"), (fused, "if positions were fused")):
+        print(f"\nPredicted ({LABEL}), {name}; one GPU: {parts_of_step(outlook)}.")
+        print(f"\nStrong scaling ({LABEL}):\n\n{table(outlook.strong())}")
+        print(f"\nWeak scaling ({LABEL}):\n\n{table(outlook.weak())}")
+    if args.image:
+        draw(as_it_is, fused, args.image)
+
+
+if __name__ == "__main__":
+    main()
