@@ -35,18 +35,20 @@ class Figure:
 
 
 ASSUMED: Mapping[str, Figure] = {
-    "host_s_per_kernel": Figure(7e-6, "assumed: 4.5 us of it measured on a CPU (scaling_counts.py), the launch added"),
+    "host_s_per_kernel": Figure(
+        7e-6, "assumed: the host's part, some 5 us on a CPU (scaling_counts.py), and the launch"
+    ),
     "fused_position_s": Figure(20e-6, "assumed, if a product and one pointwise kernel a direction did a position"),
     "device_flop_per_s": Figure(15e12, "assumed: under a quarter of what an H100's vendor gives for fp32"),
     "gpus_per_node": Figure(8, "assumed"),
     "nvlink_bytes_per_s": Figure(300e9, "assumed: two thirds of the vendor's 450e9 for an H100"),
-    "nvlink_latency_s": Figure(4e-6, "NCCL's own tuning table"),
+    "nvlink_latency_s": Figure(4e-6, "a hop in NCCL's tuning table (Simple protocol)"),
     "network_bytes_per_s": Figure(20e9, "assumed: a node's one adapter of 200 Gbit/s, four fifths of it"),
-    "network_latency_s": Figure(14e-6, "NCCL's own tuning table"),
+    "network_latency_s": Figure(14e-6, "a hop in NCCL's tuning table (Simple protocol)"),
     "global_batch": Figure(_DEFAULTS.global_batch, "default of pianogen train"),
     "excerpt_tokens": Figure(_DEFAULTS.data.excerpt_tokens, "default of pianogen train"),
     "look_every_steps": Figure(_DEFAULTS.validation.every_steps, "default of pianogen train"),
-    "look_positions": Figure(37_031 + 512, "the longest performance of MAESTRO's validation slice, and a sample"),
+    "look_positions": Figure(37_031 + 512, "MAESTRO's longest validation performance in the slice, and a sample"),
     "epoch_tokens": Figure(16_650_680, "MAESTRO v3, train split: printed by pianogen shards"),
 }
 
@@ -140,7 +142,7 @@ def assumptions(given: Mapping[str, float], counts: StepCounts) -> str:
 
 def table(predictions: Iterable[Prediction]) -> str:
     """Predictions as Markdown."""
-    heads = ("GPUs", "global batch", "rows a GPU", "step, ms", "exchange, ms", "exposed share", "tokens/s")
+    heads = ("GPUs (arithmetic)", "global batch", "rows a GPU", "step, ms", "exchange, ms", "exposed share", "tokens/s")
     heads += ("over one GPU, same batch", "efficiency", "steps an epoch", "epoch, s")
     lines = [f"| {' | '.join(heads)} |", f"|{' ---: |' * len(heads)}"]
     return "\n".join(lines + [_row(prediction) for prediction in predictions])
