@@ -44,11 +44,19 @@ class Cluster:
 
     def ask(self, *words: str | Path, cwd: Path | None = None, **variables: str) -> str:
         """Run a command as a user of the cluster and return what it says."""
-        done = subprocess.run(
-            words, capture_output=True, text=True, timeout=_COMMAND_S, cwd=cwd, env=self.environment | variables
-        )
+        done = self._run(words, cwd, variables)
         assert done.returncode == 0, f"{words} failed: {done.stderr}"
         return done.stdout
+
+    def allows(self, *words: str) -> bool:
+        """Run a command that Slurm may refuse, and say whether it did not."""
+        return self._run(words, None, {}).returncode == 0
+
+    def _run(
+        self, words: Sequence[str | Path], cwd: Path | None, variables: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        environment = self.environment | variables
+        return subprocess.run(words, capture_output=True, text=True, timeout=_COMMAND_S, cwd=cwd, env=environment)
 
     def sbatch(self, *words: str | Path, cwd: Path, **variables: str) -> str:
         """Submit a job and return its number."""
