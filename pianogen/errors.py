@@ -13,6 +13,10 @@ class SourceError(PianogenError):
     """A MIDI file, score or archive is missing, broken, empty or too large."""
 
 
+class InconsistentScoreError(SourceError):
+    """A score whose notation contradicts itself, so that nobody can tell which notes are meant."""
+
+
 class TokenError(PianogenError):
     """A token stream breaks the grammar; the message names the position."""
 
