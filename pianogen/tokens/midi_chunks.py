@@ -86,7 +86,7 @@ class _Walk:
         self._position = 0
 
     def without_sysex(self) -> bytes:
-        """The track up to its end mark, without system exclusive messages and escapes; all other events keep their tick.
+        """The track up to its end mark, without system exclusive messages and escapes; other events keep their ticks.
 
         Where the events make no sense, the rest stays as it is, for the parser to refuse.
 

@@ -1,9 +1,12 @@
 """MusicXML, partwise or timewise, to what it says: pitches as they sound, onsets from durations alone.
 
 Bars are matched by their place in the part: the n-th bars of all parts begin together, and last as long as the longest
-of them. Rests beyond the time signature do not lengthen a bar that another part ends earlier: some programs write the
-rests of a bar twice. Where notes go beyond it and the notes of another part do not, the score is refused. Cue notes are silent, as the standard says; notes that are not printed sound. Pitches are stored as they sound
-but for <transpose>, so octave shifts (8va) and clefs with an octave change nothing. Measure repeats are not expanded.
+of them. Two things do not lengthen a bar that other parts end earlier, as some programs write the rests of a bar twice,
+or a full bar's rest into a pickup: rests beyond the time signature, and a part without notes in an implicit bar. Where
+notes go beyond the time signature in one part and end earlier in another, the score is refused.
+
+Cue notes are silent, as the standard says; notes that are not printed sound. Pitches are stored as they sound but for
+<transpose>, so octave shifts (8va) and clefs with an octave change nothing. Measure repeats are not expanded.
 
 Reference: MusicXML 4.0, https://www.w3.org/2021/06/musicxml40/.
 """
@@ -15,8 +18,8 @@ from xml.etree.ElementTree import Element
 
 from pianogen.errors import InconsistentScoreError, SourceError
 from pianogen.tokens.scores.musicxml_part import ROUNDING, BarFill, PartReader
-from pianogen.tokens.scores.written import WrittenScore
 from pianogen.tokens.scores.safe_xml import parse_xml
+from pianogen.tokens.scores.written import WrittenScore
 
 
 def parse_musicxml(data: bytes) -> WrittenScore:
@@ -72,7 +75,7 @@ def _check_alignment(bars: dict[str, Element | None]) -> None:
             continue
         if bar.get("non-controlling") == "yes":
             raise SourceError(
-                f"part {name} has bar lines of its own (bar {bar.get('number')} is non-controlling), which cannot be read"
+                f"part {name} has bar lines of its own (bar {bar.get('number')} is non-controlling); give it alone"
             )
         numbers.setdefault(bar.get("number", ""), name)
     if len(numbers) > 1:
@@ -83,6 +86,8 @@ def _check_alignment(bars: dict[str, Element | None]) -> None:
 
 
 def _bar_length(fills: dict[str, BarFill], bar: Element) -> Fraction:
+    if bar.get("implicit") == "yes" and any(fill.sounding for fill in fills.values()):
+        fills = {name: fill for name, fill in fills.items() if fill.sounding}
     lengths = {fill.length for fill in fills.values()}
     if lengths == {0}:  # nothing stands in it: an empty bar of its time signature
         return max(fill.time_signature for fill in fills.values())
@@ -93,8 +98,8 @@ def _bar_length(fills: dict[str, BarFill], bar: Element) -> Fraction:
         for name, fill in fills.items():
             if fill.sounding and longest.length - fill.length > ROUNDING:
                 raise InconsistentScoreError(
-                    f"bar {bar.get('number')} lasts {longest.length} quarters in part {longest_name}, which is more than "
-                    f"its time signature says, and {fill.length} in part {name}"
+                    f"bar {bar.get('number')} lasts {longest.length} quarters in part {longest_name}, more than its time "
+                    f"signature says, and {fill.length} in part {name}"
                 )
     return longest.without_excess
 

@@ -196,7 +196,9 @@ class PartReader:
             while changes and changes[-1][0] <= head.onset:
                 self._transpose(*changes.pop()[1:])
             by_staff = self._transpositions
-            shift, doubling = by_staff.get(head.staff) or by_staff.get(None, _UNTRANSPOSED) if by_staff else _UNTRANSPOSED
+            shift, doubling = (
+                by_staff.get(head.staff) or by_staff.get(None, _UNTRANSPOSED) if by_staff else _UNTRANSPOSED
+            )
             pitch = round(head.semitones + shift)
             yield head.note._replace(pitch=pitch)
             if doubling:

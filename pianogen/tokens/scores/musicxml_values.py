@@ -45,14 +45,23 @@ def semitones(pitch: Element) -> Fraction | None:
 @lru_cache(maxsize=4096)
 def _semitones(step: str, alter: str, octave: str) -> Fraction | None:
     alteration, height = decimal(alter), decimal(octave)
-    if step not in _STEPS or alteration is None or abs(alteration) > 12 or height not in range(_HIGHEST_OCTAVE + 1):
+    if (
+        step not in _STEPS
+        or alteration is None
+        or abs(alteration) > 12
+        or height is None
+        or height not in range(_HIGHEST_OCTAVE + 1)
+    ):
         return None
     return 12 * (height + 1) + _STEPS[step] + alteration
 
 
 def transposition(transpose: Element) -> Transposition | None:
     """What a <transpose> adds. Its <diatonic> is only about spelling."""
-    chromatic, octaves = decimal(_text(transpose, "chromatic") or "0"), decimal(_text(transpose, "octave-change") or "0")
+    chromatic, octaves = (
+        decimal(_text(transpose, "chromatic") or "0"),
+        decimal(_text(transpose, "octave-change") or "0"),
+    )
     if chromatic is None or octaves is None or octaves.denominator != 1 or abs(chromatic) + 12 * abs(octaves) > 120:
         return None
     double = transpose.find("double")
