@@ -98,8 +98,8 @@ def _bar_length(fills: dict[str, BarFill], bar: Element) -> Fraction:
         for name, fill in fills.items():
             if fill.sounding and longest.length - fill.length > ROUNDING:
                 raise InconsistentScoreError(
-                    f"bar {bar.get('number')} lasts {longest.length} quarters in part {longest_name}, more than its time "
-                    f"signature says, and {fill.length} in part {name}"
+                    f"bar {bar.get('number')} lasts {longest.length} quarters in part {longest_name}, more than its "
+                    f"time signature says, and {fill.length} in part {name}"
                 )
     return longest.without_excess
 

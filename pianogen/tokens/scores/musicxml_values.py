@@ -20,6 +20,8 @@ _BEAT_UNITS = {
     **{f"{length}th": Fraction(4, length) for length in (64, 128, 256, 512, 1024)},
 }
 _HIGHEST_OCTAVE = 9
+_MAX_ALTERATION = 12  # semitones; what is more is no alteration
+_MAX_TRANSPOSITION = 120  # semitones, all that MIDI numbers span
 _MAX_DOTS = 8
 
 
@@ -45,24 +47,19 @@ def semitones(pitch: Element) -> Fraction | None:
 @lru_cache(maxsize=4096)
 def _semitones(step: str, alter: str, octave: str) -> Fraction | None:
     alteration, height = decimal(alter), decimal(octave)
-    if (
-        step not in _STEPS
-        or alteration is None
-        or abs(alteration) > 12
-        or height is None
-        or height not in range(_HIGHEST_OCTAVE + 1)
-    ):
+    if step not in _STEPS or alteration is None or abs(alteration) > _MAX_ALTERATION:
+        return None
+    if height is None or height not in range(_HIGHEST_OCTAVE + 1):
         return None
     return 12 * (height + 1) + _STEPS[step] + alteration
 
 
 def transposition(transpose: Element) -> Transposition | None:
     """What a <transpose> adds. Its <diatonic> is only about spelling."""
-    chromatic, octaves = (
-        decimal(_text(transpose, "chromatic") or "0"),
-        decimal(_text(transpose, "octave-change") or "0"),
-    )
-    if chromatic is None or octaves is None or octaves.denominator != 1 or abs(chromatic) + 12 * abs(octaves) > 120:
+    chromatic, octaves = (decimal(_text(transpose, name) or "0") for name in ("chromatic", "octave-change"))
+    if chromatic is None or octaves is None or octaves.denominator != 1:
+        return None
+    if abs(chromatic) + 12 * abs(octaves) > _MAX_TRANSPOSITION:
         return None
     double = transpose.find("double")
     doubling = 0 if double is None else 12 if double.get("above") == "yes" else -12
