@@ -180,8 +180,19 @@ def summary(manifest: dict[str, Any]) -> str:
         extra = split["variants"]["performances"]
         lines.append(f"{name:10}  {numbers}" + (f"  and {extra:,} tempo variants" if extra else ""))
     if dropped := manifest["dropped"]:
-        lines.append(f"left out: {len(dropped):,}, each with its reason in {MANIFEST_NAME}")
+        lines.append(f"left out: {len(dropped):,}, each with its reason in {MANIFEST_NAME}{_contradictions(manifest)}")
         lines.extend(f"  {one['source']}: {one['reason']}" for one in dropped[:SHOWN])
     if manifest["missing"]:
         lines.append(f"listed but not there: {len(manifest['missing']):,}, such as {manifest['missing'][0]}")
     return "\n".join(lines)
+
+
+def _contradictions(manifest: dict[str, Any]) -> str:
+    count = manifest["inconsistent_scores"]
+    if count == 0:
+        return ""
+    return (
+        "; 1 of them is a score that contradicts itself"
+        if count == 1
+        else (f"; {count:,} of them are scores that contradict themselves")
+    )

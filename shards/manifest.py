@@ -38,7 +38,7 @@ def make_manifest(
             "settings": asdict(config.tokenizer),
             "words": list(WORDS),
         },
-        "readers": {name: version(name) for name in ("symusic", "music21")},
+        "readers": {name: version(name) for name in ("symusic", "pianogen")},
         "splits": {split: _totals(split, selection.performances) for split in SPLITS},
         "report": {"counts": asdict(report), "percent": _rounded(report.percent())},
         "shards": [_shard(shard) for shard in shards],
@@ -47,6 +47,7 @@ def make_manifest(
             {"source": source.name, "sha256": reading.sha256, "reason": reading.reason}
             for source, reading in selection.dropped
         ],
+        "inconsistent_scores": sum(reading.inconsistent for _, reading in selection.dropped),
         "performances": [
             _performance(key, shard.name, one)
             for shard in shards

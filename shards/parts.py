@@ -88,7 +88,7 @@ def _request(part: Part, sources: Sequence[Source], config: ReadingConfig) -> di
         "part": part,
         "files": listed.hexdigest(),
         "settings": asdict(config),
-        "readers": {name: version(name) for name in ("symusic", "music21")},
+        "readers": {name: version(name) for name in ("symusic", "pianogen")},
     }
     return json.loads(json.dumps(request))
 

@@ -18,7 +18,7 @@ from shards.files import no_room
 from shards.reading import Reading, ReadingConfig
 from shards.sources import Source
 
-MAX_SECONDS = 120  # for one file; a long orchestral score takes music21 about a minute
+MAX_SECONDS = 120  # for one file; the largest score allowed takes about half of it on a slow machine
 WORKER = (sys.executable, "-P", "-m", "shards.worker")
 QUEUE_LENGTH = 4  # tasks handed to a worker in advance, so that it never waits for the next
 

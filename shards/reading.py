@@ -50,6 +50,7 @@ class Reading:
 
     index: int  # in the collection
     reason: str | None = None
+    inconsistent: bool = False  # the reason is that the score contradicts itself
     sha256: str | None = None
     seconds: float = 0.0
     time_signature: tuple[int, int] | None = None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pianogen.config import TokenizerConfig
-from pianogen.errors import PianogenError
+from pianogen.errors import InconsistentScoreError, PianogenError
 from shards.reading import Reading, ReadingConfig, load, store, tokenize_source
 from shards.sources import Source
 
@@ -50,7 +50,8 @@ def _answer(index: int, source: Source, config: ReadingConfig, spool: BinaryIO) 
     except MemoryError:
         facts, streams = {"reason": f"needs more than {MAX_MEMORY_BYTES >> 30} GB of memory"}, []
     except PianogenError as error:
-        facts, streams = {"reason": _without_path(str(error), source)}, []
+        facts = {"reason": _without_path(str(error), source), "inconsistent": isinstance(error, InconsistentScoreError)}
+        streams = []
     except Exception as error:  # a broken file makes readers raise anything at all
         facts, streams = {"reason": _without_path(f"cannot be read: {type(error).__name__}: {error}", source)}, []
     sha256 = hashlib.sha256(data).hexdigest() if data is not None else None

@@ -1,10 +1,11 @@
-"""Notes and token ids: reading, the grid, the codec, the grammar. No torch; music21 loads only when a score is used."""
+"""Notes and token ids: reading, the grid, the codec, the grammar. No torch; music21 loads only to write a score."""
 
 from pianogen.tokens.codec import decode, encode, tokenize
+from pianogen.tokens.engrave import write_musicxml
 from pianogen.tokens.midi import midi_bytes, read_midi, write_midi
 from pianogen.tokens.notes import Notes, QuantisationReport, RawNotes, quantise
 from pianogen.tokens.read import MIDI_SUFFIXES, SCORE_SUFFIXES, read_performance
-from pianogen.tokens.score import read_score, score_notes, write_musicxml
+from pianogen.tokens.scores import read_score
 from pianogen.tokens.transpose import PITCH_SHIFTS, possible_shifts, transpose
 from pianogen.tokens.vocab import fingerprint, ids_of, words_of
 
@@ -25,7 +26,6 @@ __all__ = [
     "read_midi",
     "read_performance",
     "read_score",
-    "score_notes",
     "tokenize",
     "transpose",
     "words_of",

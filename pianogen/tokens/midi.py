@@ -1,7 +1,7 @@
 """MIDI files to notes in ticks, and note tables to MIDI files.
 
 symusic trusts what it reads: a chunk that runs past the end, or a data byte above 127, can crash the whole process. So
-chunks are walked here first, it gets only whole tracks with padding behind them, and it is told to clip data bytes.
+it gets only tracks that pianogen/tokens/midi_chunks.py has made safe, and is told to clip data bytes.
 A pedal on a channel that plays no note in the same track is lost: symusic keeps no such track. Legend: N notes.
 
 Reference: Standard MIDI Files 1.0.
@@ -16,6 +16,7 @@ from jaxtyping import Int
 from symusic.core import ControlChangeTickList, NoteTickList, ScoreTick, TempoTick, TrackTick
 
 from pianogen.errors import SourceError, TokenError
+from pianogen.tokens.midi_chunks import whole_chunks
 from pianogen.tokens.notes import Notes, RawNotes
 from pianogen.tokens.pedal import Pedals, union
 from pianogen.tokens.tempo import DEFAULT_QUARTERS_PER_MINUTE, TempoMap
@@ -23,9 +24,6 @@ from pianogen.tokens.tempo import DEFAULT_QUARTERS_PER_MINUTE, TempoMap
 MAX_MIDI_BYTES = 64 * 2**20  # the longest MAESTRO file has 0.3 MB
 TICKS_PER_QUARTER = 480
 VELOCITY = 80
-_HEADER_BYTES = 14
-_CHUNK_HEADER_BYTES = 8
-_PADDING = bytes(64)  # symusic looks a few bytes ahead
 _MAX_TICK = 2**28 - 1  # the largest delta time a MIDI file can hold
 _MICROSECONDS_PER_MINUTE = 60_000_000
 _MAX_TEMPO = 2**24 - 1  # microseconds per quarter, three bytes
@@ -45,8 +43,6 @@ def read_midi(source: Path | bytes) -> RawNotes:
         raise SourceError(f"{name} holds no notes (drums and notes without a note-off are left out)")
     onset, duration, pitch = _merged_notes(tracks)
     release = onset + duration
-    if onset.min() < 0 or duration.min() < 0:  # symusic counts ticks in 32 bits, and wraps round
-        raise SourceError(f"{name} is longer than 2**31 ticks, which no performance is; its delta times are broken")
     tempo_map = _tempo_map(score)
     return RawNotes(
         onset=onset,
@@ -110,7 +106,7 @@ def _parse(data: bytes, name: str) -> ScoreTick:
     if len(data) > MAX_MIDI_BYTES:
         raise SourceError(f"{name} has {len(data)} bytes; a MIDI file may have at most {MAX_MIDI_BYTES}")
     try:
-        score = ScoreTick.from_midi(_whole_chunks(data, name), sanitize_data=True)
+        score = ScoreTick.from_midi(whole_chunks(data, name), sanitize_data=True)
     except SourceError:
         raise
     except Exception as error:  # symusic raises whatever its C++ parts throw
@@ -119,24 +115,6 @@ def _parse(data: bytes, name: str) -> ScoreTick:
     if score.ticks_per_quarter == 0:
         raise SourceError(f"{name} has 0 ticks per quarter; a MIDI file needs at least 1")
     return score
-
-
-def _whole_chunks(data: bytes, name: str) -> bytes:
-    """The same file with every track checked to lie inside it, other chunks left out, and padding at the end."""
-    if len(data) < _HEADER_BYTES or data[:4] != b"MThd":
-        raise SourceError(f"{name} is no MIDI file: it does not begin with a whole MThd header")
-    position = _CHUNK_HEADER_BYTES + int.from_bytes(data[4:8])
-    promised, tracks = int.from_bytes(data[10:12]), []
-    while len(tracks) < promised:
-        end = position + _CHUNK_HEADER_BYTES + int.from_bytes(data[position + 4 : position + 8])
-        if end > len(data):
-            raise SourceError(
-                f"{name} is cut short: track {len(tracks) + 1} of {promised} does not end inside the file"
-            )
-        if data[position : position + 4] == b"MTrk":
-            tracks.append(data[position:end])
-        position = end
-    return b"".join((b"MThd", (6).to_bytes(4), data[8:_HEADER_BYTES], *tracks, _PADDING))
 
 
 def _merged_notes(

@@ -5,6 +5,7 @@ from pathlib import Path
 from pianogen.errors import SourceError
 from pianogen.tokens.midi import read_midi
 from pianogen.tokens.notes import RawNotes
+from pianogen.tokens.scores import read_score
 
 MIDI_SUFFIXES = (".mid", ".midi")
 SCORE_SUFFIXES = (".musicxml", ".mxl", ".xml", ".abc", ".krn")
@@ -22,7 +23,5 @@ def read_performance(path: Path) -> RawNotes:
     if suffix in MIDI_SUFFIXES:
         return read_midi(path)
     if suffix in SCORE_SUFFIXES:
-        from pianogen.tokens.score import read_score  # keeps music21 away from those who read MIDI only
-
         return read_score(path)
     raise SourceError(f"{path} has an unknown suffix; known are {', '.join(MIDI_SUFFIXES + SCORE_SUFFIXES)}")

@@ -8,10 +8,10 @@ from jaxtyping import Int
 from pianogen.config import TokenizerConfig
 from pianogen.errors import SourceError, TokenError
 from pianogen.tokens.codec import decode, tokenize
+from pianogen.tokens.engrave import write_musicxml
 from pianogen.tokens.midi import write_midi
 from pianogen.tokens.notes import QuantisationReport
 from pianogen.tokens.read import read_performance
-from pianogen.tokens.score import write_musicxml
 from pianogen.tokens.vocab import ids_of, words_of
 
 MAX_TEXT_BYTES = 64 * 2**20  # as for a MIDI file

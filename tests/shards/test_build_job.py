@@ -236,6 +236,20 @@ def test_the_summary_names_what_was_left_out(folder, make):
     assert "broken.mid" in summary(make(folder)[1])
 
 
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "1 of them is a score that contradicts itself"), (2, "2 of them are scores that contradict")],
+)
+def test_scores_that_contradict_themselves_are_counted(folder, make, count, said):
+    one, two = (f"<part id='{number}'><measure number='{number}'/></part>" for number in (1, 2))
+    for number in range(count):
+        (folder / f"parts{number}.musicxml").write_text(f"<score-partwise>{one}{two}</score-partwise>")
+    (folder / "broken.musicxml").write_text("<score-partwise>")
+    _, manifest = make(folder)
+    assert (manifest["inconsistent_scores"], len(manifest["dropped"])) == (count, count + 1)
+    assert said in summary(manifest)
+
+
 def test_a_list_chooses_the_files_and_counts_those_missing(folder, make, tmp_path):
     rows = [f"book{seed % 2}/piece{seed:02d}.mid" for seed in range(6)]
     path = tmp_path / "list.csv"

@@ -15,7 +15,7 @@ from pianogen.tokens.codec import decode
 from pianogen.tokens.engrave import write_musicxml
 from pianogen.tokens.notes import Notes, quantise
 from pianogen.tokens.pedal import next_strike
-from pianogen.tokens.score import read_score
+from pianogen.tokens.scores import read_score
 from pianogen.tokens.vocab import ids_of
 
 METERS = [(4, 4), (3, 4), (6, 8), (3, 8), (2, 2), (7, 16)]

@@ -10,7 +10,8 @@ from pianogen.errors import SourceError
 from pianogen.tokens.notes import RawNotes
 from pianogen.tokens.scores.abc import parse_abc
 from pianogen.tokens.scores.kern import parse_kern
-from pianogen.tokens.scores.musicxml import parse_musicxml, unpack
+from pianogen.tokens.scores.musicxml import parse_musicxml
+from pianogen.tokens.scores.mxl import unpack
 from pianogen.tokens.scores.written import WrittenScore, sounding_notes
 
 MAX_SCORE_BYTES = 32 * 2**20  # unpacked
