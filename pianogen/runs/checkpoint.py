@@ -98,7 +98,7 @@ def verify_checkpoint(path: Path) -> dict[str, Any]:
                 raise RunError(f"{path / name} does not have the hash that its manifest names: it was damaged")
         return json.loads((path / TRAINING).read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path} is no whole checkpoint: {error}") from None
+        raise RunError(f"{path} is no whole checkpoint: {error}") from error
 
 
 def load_tensors(path: Path, group: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Run:
             if not isinstance(found["shards"]["tokenizer"], dict):
                 raise TypeError("it has no settings of a tokenizer")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{file} cannot be read: {error}; without it {self.path} is no whole run") from None
+            raise RunError(f"{file} cannot be read: {error}; without it {self.path} is no whole run") from error
         return found
 
     @property
@@ -95,7 +95,7 @@ class Run:
         try:
             training = verify_checkpoint(path)
         except RunError as error:
-            raise RunError(f"{error}; --checkpoint names another one, and pianogen train makes it again") from None
+            raise RunError(f"{error}; --checkpoint names another one, and pianogen train makes it again") from error
         model = build_model(from_dict(ModelConfig, training["model"]))
         model.load_state_dict(load_tensors(path, "model"))
         model.eval()
@@ -109,7 +109,7 @@ class Run:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{best} cannot be read: {error}; --checkpoint last needs none") from None
+            raise RunError(f"{best} cannot be read: {error}; --checkpoint last needs none") from error
 
 
 def open_run(path: Path | str) -> Run:
@@ -125,7 +125,7 @@ def open_run(path: Path | str) -> Run:
     try:
         return Run(path, from_dict(TrainConfig, yaml.safe_load(file.read_text())))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+        raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
 
 
 def create_run(config: TrainConfig, environment: dict[str, Any]) -> Run:

@@ -126,11 +126,11 @@ def _locked(path: Path) -> Iterator[None]:
     with (path / ".lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except BlockingIOError as error:
             file.seek(0)
             raise RunError(
                 f"{path} is in use by process {file.read().strip()}; wait for it, or give another --out"
-            ) from None
+            ) from error
         file.truncate(0)
         file.write(f"{os.getpid()} on {os.uname().nodename}")
         file.flush()

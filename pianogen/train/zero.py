@@ -55,7 +55,9 @@ def read_stage(path: str) -> dict[str, Any]:
         content = json.loads(Path(path).read_text())
         stage = content["zero_optimization"]["stage"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingError(f"--deepspeed {path} is no DeepSpeed file with zero_optimization.stage: {error!r}") from None
+        raise SettingError(
+            f"--deepspeed {path} is no DeepSpeed file with zero_optimization.stage: {error!r}"
+        ) from error
     if stage not in (1, 2, 3):
         raise SettingError(
             f"--deepspeed {path} asks for ZeRO stage {stage!r}; 1, 2 and 3 work, and without the flag it is DDP"
