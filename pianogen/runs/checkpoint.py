@@ -7,7 +7,9 @@
       training.json           step, targets seen, settings of the model and of the tokenizer, identity of the shards
       manifest.json           size and SHA-256 of each file above
 
-It does not depend on how many ranks wrote it. safetensors alone does not notice a flipped bit, hence the hashes.
+Its `format` grows when training would go on otherwise than the version that wrote it: format 1 has the sample order of
+an earlier version, and is still read for its weights. It does not depend on how many ranks wrote it. safetensors alone
+does not notice a flipped bit, hence the hashes.
 """
 
 import json
@@ -24,6 +26,8 @@ from pianogen.files import sha256_of, sync_folder, write_json
 Tensors = Mapping[str, Any]  # torch tensors by name; torch itself is imported late
 MANIFEST = "manifest.json"
 TRAINING = "training.json"
+FORMAT = 2
+READABLE = (1, 2)  # for their weights
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], tr
         for group, values in tensors.items():
             # detached from memory that views share, since safetensors refuses tensors that overlap
             save_file({name: value.contiguous() for name, value in values.items()}, temporary / f"{group}.safetensors")
-        write_json(temporary / TRAINING, dict(training))
+        write_json(temporary / TRAINING, {"format": FORMAT, **training})
         _seal(temporary)
         if target.exists():  # a life that was killed between the rename and its log wrote the same step
             shutil.rmtree(target)
@@ -99,6 +103,19 @@ def verify_checkpoint(path: Path) -> dict[str, Any]:
         return json.loads((path / TRAINING).read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path} is no whole checkpoint: {error}") from error
+
+
+def require_readable(path: Path, training: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of a format that this version does not know.
+
+    Raises:
+        RunError: It is of such a format.
+    """
+    if training.get("format") not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise RunError(
+            f"{path} has format {training.get('format')!r}, this pianogen reads {known}; take the version that wrote it"
+        )
 
 
 def load_tensors(path: Path, group: str) -> dict[str, Any]:

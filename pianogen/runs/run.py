@@ -19,7 +19,13 @@ import yaml
 from pianogen.config import ModelConfig, TokenizerConfig, TrainConfig, from_dict, to_dict
 from pianogen.errors import RunError
 from pianogen.files import write_atomic, write_json
-from pianogen.runs.checkpoint import CheckpointInfo, list_checkpoints, load_tensors, verify_checkpoint
+from pianogen.runs.checkpoint import (
+    CheckpointInfo,
+    list_checkpoints,
+    load_tensors,
+    require_readable,
+    verify_checkpoint,
+)
 
 if TYPE_CHECKING:
     from pianogen.models import PianoModel
@@ -87,7 +93,7 @@ class Run:
         """Load the weights of a checkpoint, after checking every hash.
 
         Raises:
-            RunError: The checkpoint is missing or damaged.
+            RunError: The checkpoint is missing, damaged or of an unknown format.
         """
         from pianogen.models import build_model
 
@@ -96,6 +102,7 @@ class Run:
             training = verify_checkpoint(path)
         except RunError as error:
             raise RunError(f"{error}; --checkpoint names another one, and pianogen train makes it again") from error
+        require_readable(path, training)
         model = build_model(from_dict(ModelConfig, training["model"]))
         model.load_state_dict(load_tensors(path, "model"))
         model.eval()

@@ -18,7 +18,6 @@ class Keeper:
     def __init__(self, run: Run, trainer: Trainer, shards: ShardSet) -> None:
         self._run, self._trainer = run, trainer
         self._identity: dict[str, Any] = {
-            "format": 1,
             "model": to_dict(trainer.config.model),
             "tokenizer": to_dict(shards.tokenizer),
             "shards": shards.fingerprint,

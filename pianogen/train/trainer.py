@@ -13,10 +13,10 @@ from accelerate import Accelerator
 
 from pianogen.config import TrainConfig
 from pianogen.data import Batch, Batches
-from pianogen.data.order import key_of
 from pianogen.errors import RunError, SettingError
 from pianogen.models import State, build_model
 from pianogen.ops.masked_cross_entropy import masked_cross_entropy
+from pianogen.randomness import Stream, key_of
 from pianogen.tokens.grammar import allowed
 from pianogen.train.optim import learning_rate
 from pianogen.train.ranks import gather_rows, sum_over_ranks
@@ -53,7 +53,7 @@ class Trainer:
         self.config, self.batches, self.accelerator = config, batches, accelerator
         self.rows = rows_of_rank(config.global_batch, accelerator.process_index, accelerator.num_processes)
         self.micro_batch = config.micro_batch or len(self.rows)
-        torch.manual_seed(key_of(config.seed, 3))
+        torch.manual_seed(key_of(config.seed, Stream.WEIGHTS))
         model = build_model(config.model).precision(config.precision)
         self._initial_state = model.initial_state
         if saved:  # before the ranks share the weights out: ZeRO 3 leaves none of them whole
@@ -75,7 +75,7 @@ class Trainer:
     def step(self, batch: Batch, num_targets: int) -> dict[str, float]:
         """Take one optimizer step; the loss is a sum over the global batch divided by its targets."""
         place, num_ranks = self.position, self.accelerator.num_processes
-        torch.manual_seed(key_of(self.config.seed, 4, place.step, self.accelerator.process_index))
+        torch.manual_seed(key_of(self.config.seed, Stream.DROPOUT, place.step, self.accelerator.process_index))
         if self.batches.order.begins_afresh(place.step):
             self.lanes = self.zero_lanes()
         totals, carried_on = torch.zeros(2, dtype=torch.float64, device=self.accelerator.device), []
