@@ -33,6 +33,8 @@ class Order(Protocol):
     """What a trainer asks of an order."""
 
     steps_per_epoch: int
+    reads_on: bool
+    """Whether a row of a step goes on where the same row of the step before ended."""
 
     def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
         """What each of these rows of step `step` reads, in time order; no span where the last batch is short."""
@@ -78,6 +80,7 @@ class ExcerptOrder:
     excerpt_tokens: int
     global_batch: int
     seed: int
+    reads_on: bool = field(default=False, init=False, repr=False)
     _ends: Int[np.ndarray, " P"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -120,6 +123,7 @@ class StreamOrder:
     excerpt_tokens: int
     global_batch: int
     seed: int
+    reads_on: bool = field(default=True, init=False, repr=False)
     _epoch: int = field(default=-1, init=False, repr=False)
 
     def __post_init__(self) -> None:
