@@ -21,7 +21,7 @@ from pianogen.train.code import code_hash
 from pianogen.train.environment import describe
 from pianogen.train.journal import cut_back
 from pianogen.train.optim import horizon
-from pianogen.train.ranks import check_agreement
+from pianogen.train.ranks import check_agreement, wait_for_all
 from pianogen.train.trainer import Saved, Trainer
 
 # what may differ between two lives of one run, because it changes nothing that was computed before
@@ -52,7 +52,7 @@ def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStac
         _require_same_shards(began, shards)
     if accelerator.is_main_process and not began:
         create_run(config, environment)
-    accelerator.wait_for_everyone()
+    wait_for_all(accelerator)
     run = Run(path, config)
     trainer = Trainer(config, batches, accelerator, _saved(run, accelerator))
     if accelerator.is_main_process:
@@ -140,7 +140,7 @@ def _saved(run: Run, accelerator: Accelerator) -> Saved | None:
     if accelerator.is_main_process:
         remove_stale(run.checkpoints)
         _set_damaged_aside(run)
-    accelerator.wait_for_everyone()
+    wait_for_all(accelerator)
     newest = next(whole_checkpoints(run.checkpoints), None)
     if newest is None:
         if any(run.checkpoints.glob("damaged-*")):
