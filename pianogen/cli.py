@@ -107,7 +107,10 @@ def _add_train(parser: Parser) -> None:
 def _train(arguments: Namespace) -> None:
     from pianogen.train import train
 
-    train(settings_of(TrainConfig, arguments))
+    if train(settings_of(TrainConfig, arguments)) == "stopped":
+        from pianogen.train.requeue import leave_unfinished
+
+        leave_unfinished()  # the very last: Slurm ends the job as soon as it is asked for another life
 
 
 def _add_sweep(parser: Parser) -> None:
@@ -120,7 +123,10 @@ def _add_sweep(parser: Parser) -> None:
 def _sweep(arguments: Namespace) -> None:
     from pianogen.sweep import sweep
 
-    sweep(Path(arguments.space), settings_of(TrainConfig, arguments), settings_of(SweepConfig, arguments))
+    if sweep(Path(arguments.space), settings_of(TrainConfig, arguments), settings_of(SweepConfig, arguments)):
+        from pianogen.train.requeue import UNFINISHED_STATUS
+
+        raise SystemExit(UNFINISHED_STATUS)
 
 
 def _add_evaluate(parser: Parser) -> None:

@@ -25,6 +25,7 @@ from pianogen.files import sha256_of, sync_folder, write_json
 
 Tensors = Mapping[str, Any]  # torch tensors by name; torch itself is imported late
 MANIFEST = "manifest.json"
+BEST = "best.json"  # beside the checkpoints: step and NLL of the best one
 TRAINING = "training.json"
 FORMAT = 2
 READABLE = (1, 2)  # for their weights
@@ -49,7 +50,7 @@ def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], tr
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    target = folder / f"step-{step:08d}"
+    target = step_folder(folder, step)
     temporary = folder / f".{target.name}.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -146,8 +147,34 @@ def remove_stale(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def prune(folder: Path, keep: int, best_step: int | None) -> None:
-    """Remove all but the newest checkpoints and the best one."""
+def step_folder(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies, if there is one."""
+    return folder / f"step-{step:08d}"
+
+
+def read_best(folder: Path) -> int | None:
+    """The step that best.json names; None where there is no such file.
+
+    Raises:
+        RunError: It cannot be read.
+    """
+    file = folder / BEST
+    try:
+        return int(json.loads(file.read_text())["step"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file} cannot be read: {error}; --checkpoint last needs none") from error
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the newest checkpoints and the one that best.json names.
+
+    Raises:
+        OSError: One of them cannot be removed.
+        RunError: best.json cannot be read, and nothing is removed.
+    """
+    best_step = read_best(folder)
     for path in list_checkpoints(folder)[keep:]:
-        if path.name != f"step-{best_step or 0:08d}":
+        if best_step is None or path != step_folder(folder, best_step):
             shutil.rmtree(path)

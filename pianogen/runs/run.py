@@ -23,7 +23,9 @@ from pianogen.runs.checkpoint import (
     CheckpointInfo,
     list_checkpoints,
     load_tensors,
+    read_best,
     require_readable,
+    step_folder,
     verify_checkpoint,
 )
 
@@ -47,6 +49,10 @@ class Run:
     def checkpoints(self) -> Path:
         """Folder of checkpoints."""
         return self.path / "checkpoints"
+
+    def step_folder(self, step: int) -> Path:
+        """Folder of the checkpoint of a step, if there is one."""
+        return step_folder(self.checkpoints, step)
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -78,7 +84,7 @@ class Run:
         there = {int(path.name[5:]): path for path in list_checkpoints(self.checkpoints)}
         if not there:
             raise RunError(f"{self.path} has no checkpoint yet; pianogen train goes on with it")
-        wanted = self._best_step() if name == "best" else name
+        wanted = read_best(self.checkpoints) if name == "best" else name
         if name == "last" or wanted is None:
             return next(iter(there.values()))
         if str(wanted).isdecimal() and int(wanted) in there:
@@ -108,15 +114,6 @@ class Run:
         model.eval()
         sha256 = json.loads((path / "manifest.json").read_text())["model.safetensors"]["sha256"]
         return model, CheckpointInfo(step=training["step"], sha256=sha256, path=path)
-
-    def _best_step(self) -> int | None:
-        best = self.checkpoints / "best.json"
-        try:
-            return int(json.loads(best.read_text())["step"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{best} cannot be read: {error}; --checkpoint last needs none") from error
 
 
 def open_run(path: Path | str) -> Run:

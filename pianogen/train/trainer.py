@@ -26,6 +26,17 @@ from pianogen.train.zero import Zero
 MAX_SKIPPED_IN_A_ROW = 10
 
 
+@dataclass(frozen=True)
+class Best:
+    """The weights with the lowest validation NLL that a checkpoint holds."""
+
+    step: int
+    nll: float
+    """Nats a token."""
+    slice_tokens: int
+    """Tokens of the validation split that it was measured on."""
+
+
 @dataclass
 class Position:
     """How far a run is."""
@@ -38,9 +49,13 @@ class Position:
     skipped: int = 0
     """Steps left out because the gradient was not finite."""
     skipped_in_a_row: int = 0
-    best_nll: float | None = None
-    """Lowest validation NLL a token, in nats."""
-    best_step: int | None = None
+    looked_at: int | None = None
+    """Step of the last validation."""
+    best: Best | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.best, dict):  # as JSON gives it back
+            self.best = Best(**self.best)
 
 
 class Trainer:
