@@ -3,8 +3,10 @@
 Importing this loads no torch, music21, mlflow or accelerate, so `--help` answers at once.
 """
 
+import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +107,10 @@ def _add_train(parser: Parser) -> None:
 def _train(arguments: Namespace) -> None:
     from pianogen.train import train
 
-    train(settings_of(TrainConfig, arguments))
+    if train(settings_of(TrainConfig, arguments)) == "stopped":
+        from pianogen.train.requeue import leave_unfinished
+
+        leave_unfinished()  # the very last: Slurm ends the job as soon as it is asked for another life
 
 
 def _add_sweep(parser: Parser) -> None:
@@ -118,7 +123,10 @@ def _add_sweep(parser: Parser) -> None:
 def _sweep(arguments: Namespace) -> None:
     from pianogen.sweep import sweep
 
-    sweep(Path(arguments.space), settings_of(TrainConfig, arguments), settings_of(SweepConfig, arguments))
+    if sweep(Path(arguments.space), settings_of(TrainConfig, arguments), settings_of(SweepConfig, arguments)):
+        from pianogen.train.requeue import UNFINISHED_STATUS
+
+        raise SystemExit(UNFINISHED_STATUS)
 
 
 def _add_evaluate(parser: Parser) -> None:
@@ -218,6 +226,16 @@ VERBS = {
 }
 
 
+class _Debug(argparse.Action):
+    """The flag --debug, which is no setting: no config file and no record of a run holds it."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, *_: object) -> None:
+        """Change nothing: `main` has looked for the flag, since an error may come before it is parsed."""
+
+
 def build_parser() -> Parser:
     """Make the parser of every verb."""
     parser = Parser(prog="pianogen", description="Human piano performances into models that write piano music.")
@@ -225,6 +243,7 @@ def build_parser() -> Parser:
     for name, verb in VERBS.items():
         subparser = Parser(description=verb.help.capitalize() + ".")
         verb.add_arguments(subparser)
+        subparser.add_argument("--debug", action=_Debug, help="Show the whole traceback of an error, with its causes.")
         subparsers.add_subcommand(name, subparser, help=verb.help)
     return parser
 
@@ -240,20 +259,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; a user's mistake becomes one line on stderr and exit status 2."""
     # before torch loads: threads that spin while they wait made a busy machine twenty times slower than one thread
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    words = sys.argv[1:] if argv is None else argv
     try:
         arguments = _parse(argv)
         VERBS[arguments.verb].run(arguments[arguments.verb])
-    except PianogenError as error:
-        print(f"pianogen: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("pianogen: interrupted; the same command goes on", file=sys.stderr)
-        return 130
     except BrokenPipeError:  # the reader of our stdout, such as `head`, has seen enough
         sys.stderr.close()
         return 141
-    except OSError as error:  # a full disk, a folder that may not be written: no mistake of the program's
-        where = f" ({error.filename})" if error.filename is not None else ""
-        print(f"pianogen: {error.strerror or error}{where}; mend that, and the same command goes on", file=sys.stderr)
-        return 2
+    except (PianogenError, KeyboardInterrupt, OSError) as error:
+        if _wants_traceback(words):
+            traceback.print_exc()
+        return _say(error)
     return 0
+
+
+def _wants_traceback(words: Sequence[str]) -> bool:
+    return "--debug" in words or os.environ.get("PIANOGEN_TRACEBACK", "0") not in ("", "0")
+
+
+def _say(error: PianogenError | KeyboardInterrupt | OSError) -> int:
+    """Print the one line about an error and return the exit status."""
+    if isinstance(error, KeyboardInterrupt):
+        print("pianogen: interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    if isinstance(error, PianogenError):
+        print(f"pianogen: {error}", file=sys.stderr)
+        return 2
+    # a full disk, a folder that may not be written: no mistake of the program's
+    where = f" ({error.filename})" if error.filename is not None else ""
+    print(f"pianogen: {error.strerror or error}{where}; mend that, and the same command goes on", file=sys.stderr)
+    return 2

@@ -266,6 +266,8 @@ class GenerateConfig:
     """Seeds to make pieces of: `seed` and those that follow it."""
     batch: int = 64
     """Pieces drawn side by side."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one. It rounds otherwise than a CPU, so that a piece may differ between the two."""
     prompt: str | None = None
     """A MIDI file or score to continue, or a folder of them; without one a piece begins from nothing."""
     prompt_seconds: float | None = None

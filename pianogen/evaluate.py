@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pianogen import track
 from pianogen.config import EvaluateConfig, Mask
-from pianogen.data import ShardSet, chosen_performances, open_shards_at
+from pianogen.data import ShardSet, Split, chosen_performances, open_shards_at
 from pianogen.errors import RunError, SettingError
 from pianogen.evaluation import (
     Baselines,
@@ -33,6 +33,7 @@ from pianogen.evaluation import (
 from pianogen.evaluation.report import MODEL_NAMES, Results
 from pianogen.files import write_atomic, write_json
 from pianogen.progress import Progress, console, status
+from pianogen.randomness import Stream
 from pianogen.runs import CheckpointInfo, Run, open_run
 from pianogen.storage import is_copy, is_url
 from pianogen.train.ranks import end_ranks, start_ranks, sum_over_ranks
@@ -111,7 +112,7 @@ def _subset(shards: ShardSet, name: str, config: EvaluateConfig) -> Subset:
     """The whole of a split; of train a seeded choice of performances that holds about `train_tokens`."""
     split, chosen = shards.split(name, variants=False), None
     if name == "train" and split.lengths.sum() > config.train_tokens:
-        chosen = chosen_performances(len(split), config.train_tokens / float(split.lengths.sum()), seed=0).tolist()
+        chosen = _stand_for_train(split, config.train_tokens)
     places = range(len(split)) if chosen is None else chosen
     about = [split.metadata(place) for place in places]
     return Subset(
@@ -121,6 +122,12 @@ def _subset(shards: ShardSet, name: str, config: EvaluateConfig) -> Subset:
         seconds=sum(one["seconds"] for one in about),
         chosen=chosen,
     )
+
+
+def _stand_for_train(split: Split, num_tokens: int) -> list[int]:
+    return chosen_performances(
+        len(split), num_tokens / float(split.lengths.sum()), seed=0, stream=Stream.EVALUATED
+    ).tolist()
 
 
 def _score_run(run: Run, subsets: list[Subset], config: EvaluateConfig) -> tuple[CheckpointInfo, dict[str, Results]]:

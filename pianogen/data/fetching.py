@@ -61,4 +61,4 @@ def _listed(manifest: dict[str, Any], url: str) -> list[Expected]:
     try:
         return [Expected.of(shard_name(shard), shard) for shard in manifest["shards"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise ShardError(f"{MANIFEST_NAME} in {url!r} is damaged ({error}); copy it there again") from None
+        raise ShardError(f"{MANIFEST_NAME} in {url!r} is damaged ({error}); copy it there again") from error

@@ -15,6 +15,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Int, UInt64
 
+from pianogen.randomness import Stream, key_of, mix
+
 _ROUNDS = 6
 
 
@@ -31,6 +33,8 @@ class Order(Protocol):
     """What a trainer asks of an order."""
 
     steps_per_epoch: int
+    reads_on: bool
+    """Whether a row of a step goes on where the same row of the step before ended."""
 
     def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
         """What each of these rows of step `step` reads, in time order; no span where the last batch is short."""
@@ -39,24 +43,6 @@ class Order(Protocol):
     def begins_afresh(self, step: int) -> bool:
         """Whether every row of this step starts from a zero state."""
         ...
-
-
-def mix(values: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
-    """Scatter 64-bit integers, one to one (the finaliser of splitmix64).
-
-    Reference: Steele, Lea & Flood (2014), Fast Splittable Pseudorandom Number Generators.
-    """
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def key_of(*parts: int) -> int:
-    """Fold integers into one 64-bit key that changes wholly with each of them."""
-    key = np.zeros(1, np.uint64)
-    for part in parts:
-        key = mix(key + np.uint64(0x9E3779B97F4A7C15) + mix(np.array([part & (2**64 - 1)], np.uint64)))
-    return int(key[0])
 
 
 def permute(indices: Int[np.ndarray, " N"], size: int, key: int) -> Int[np.ndarray, " N"]:
@@ -75,7 +61,7 @@ def permute(indices: Int[np.ndarray, " N"], size: int, key: int) -> Int[np.ndarr
 
 @lru_cache(16)
 def _round_keys(key: int) -> tuple[np.uint64, ...]:
-    return tuple(np.uint64(key_of(key, number)) for number in range(_ROUNDS))
+    return tuple(np.uint64(key_of(key, Stream.ROUND, number)) for number in range(_ROUNDS))
 
 
 def _feistel(values: UInt64[np.ndarray, " N"], half: int, key: int) -> UInt64[np.ndarray, " N"]:
@@ -94,6 +80,7 @@ class ExcerptOrder:
     excerpt_tokens: int
     global_batch: int
     seed: int
+    reads_on: bool = field(default=False, init=False, repr=False)
     _ends: Int[np.ndarray, " P"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -115,7 +102,7 @@ class ExcerptOrder:
         return True
 
     def _spans(self, places: Int[np.ndarray, " N"], epoch: int) -> Iterator[Span]:
-        excerpts = permute(places, self.num_excerpts, key_of(self.seed, epoch))
+        excerpts = permute(places, self.num_excerpts, key_of(self.seed, Stream.ORDER, epoch))
         performances = np.searchsorted(self._ends, excerpts, side="right")
         lengths = self.lengths[performances]
         left = self._ends[performances] - excerpts  # excerpts of the performance, this one and those behind it
@@ -136,6 +123,7 @@ class StreamOrder:
     excerpt_tokens: int
     global_batch: int
     seed: int
+    reads_on: bool = field(default=True, init=False, repr=False)
     _epoch: int = field(default=-1, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -157,7 +145,9 @@ class StreamOrder:
     def _lay_out(self, epoch: int) -> None:
         if epoch != self._epoch:
             count = len(self.lengths)
-            self._permutation = permute(np.arange(count), count, key_of(self.seed, epoch)).astype(np.int32)
+            self._permutation = permute(np.arange(count), count, key_of(self.seed, Stream.ORDER, epoch)).astype(
+                np.int32
+            )
             self._ends = np.cumsum(self.lengths[self._permutation] - 1)
             self._epoch = epoch
 

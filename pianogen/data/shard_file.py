@@ -135,7 +135,7 @@ class ShardFile:
                 if attempt == READ_ATTEMPTS - 1 or isinstance(error, FileNotFoundError):
                     raise ShardError(
                         f"cannot read shard {self.path.name} in {str(self.path.parent)!r}: {error.strerror or error}"
-                    ) from None
+                    ) from error
             time.sleep(PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")
 

@@ -128,7 +128,7 @@ def open_shards(folder: Path | str, *, verify: bool = True, tokenizer: Tokenizer
     except (KeyError, TypeError, ValueError, AttributeError, SettingError) as error:
         raise ShardError(
             f"{MANIFEST_NAME} in {str(folder)!r} is damaged ({error}); run pianogen shards again"
-        ) from None
+        ) from error
     if not valid:
         raise ShardError(f"{MANIFEST_NAME} in {str(folder)!r} has no fingerprint; run pianogen shards again")
     _require_same(found, tokenizer, folder)
@@ -149,7 +149,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise ShardError(
             f"cannot read {MANIFEST_NAME} in {str(folder)!r}: {error}; run pianogen shards again"
-        ) from None
+        ) from error
 
 
 def parse_manifest(data: bytes, place: str) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def parse_manifest(data: bytes, place: str) -> dict[str, Any]:
     try:
         manifest = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ShardError(f"cannot read {MANIFEST_NAME} in {place!r}: {error}; run pianogen shards again") from None
+        raise ShardError(f"cannot read {MANIFEST_NAME} in {place!r}: {error}; run pianogen shards again") from error
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if version != FORMAT:
         raise ShardError(

@@ -12,6 +12,7 @@ from typing import Protocol
 from pianogen.config import GenerateConfig, TokenizerConfig, TrainConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic
+from pianogen.generate.device import device_of
 from pianogen.generate.folder import Folder, Put
 from pianogen.generate.index import write_index
 from pianogen.generate.limits import Limits, plan_limits
@@ -119,7 +120,9 @@ def _make(
     orders = [order for order in orders if order.pieces]
     if not orders:
         return [], []
+    device = device_of(config.device)
     model, checkpoint = run.load_model(config.checkpoint)
+    model.to(device)
     name = run.path.resolve().name
     paths: list[Path] = []
     folder_of: dict[Request, Folder] = {}

@@ -113,7 +113,7 @@ class _Batch:
         self._filters = Filters.of(config)
         self._device = next(model.parameters()).device
         self._prompts: dict[bytes, tuple[torch.Tensor, State]] = {}
-        self._logits = torch.empty(0)
+        self._logits = torch.empty(0, device=self._device)
         self._state: State = {}
 
     @torch.inference_mode()

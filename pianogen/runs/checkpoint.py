@@ -7,7 +7,9 @@
       training.json           step, targets seen, settings of the model and of the tokenizer, identity of the shards
       manifest.json           size and SHA-256 of each file above
 
-It does not depend on how many ranks wrote it. safetensors alone does not notice a flipped bit, hence the hashes.
+Its `format` grows when training would go on otherwise than the version that wrote it: format 1 has the sample order of
+an earlier version, and is still read for its weights. It does not depend on how many ranks wrote it. safetensors alone
+does not notice a flipped bit, hence the hashes.
 """
 
 import json
@@ -23,7 +25,10 @@ from pianogen.files import sha256_of, sync_folder, write_json
 
 Tensors = Mapping[str, Any]  # torch tensors by name; torch itself is imported late
 MANIFEST = "manifest.json"
+BEST = "best.json"  # beside the checkpoints: step and NLL of the best one
 TRAINING = "training.json"
+FORMAT = 2
+READABLE = (1, 2)  # for their weights
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], tr
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    target = folder / f"step-{step:08d}"
+    target = step_folder(folder, step)
     temporary = folder / f".{target.name}.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -53,7 +58,7 @@ def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], tr
         for group, values in tensors.items():
             # detached from memory that views share, since safetensors refuses tensors that overlap
             save_file({name: value.contiguous() for name, value in values.items()}, temporary / f"{group}.safetensors")
-        write_json(temporary / TRAINING, dict(training))
+        write_json(temporary / TRAINING, {"format": FORMAT, **training})
         _seal(temporary)
         if target.exists():  # a life that was killed between the rename and its log wrote the same step
             shutil.rmtree(target)
@@ -98,7 +103,20 @@ def verify_checkpoint(path: Path) -> dict[str, Any]:
                 raise RunError(f"{path / name} does not have the hash that its manifest names: it was damaged")
         return json.loads((path / TRAINING).read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path} is no whole checkpoint: {error}") from None
+        raise RunError(f"{path} is no whole checkpoint: {error}") from error
+
+
+def require_readable(path: Path, training: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of a format that this version does not know.
+
+    Raises:
+        RunError: It is of such a format.
+    """
+    if training.get("format") not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise RunError(
+            f"{path} has format {training.get('format')!r}, this pianogen reads {known}; take the version that wrote it"
+        )
 
 
 def load_tensors(path: Path, group: str) -> dict[str, Any]:
@@ -129,8 +147,34 @@ def remove_stale(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def prune(folder: Path, keep: int, best_step: int | None) -> None:
-    """Remove all but the newest checkpoints and the best one."""
+def step_folder(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies, if there is one."""
+    return folder / f"step-{step:08d}"
+
+
+def read_best(folder: Path) -> int | None:
+    """The step that best.json names; None where there is no such file.
+
+    Raises:
+        RunError: It cannot be read.
+    """
+    file = folder / BEST
+    try:
+        return int(json.loads(file.read_text())["step"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file} cannot be read: {error}; --checkpoint last needs none") from error
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the newest checkpoints and the one that best.json names.
+
+    Raises:
+        OSError: One of them cannot be removed.
+        RunError: best.json cannot be read, and nothing is removed.
+    """
+    best_step = read_best(folder)
     for path in list_checkpoints(folder)[keep:]:
-        if path.name != f"step-{best_step or 0:08d}":
+        if best_step is None or path != step_folder(folder, best_step):
             shutil.rmtree(path)

@@ -59,7 +59,7 @@ def _entries(data: bytes, url: str, key: str | None = None) -> dict[str, Expecte
                 raise ValueError(f"name {name!r}")
         return {name: Expected.of(name, entry) for name, entry in entries.items()}
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise StorageError(f"{url} is damaged ({error}); copy the run there again") from None
+        raise StorageError(f"{url} is damaged ({error}); copy the run there again") from error
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _Source:
         try:
             return int(json.loads(file.read_bytes())["step"]) if file.exists() else None
         except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{self.remote.url(_BEST)} cannot be read: {error}; --checkpoint last needs none") from None
+            raise RunError(f"{self.remote.url(_BEST)} cannot be read: {error}; --checkpoint last needs none") from error
 
     def _steps(self) -> list[int]:
         """Steps of the checkpoints there; those that are there no more leave the copy, or `last` would find them."""
@@ -119,9 +119,9 @@ class _Source:
         name = f"checkpoints/step-{step:08d}"
         try:
             data = self._read(f"{name}/{MANIFEST}")
-        except UnreadableError:
+        except UnreadableError as error:
             there = f"{self.remote.address} has no checkpoint of step {step}"
-            raise RunError(f"{there}; --checkpoint names another one") from None
+            raise RunError(f"{there}; --checkpoint names another one") from error
         files = _entries(data, self.remote.url(f"{name}/{MANIFEST}"))
         fetch(self.remote, [replace(file, name=f"{name}/{file.name}") for file in files.values()], self.folder)
         write_atomic(self.folder / name / MANIFEST, data)

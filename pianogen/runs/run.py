@@ -19,7 +19,15 @@ import yaml
 from pianogen.config import ModelConfig, TokenizerConfig, TrainConfig, from_dict, to_dict
 from pianogen.errors import RunError
 from pianogen.files import write_atomic, write_json
-from pianogen.runs.checkpoint import CheckpointInfo, list_checkpoints, load_tensors, verify_checkpoint
+from pianogen.runs.checkpoint import (
+    CheckpointInfo,
+    list_checkpoints,
+    load_tensors,
+    read_best,
+    require_readable,
+    step_folder,
+    verify_checkpoint,
+)
 
 if TYPE_CHECKING:
     from pianogen.models import PianoModel
@@ -42,6 +50,10 @@ class Run:
         """Folder of checkpoints."""
         return self.path / "checkpoints"
 
+    def step_folder(self, step: int) -> Path:
+        """Folder of the checkpoint of a step, if there is one."""
+        return step_folder(self.checkpoints, step)
+
     @property
     def environment(self) -> dict[str, Any]:
         """Where and on what the run was started.
@@ -55,7 +67,7 @@ class Run:
             if not isinstance(found["shards"]["tokenizer"], dict):
                 raise TypeError("it has no settings of a tokenizer")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{file} cannot be read: {error}; without it {self.path} is no whole run") from None
+            raise RunError(f"{file} cannot be read: {error}; without it {self.path} is no whole run") from error
         return found
 
     @property
@@ -72,7 +84,7 @@ class Run:
         there = {int(path.name[5:]): path for path in list_checkpoints(self.checkpoints)}
         if not there:
             raise RunError(f"{self.path} has no checkpoint yet; pianogen train goes on with it")
-        wanted = self._best_step() if name == "best" else name
+        wanted = read_best(self.checkpoints) if name == "best" else name
         if name == "last" or wanted is None:
             return next(iter(there.values()))
         if str(wanted).isdecimal() and int(wanted) in there:
@@ -87,7 +99,7 @@ class Run:
         """Load the weights of a checkpoint, after checking every hash.
 
         Raises:
-            RunError: The checkpoint is missing or damaged.
+            RunError: The checkpoint is missing, damaged or of an unknown format.
         """
         from pianogen.models import build_model
 
@@ -95,21 +107,13 @@ class Run:
         try:
             training = verify_checkpoint(path)
         except RunError as error:
-            raise RunError(f"{error}; --checkpoint names another one, and pianogen train makes it again") from None
+            raise RunError(f"{error}; --checkpoint names another one, and pianogen train makes it again") from error
+        require_readable(path, training)
         model = build_model(from_dict(ModelConfig, training["model"]))
         model.load_state_dict(load_tensors(path, "model"))
         model.eval()
         sha256 = json.loads((path / "manifest.json").read_text())["model.safetensors"]["sha256"]
         return model, CheckpointInfo(step=training["step"], sha256=sha256, path=path)
-
-    def _best_step(self) -> int | None:
-        best = self.checkpoints / "best.json"
-        try:
-            return int(json.loads(best.read_text())["step"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{best} cannot be read: {error}; --checkpoint last needs none") from None
 
 
 def open_run(path: Path | str) -> Run:
@@ -125,7 +129,7 @@ def open_run(path: Path | str) -> Run:
     try:
         return Run(path, from_dict(TrainConfig, yaml.safe_load(file.read_text())))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+        raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
 
 
 def create_run(config: TrainConfig, environment: dict[str, Any]) -> Run:

@@ -30,8 +30,8 @@ def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(base) if base else Path.home() / ".cache") / "pianogen"
-    except RuntimeError:  # as in a container that does not know the user's number
-        raise StorageError("this user has no home to keep copies in; PIANOGEN_CACHE names a folder for them") from None
+    except RuntimeError as error:  # as in a container that does not know the user's number
+        raise StorageError("this user has no home to keep copies in; PIANOGEN_CACHE names a folder for them") from error
 
 
 def is_copy(path: Path) -> bool:
@@ -61,7 +61,7 @@ def keep_copy(address: Address) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(
             f"cannot keep {address} in {cache}: {error.strerror or error}; PIANOGEN_CACHE names another folder"
-        ) from None
+        ) from error
 
 
 def _wait_for(descriptor: int, address: Address) -> None:

@@ -55,7 +55,7 @@ def open_transport(scheme: str) -> Transport:
     except ImportError as error:
         raise StorageError(
             f"{scheme}:// needs a package that is not installed ({error.name or error}): pip install 'pianogen[cloud]'"
-        ) from None
+        ) from error
     for name in ("aiobotocore", "asyncio", "botocore", "fsspec", "gcsfs", "google", "s3fs"):
         # they print tracebacks of errors that become one line here, unless somebody listens
         logging.getLogger(name).addHandler(logging.NullHandler())

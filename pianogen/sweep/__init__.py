@@ -5,8 +5,8 @@ from pathlib import Path
 from pianogen.config import SweepConfig, TrainConfig
 
 
-def sweep(space: Path, config: TrainConfig, settings: SweepConfig) -> None:
-    """Search from here, or go on where all workers stopped; see `pianogen.sweep.worker`."""
+def sweep(space: Path, config: TrainConfig, settings: SweepConfig) -> bool:
+    """Search from here, or go on where all workers stopped; see `pianogen.sweep.worker.work`."""
     from pianogen.sweep.worker import work
 
-    work(space, config, settings)
+    return work(space, config, settings)

@@ -26,8 +26,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pianogen.config import SweepConfig
-from pianogen.data.order import key_of
 from pianogen.errors import RunError
+from pianogen.randomness import Stream, key_of
 from pianogen.runs.checkpoint import list_checkpoints
 from pianogen.sweep.journal import open_journal
 from pianogen.sweep.naming import Value
@@ -137,7 +137,7 @@ class Study:
 
     def _seed_sampler(self, number: int) -> None:
         """Draw from (seed, trial): workers with one seed would all begin with the same points."""
-        seed = key_of(self._seed, 5, number) % 2**32
+        seed = key_of(self._seed, Stream.TRIAL, number) % 2**32
         self._study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
     def trial_folder(self, number: int) -> Path:

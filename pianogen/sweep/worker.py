@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import MutableMapping
 from dataclasses import asdict, replace
@@ -17,6 +18,7 @@ from pianogen.data import open_shards_at
 from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
+from pianogen.sweep.company import Company
 from pianogen.sweep.figure import redraw
 from pianogen.sweep.naming import leaves, put, with_settings
 from pianogen.sweep.results import print_results, write_results
@@ -31,14 +33,17 @@ _MAY_CHANGE = frozenset({"shards", "out", "resume", "micro_batch", "rank_timeout
 _REDRAW_S = 60.0
 
 
-def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> None:
+def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> bool:
     """Train trials until all are done or in other workers' hands, and write down what was found.
+
+    Returns whether this worker was stopped, nobody will start it again, and no other one of its job is still at work.
 
     Raises:
         SettingError: The space or the settings are wrong, or not those that the sweep was begun with.
         RunError: Every trial failed.
         KeyboardInterrupt: Ctrl-C; the trial at hand has written a checkpoint, and the same command goes on with it.
     """
+    launched = dict(os.environ)
     stand_alone(os.environ)
     space = read_space(space_file, config)
     base = replace(with_settings(config, space.fixed), resume="auto")
@@ -46,22 +51,23 @@ def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> None:
     if settings.prune:
         require_comparable_steps(space)
     open_shards_at(base.shards)  # a mistake there is no trial's
+    company = Company(Path(config.out), launched)
     study = Study(Path(config.out), space, settings, base.seed)
     with study.alone():
         _require_as_begun(study.folder, _record(base, space, settings))
     preemption = Preemption()  # between trials; in a trial it is train's
     try:
-        _train_trials(study, base, preemption)
+        stopped = _train_trials(study, base, preemption)
     finally:
         preemption.release()
+    again = stopped and preemption.signal != signal.SIGINT and requeue()  # before the time for it is over
     write_results(study, base)
     redraw(study)
     with track.mirroring(study.folder):
         pass  # once, to the end: the trials have mirrored themselves
     print_results(study)
     preemption.raise_if_interrupted()
-    if preemption.wanted:
-        requeue()
+    return company.leave() and stopped and not again
 
 
 def stand_alone(environment: MutableMapping[str, str]) -> None:
@@ -112,7 +118,8 @@ def _require_as_begun(folder: Path, record: dict[str, Any]) -> None:
             )
 
 
-def _train_trials(study: Study, base: TrainConfig, preemption: Preemption) -> None:
+def _train_trials(study: Study, base: TrainConfig, preemption: Preemption) -> bool:
+    """Train one trial after the other, and say whether this worker was asked to stop."""
     stopped, drawn = False, time.monotonic()
     while not (stopped or preemption.wanted) and (claim := study.claim()):
         with claim.lock:
@@ -121,6 +128,7 @@ def _train_trials(study: Study, base: TrainConfig, preemption: Preemption) -> No
         if time.monotonic() - drawn > _REDRAW_S:
             redraw(study)
             drawn = time.monotonic()
+    return stopped or preemption.wanted
 
 
 def _train(study: Study, claim: Claim, base: TrainConfig) -> bool:

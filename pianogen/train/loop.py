@@ -13,22 +13,26 @@ from pianogen.config import BudgetConfig, TrainConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.progress import Progress, console
 from pianogen.runs import Run
+from pianogen.train.best import settle_best
 from pianogen.train.journal import Journal
 from pianogen.train.keeping import Keeper
 from pianogen.train.opening import open_training
 from pianogen.train.preemption import Preemption
 from pianogen.train.ranks import before_end, end_ranks, start_ranks, sum_over_ranks
-from pianogen.train.requeue import requeue
-from pianogen.train.trainer import Position, Trainer
+from pianogen.train.trainer import Best, Position, Trainer
 from pianogen.train.validation import Validation
 from pianogen.train.zero import make_plugin
 
+Ending = Literal["finished", "pruned", "stopped"]
+"""The budget is spent; `on_look` gave the run up; somebody asked to stop."""
 OnLook = Callable[[int, dict[str, float]], bool]
 """Hears the step and metrics of each validation, on the main rank, and says whether to give the run up."""
 
 
-def train(config: TrainConfig, on_look: OnLook | None = None) -> None:
+def train(config: TrainConfig, on_look: OnLook | None = None) -> Ending:
     """Train until the budget is spent, or `on_look` gives the run up; called again, go on where the last life stopped.
+
+    Returns how this life ended; whoever gets `stopped` decides about another life (`requeue.leave_unfinished`).
 
     Raises:
         SettingError: The settings contradict each other, or those that the run was begun with.
@@ -44,7 +48,11 @@ def train(config: TrainConfig, on_look: OnLook | None = None) -> None:
             run, trainer, shards = open_training(config, accelerator, stack)
             journal = stack.enter_context(Journal(run if accelerator.is_main_process else None))
             stack.enter_context(track.mirroring(run.path if accelerator.is_main_process else None))
-            life = Life(trainer, Validation(run, trainer, shards), Keeper(run, trainer, shards), journal, preemption)
+            validation, keeper = Validation(run, trainer, shards), Keeper(run, trainer, shards)
+            settle_best(run, trainer, validation)
+            if accelerator.is_main_process:
+                keeper.keep_the_right_ones()
+            life = Life(trainer, validation, keeper, journal, preemption)
             life.on_look = on_look
             before_end(lambda: journal.fail(trainer.position))
             with journal.life(trainer.position, life.state):
@@ -55,8 +63,7 @@ def train(config: TrainConfig, on_look: OnLook | None = None) -> None:
         preemption.release()
         end_ranks()
     preemption.raise_if_interrupted()
-    if life.state() == "stopped":
-        requeue()  # the very last: Slurm ends the job as soon as it is asked for another life
+    return life.state()
 
 
 def _require_whole(config: TrainConfig) -> None:
@@ -77,7 +84,6 @@ class Life:
         self.journal, self.preemption = journal, preemption
         self.on_look: OnLook | None = None
         self._given_up = False
-        self._looked_at = trainer.position.step
         self._started = time.monotonic() - trainer.position.seconds
 
     def go_on(self) -> None:
@@ -93,14 +99,14 @@ class Life:
                 bar.update(_done(config.budget, place), note=f"loss {values['train/loss']:.3f}  {self.journal.speed}")
                 self._look_and_save()
         finished = spent(config.budget, place)
-        if finished and self._looked_at != place.step:
+        if finished and place.looked_at != place.step:
             self._look()
             self.keeper.save(again=True)
         self.keeper.save()
         if finished:
             self.keeper.export()
 
-    def state(self) -> Literal["finished", "pruned", "stopped"]:
+    def state(self) -> Ending:
         """Say how this life ended."""
         if spent(self.trainer.config.budget, self.trainer.position):
             return "finished"
@@ -125,14 +131,13 @@ class Life:
     def _look(self) -> None:
         place = self.trainer.position
         values = self.validation.look()
-        self._looked_at = place.step
+        place.looked_at = place.step
         nll = values.get("validation/nll")
         if nll is None:
             raise RunError(
                 f"the validation NLL of step {place.step} is not finite: the run has diverged; lower optim.lr"
             )
-        if place.best_nll is None or nll < place.best_nll:
-            place.best_nll, place.best_step = nll, place.step
+        self.keeper.note(Best(place.step, nll, self.validation.num_tokens))
         self.journal.log(place.step, values)
         if self.on_look and self.trainer.accelerator.is_main_process:  # the other ranks learn of it in _agree
             self._given_up = self.on_look(place.step, values)
@@ -173,6 +178,6 @@ def _done(budget: BudgetConfig, place: Position) -> float:
 
 def _last_words(run: Run, place: Position, state: str) -> str:
     how = "stopped, the same command goes on" if state == "stopped" else state
-    best = f", best validation NLL {place.best_nll:.3f} at step {place.best_step}" if place.best_step else ""
+    best = f", best validation NLL {place.best.nll:.3f} at step {place.best.step}" if place.best else ""
     skipped = f", {place.skipped} steps skipped for a gradient that was not finite" if place.skipped else ""
     return f"{run.path}: {how} after step {place.step}, {place.tokens:,} tokens, {place.seconds:.0f} s{best}{skipped}"

@@ -16,12 +16,12 @@ from pianogen.data import Batches, ShardSet, chosen_performances, open_shards_at
 from pianogen.errors import RunError, SettingError
 from pianogen.progress import console
 from pianogen.runs import Run, create_run, open_run, record_config
-from pianogen.runs.checkpoint import load_tensors, remove_stale, whole_checkpoints
+from pianogen.runs.checkpoint import FORMAT, load_tensors, remove_stale, whole_checkpoints
 from pianogen.train.code import code_hash
 from pianogen.train.environment import describe
 from pianogen.train.journal import cut_back
 from pianogen.train.optim import horizon
-from pianogen.train.ranks import check_agreement
+from pianogen.train.ranks import check_agreement, wait_for_all
 from pianogen.train.trainer import Saved, Trainer
 
 # what may differ between two lives of one run, because it changes nothing that was computed before
@@ -35,7 +35,7 @@ def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStac
 
     Raises:
         SettingError: The settings are not those that the run was begun with.
-        RunError: The folder is in use, holds another run, or all of its checkpoints are damaged.
+        RunError: The folder is in use, holds another run or one of another format, or all checkpoints are damaged.
     """
     shards = open_shards_at(config.shards)
     batches = _batches(shards, config)
@@ -50,15 +50,13 @@ def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStac
     check_agreement({**_flat(to_dict(config)), "code": code_hash(), "shards": shards.fingerprint})
     if began:
         _require_same_shards(began, shards)
-    if accelerator.is_main_process:
-        if began:
-            record_config(path, config)
-        else:
-            create_run(config, environment)
-    accelerator.wait_for_everyone()
+    if accelerator.is_main_process and not began:
+        create_run(config, environment)
+    wait_for_all(accelerator)
     run = Run(path, config)
     trainer = Trainer(config, batches, accelerator, _saved(run, accelerator))
     if accelerator.is_main_process:
+        record_config(path, config)
         cut_back(run.metrics_file, trainer.position.step)
     return run, trainer, shards
 
@@ -126,11 +124,11 @@ def _locked(path: Path) -> Iterator[None]:
     with (path / ".lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except BlockingIOError as error:
             file.seek(0)
             raise RunError(
                 f"{path} is in use by process {file.read().strip()}; wait for it, or give another --out"
-            ) from None
+            ) from error
         file.truncate(0)
         file.write(f"{os.getpid()} on {os.uname().nodename}")
         file.flush()
@@ -142,7 +140,7 @@ def _saved(run: Run, accelerator: Accelerator) -> Saved | None:
     if accelerator.is_main_process:
         remove_stale(run.checkpoints)
         _set_damaged_aside(run)
-    accelerator.wait_for_everyone()
+    wait_for_all(accelerator)
     newest = next(whole_checkpoints(run.checkpoints), None)
     if newest is None:
         if any(run.checkpoints.glob("damaged-*")):
@@ -151,8 +149,18 @@ def _saved(run: Run, accelerator: Accelerator) -> Saved | None:
     path, training = newest
     if isinstance(training, RunError):
         raise training
+    _require_same_format(run, training)
     tensors = {group: load_tensors(path, group) for group in ("model", "optimizer", "lanes")}
     return Saved(**tensors, position=training["position"])
+
+
+def _require_same_format(run: Run, training: dict[str, Any]) -> None:
+    if training.get("format") != FORMAT:
+        raise RunError(
+            f"the checkpoints in {run.path} have format {training.get('format')!r}, this pianogen goes on with "
+            f"{FORMAT} alone, since the sample order has changed between them; give another --out to begin anew, or "
+            "finish the run with the version that began it (evaluate and generate read it as it is)"
+        )
 
 
 def _set_damaged_aside(run: Run) -> None:

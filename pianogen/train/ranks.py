@@ -134,6 +134,12 @@ def check_agreement(facts: Mapping[str, Any]) -> None:
                 raise LaunchError(f"rank {rank} has {key} = {theirs.get(key)!r}, but rank 0 has {value!r}")
 
 
+def wait_for_all(accelerator: Accelerator) -> None:
+    """Wait until every rank has come here."""
+    meet()
+    accelerator.wait_for_everyone()
+
+
 def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
     """Add a tensor up over all ranks, in place."""
     if dist.is_initialized():

@@ -47,7 +47,7 @@ class Meeting:
             raise LaunchError(
                 f"a job of several ranks needs RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, but {error} does not "
                 "serve; start through slurm/*.sh, `pianogen submit`, torchrun or accelerate launch"
-            ) from None
+            ) from error
 
     @property
     def holder(self) -> str:
@@ -78,7 +78,7 @@ def join(meeting: Meeting, backend: str, greeting: str, timeout_s: float, collec
         raise LaunchError(
             f"{meeting.holder} could not be reached at {meeting.host}:{meeting.port} within {timeout_s:g} s "
             f"({str(error).splitlines()[0]}); look at its lines in the log, and whether nodes reach each other's ports"
-        ) from None
+        ) from error
     if missing:
         raise LaunchError(
             f"{ranks_in_words(missing)} of {meeting.world_size} did not come to {meeting.host}:{meeting.port} within "
@@ -124,8 +124,8 @@ def ask(question: Callable[[], Answer], timeout_s: float) -> Answer:
     threading.Thread(target=run, daemon=True).start()
     try:
         return asked.result(timeout_s)
-    except TimeoutError:
-        raise dist.DistStoreError("it does not answer") from None
+    except TimeoutError as error:
+        raise dist.DistStoreError("it does not answer") from error
 
 
 def key_of(rank: int) -> str:

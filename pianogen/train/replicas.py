@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from pianogen.config import OptimConfig
 from pianogen.models import PianoModel
 from pianogen.train.optim import build_optimizer, load_optimizer, optimizer_tensors
-from pianogen.train.ranks import meet
+from pianogen.train.ranks import meet, wait_for_all
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -61,6 +61,8 @@ class DataParallel:
     def __init__(self, model: PianoModel, config: OptimConfig, accelerator: Accelerator) -> None:
         self._bare, self._accelerator, self._clip_norm = model, accelerator, config.clip_norm
         self._optimizer = build_optimizer(model, config)
+        wait_for_all(accelerator)  # DDP's own first exchange stops all of Python while it waits, the watch included
+        meet()
         self.model, self._prepared = accelerator.prepare(model, self._optimizer)
         self._settle()
 
@@ -76,6 +78,7 @@ class DataParallel:
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager[Any]:
         """See `Replicas.micro_batch`; ranks talk to each other once a step."""
+        meet()  # before DDP's second forward pass the ranks agree on groups of parameters
         return nullcontext() if last else self._accelerator.no_sync(self.model)
 
     def backward(self, loss: torch.Tensor) -> None:

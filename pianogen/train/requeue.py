@@ -11,8 +11,22 @@ import subprocess
 from pianogen.progress import console
 
 MAX_REQUEUES = 100  # an endless loop costs more than one sbatch; PIANOGEN_MAX_REQUEUES changes it
+UNFINISHED_STATUS = 75  # EX_TEMPFAIL of sysexits.h: nothing failed, but the budget is not spent
 LOCAL_REQUEUE_STATUS = 144  # submitit's local executor starts a job again when a rank leaves with it
 _SCONTROL_SECONDS = 60
+
+
+def leave_unfinished() -> None:
+    """Ask for another life of a job that is not done; where there will be none, its exit status says so.
+
+    Every rank may call it. Rank 0 alone leaves with that status: another rank's would have srun end rank 0 in the midst
+    of asking.
+
+    Raises:
+        SystemExit: There will be none, or submitit's local executor is asked for one.
+    """
+    if not requeue() and _is_main_rank():
+        raise SystemExit(UNFINISHED_STATUS)
 
 
 def requeue() -> bool:

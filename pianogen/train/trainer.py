@@ -13,10 +13,10 @@ from accelerate import Accelerator
 
 from pianogen.config import TrainConfig
 from pianogen.data import Batch, Batches
-from pianogen.data.order import key_of
 from pianogen.errors import RunError, SettingError
 from pianogen.models import State, build_model
 from pianogen.ops.masked_cross_entropy import masked_cross_entropy
+from pianogen.randomness import Stream, key_of
 from pianogen.tokens.grammar import allowed
 from pianogen.train.optim import learning_rate
 from pianogen.train.ranks import gather_rows, sum_over_ranks
@@ -24,6 +24,17 @@ from pianogen.train.replicas import DataParallel, Replicas
 from pianogen.train.zero import Zero
 
 MAX_SKIPPED_IN_A_ROW = 10
+
+
+@dataclass(frozen=True)
+class Best:
+    """The weights with the lowest validation NLL that a checkpoint holds."""
+
+    step: int
+    nll: float
+    """Nats a token."""
+    slice_tokens: int
+    """Tokens of the validation split that it was measured on."""
 
 
 @dataclass
@@ -38,9 +49,13 @@ class Position:
     skipped: int = 0
     """Steps left out because the gradient was not finite."""
     skipped_in_a_row: int = 0
-    best_nll: float | None = None
-    """Lowest validation NLL a token, in nats."""
-    best_step: int | None = None
+    looked_at: int | None = None
+    """Step of the last validation."""
+    best: Best | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.best, dict):  # as JSON gives it back
+            self.best = Best(**self.best)
 
 
 class Trainer:
@@ -53,7 +68,7 @@ class Trainer:
         self.config, self.batches, self.accelerator = config, batches, accelerator
         self.rows = rows_of_rank(config.global_batch, accelerator.process_index, accelerator.num_processes)
         self.micro_batch = config.micro_batch or len(self.rows)
-        torch.manual_seed(key_of(config.seed, 3))
+        torch.manual_seed(key_of(config.seed, Stream.WEIGHTS))
         model = build_model(config.model).precision(config.precision)
         self._initial_state = model.initial_state
         if saved:  # before the ranks share the weights out: ZeRO 3 leaves none of them whole
@@ -75,7 +90,7 @@ class Trainer:
     def step(self, batch: Batch, num_targets: int) -> dict[str, float]:
         """Take one optimizer step; the loss is a sum over the global batch divided by its targets."""
         place, num_ranks = self.position, self.accelerator.num_processes
-        torch.manual_seed(key_of(self.config.seed, 4, place.step, self.accelerator.process_index))
+        torch.manual_seed(key_of(self.config.seed, Stream.DROPOUT, place.step, self.accelerator.process_index))
         if self.batches.order.begins_afresh(place.step):
             self.lanes = self.zero_lanes()
         totals, carried_on = torch.zeros(2, dtype=torch.float64, device=self.accelerator.device), []

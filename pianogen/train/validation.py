@@ -40,19 +40,26 @@ class Validation:
         accelerator = trainer.accelerator
         mine = divide([len(tokens) for tokens in performances], accelerator.num_processes)[accelerator.process_index]
         self._performances = [performances[index] for index in mine]
+        self.num_tokens = sum(map(len, performances))
+        """Tokens of the slice."""
+
+    def measure(self, model: PianoModel) -> dict[str, float]:
+        """Score a model; the metrics are the same on every rank, which must all call it with the same weights."""
+        mask, device = self._trainer.config.model.mask, self._trainer.accelerator.device
+        counts = score(model, self._performances, mask, lanes=_LANES) if self._performances else Counts.zero()
+        total = sum_over_ranks(torch.from_numpy(counts.to_vector()).to(device)).cpu().numpy()
+        return metrics_of("validation", results(Counts.from_vector(total), seconds=0.0, notes=0))
 
     def look(self) -> dict[str, float]:
-        """Score and sample; the metrics are the same on every rank, which must all call it."""
-        model, mask = self._trainer.replicas.whole_model(), self._trainer.config.model.mask
-        counts = score(model, self._performances, mask, lanes=_LANES) if self._performances else Counts.zero()
-        device = self._trainer.accelerator.device
-        total = sum_over_ranks(torch.from_numpy(counts.to_vector()).to(device)).cpu().numpy()
+        """Score the trainer's model and let it play; see `measure`."""
+        model = self._trainer.replicas.whole_model()
+        values = self.measure(model)
         if self._trainer.accelerator.is_main_process:
             try:
                 self._play(model)
             except OSError as error:  # a full disk costs samples, never the run
                 console.print(f"[yellow]warning:[/] no samples: {error}", soft_wrap=True)
-        return metrics_of("validation", results(Counts.from_vector(total), seconds=0.0, notes=0))
+        return values
 
     def _play(self, model: PianoModel) -> None:
         folder = self._run.path / "samples"

@@ -22,7 +22,7 @@ from pianogen.config import ModelConfig, OptimConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.models import PianoModel, build_model
 from pianogen.train.optim import build_optimizer
-from pianogen.train.ranks import meet
+from pianogen.train.ranks import meet, wait_for_all
 
 Tensors = Mapping[str, torch.Tensor]
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -55,7 +55,9 @@ def read_stage(path: str) -> dict[str, Any]:
         content = json.loads(Path(path).read_text())
         stage = content["zero_optimization"]["stage"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingError(f"--deepspeed {path} is no DeepSpeed file with zero_optimization.stage: {error!r}") from None
+        raise SettingError(
+            f"--deepspeed {path} is no DeepSpeed file with zero_optimization.stage: {error!r}"
+        ) from error
     if stage not in (1, 2, 3):
         raise SettingError(
             f"--deepspeed {path} asks for ZeRO stage {stage!r}; 1, 2 and 3 work, and without the flag it is DDP"
@@ -111,11 +113,14 @@ class Zero:
         self._bf16 = model.bf16
         optimizer = build_optimizer(model, config)
         self._adam: torch.optim.Adam = optimizer
+        wait_for_all(accelerator)
+        meet()
         self.model, _ = accelerator.prepare(model, optimizer)
         self._engine: Any = self.model
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager[Any]:
         """See `Replicas.micro_batch`."""
+        meet()  # stage 3 gathers weights in the forward pass
         self._engine.set_gradient_accumulation_boundary(is_boundary=last)
         return nullcontext()
 
@@ -128,6 +133,7 @@ class Zero:
         """See `Replicas.update`."""
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
+        meet()
         self._engine.step()
         norm = float(self._engine.get_global_grad_norm() or 0.0)
         if not math.isfinite(norm):
@@ -141,12 +147,14 @@ class Zero:
         """See `Replicas.weights`."""
         from deepspeed.utils import safe_get_full_fp32_param
 
+        meet()
         return {name: _whole(safe_get_full_fp32_param(value)) for name, value in self._parameters()}
 
     def optimizer_state(self) -> dict[str, torch.Tensor]:
         """See `Replicas.optimizer_state`."""
         from deepspeed.utils import safe_get_full_optimizer_state
 
+        meet()
         steps = self._steps()
         if not steps:
             return {}
@@ -162,6 +170,7 @@ class Zero:
         if not tensors:
             return
         self._make_states()
+        meet()
         for name, parameter in self._parameters():
             for moment in _MOMENTS:
                 safe_set_full_optimizer_state(parameter, tensors[f"{moment}.{name}"], moment)

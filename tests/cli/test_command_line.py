@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import pianogen
 from pianogen.cli import VERBS, build_parser, main
 from pianogen.config import TrainConfig, from_dict, to_dict
 from pianogen.errors import SettingError
@@ -118,3 +120,34 @@ def test_settings_survive_being_written_and_read() -> None:
 def test_settings_of_another_version_are_refused_by_name() -> None:
     with pytest.raises(SettingError, match="colour"):
         from_dict(TrainConfig, {"colour": "blue"})
+
+
+def test_an_error_keeps_its_cause_to_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.yaml").write_text("model: [")
+    status = main(["evaluate", str(tmp_path)])
+    assert (status, "Traceback" in capsys.readouterr().err) == (2, False)
+
+
+@pytest.mark.parametrize(("flags", "variable"), [(["--debug"], "0"), ([], "1")])
+def test_its_whole_chain_of_causes_is_shown_on_demand(
+    flags: list[str], variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIANOGEN_TRACEBACK", variable)
+    (tmp_path / "config.yaml").write_text("model: [")
+    status, said = main(["evaluate", str(tmp_path), *flags]), capsys.readouterr().err
+    shown = [what in said for what in ("yaml.parser.ParserError", "direct cause", "\npianogen: ")]
+    assert (status, shown) == (2, [True] * 3), said
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_takes_debug_and_records_nothing_of_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([verb, "--help"])
+    assert "--debug" in capsys.readouterr().out
+    assert "debug" not in build_parser().parse_args(["train", "--debug"])["train"]
+
+
+@pytest.mark.parametrize("part", ["train", "runs", "data", "models", "ops", "evaluation", "metrics", "storage", "."])
+def test_no_error_drops_its_cause(part: str) -> None:
+    files = (Path(pianogen.__file__).parent / part).glob("*.py")
+    assert [file.name for file in files if "from None" in file.read_text()] == []

@@ -89,7 +89,7 @@ def test_process_1_answers_sigterm_with_a_checkpoint(image: Image, runs: Path) -
         said = "".join(process.communicate(timeout=120))
     finally:
         process.kill()
-    assert process.returncode == 0
+    assert process.returncode == 75
     assert "stopped, the same command goes on" in said
     assert list((runs / "stopped/checkpoints").glob("step-*"))
 

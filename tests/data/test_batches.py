@@ -1,13 +1,16 @@
 """Batches: what stands in them follows from the performances and the order, whatever the rank."""
 
+import gc
+import weakref
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pianogen.data import Batches, chosen_performances, open_shards, training_batches
+from pianogen.data import Batches, Split, chosen_performances, open_shards, training_batches
 from pianogen.data.batches import shift_of
 from pianogen.ops.masked_cross_entropy import IGNORE
 from pianogen.tokens.grammar import allowed, legal
@@ -97,3 +100,49 @@ def test_a_fraction_is_that_share_and_a_larger_one_holds_it(count: int, fraction
     chosen = chosen_performances(count, fraction, seed)
     assert len(set(chosen.tolist())) == max(1, round(count * fraction))
     assert set(chosen.tolist()) <= set(chosen_performances(count, min(1.0, 2 * fraction), seed).tolist())
+
+
+class Counted:
+    """A split of short made-up performances that counts how often one is read, and how many are still held."""
+
+    def __init__(self, count: int) -> None:
+        self.lengths = np.full(count, 2 + 2 * 20 + 1)
+        self.held: list[weakref.ref[np.ndarray]] = []
+
+    def tokens(self, index: int) -> np.ndarray:
+        ids = np.array([BOS, PAD, *[9 + 60, 138] * 20, EOS], np.int16)
+        self.held.append(weakref.ref(ids))
+        return ids
+
+
+def many_rows(split: Counted, rows: int) -> Batches:
+    return training_batches(
+        cast("Split", split), order="stream", excerpt_tokens=4, global_batch=rows, seed=3, transposed=False
+    )
+
+
+@pytest.mark.parametrize("rows", [64, 300])
+def test_a_row_of_a_stream_reads_each_of_its_performances_once(rows: int) -> None:
+    split = Counted(900)
+    batches = many_rows(split, rows)
+    for step in range(batches.order.steps_per_epoch):
+        batches.batch(step, range(rows))
+    assert len(split.held) <= 900 + rows  # lanes end within a performance
+
+
+def test_each_row_holds_one_performance_and_rows_that_are_read_no_more_hold_none() -> None:
+    split = Counted(900)
+    batches = many_rows(split, 300)
+    for rows in (range(150), range(150, 250)):
+        for step in range(8):
+            batches.batch(step, rows)
+        gc.collect()
+        assert sum(ref() is not None for ref in split.held) <= len(rows)
+
+
+def test_reading_on_and_jumping_there_give_the_same_rows(tiny_shards: Path) -> None:
+    going, jumping = batches_of(tiny_shards, transposed=True), batches_of(tiny_shards, transposed=True)
+    steps = range(2 * going.order.steps_per_epoch)
+    read_on = [going.batch(step, ROWS).inputs for step in steps]
+    jumped = {step: jumping.batch(step, ROWS).inputs for step in reversed(steps)}
+    assert all(np.array_equal(read_on[step], jumped[step]) for step in steps)

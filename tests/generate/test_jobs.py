@@ -242,6 +242,23 @@ def test_a_run_folder_is_opened_by_its_path(run, tmp_path, out):
     assert [path.read_bytes() for path in paths] == [(tmp_path / "others" / path.name).read_bytes() for path in paths]
 
 
+@pytest.mark.parametrize(("has_gpu", "device", "expected"), [(True, "auto", "cuda"), (True, "cpu", "cpu")])
+def test_the_model_generates_on_the_gpu_where_there_is_one(
+    run, out, monkeypatch: pytest.MonkeyPatch, has_gpu, device, expected
+):
+    moved: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    monkeypatch.setattr(PianoModel, "to", lambda self, device: moved.append(device.type))
+    make(run, out, replace(CONFIG, device=device))
+    assert moved == [expected]
+
+
+def test_a_gpu_that_is_not_there_is_refused(run, out, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SettingError, match="'device' is 'cuda', but torch finds no GPU"):
+        make(run, out, replace(CONFIG, device="cuda"))
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path, out):
     with pytest.raises(RunError, match="is no run folder"):
         generate(tmp_path, out, CONFIG)

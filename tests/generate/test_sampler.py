@@ -1,13 +1,15 @@
 """Batched sampling gives legal pieces, the same in any batch, and each at its own peril."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from pianogen.config import GenerateConfig, Mask, ModelConfig, ModelKind
+from pianogen.config import EmbeddingKind, GenerateConfig, Mask, ModelConfig, ModelKind
 from pianogen.errors import TokenError
 from pianogen.generate import Limits, Request, Sample, sample, sample_each
 from pianogen.models import PianoModel, State, build_model
@@ -169,3 +171,24 @@ def test_a_prompt_with_an_unknown_word_is_refused_by_position():
     prompt = np.array([0, 1, 81, 139, 400, 139])
     with pytest.raises(TokenError, match=r"position 4 of the prompt is 400 \(no word\)"):
         sample(random_model(), [Request(0, Limits(), prompt)], GenerateConfig())
+
+
+class Factories(TorchFunctionMode):
+    """Notes which functions make a tensor without being told on which device."""
+
+    def __init__(self) -> None:
+        self.untold: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        makers = (torch.empty, torch.zeros, torch.ones, torch.full, torch.tensor, torch.arange)
+        if func in makers and "device" not in (kwargs or {}):
+            self.untold.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("embedding", ["one_hot", "learned", "musical"])
+def test_sampling_makes_every_tensor_on_the_models_device(embedding: EmbeddingKind) -> None:
+    model = build_model(ModelConfig(kind="attn", hidden_size=8, embedding=embedding, embedding_size=8))
+    with Factories() as factories:
+        sample(model, requests_of(4, Limits(max_tokens=30)), GenerateConfig(batch=2))
+    assert factories.untold == []

@@ -10,6 +10,8 @@ from pathlib import Path
 from searching import LEARNING_RATES, rows_of, search, small, start_worker
 
 from pianogen.config import BudgetConfig, CheckpointConfig, TrainConfig
+from pianogen.sweep.company import Company
+from pianogen.train.requeue import UNFINISHED_STATUS
 
 MakeRun = Callable[..., TrainConfig]
 
@@ -51,9 +53,26 @@ def test_a_worker_asked_to_stop_leaves_its_trial_for_the_next(tiny_run: MakeRun)
     _wait_for_checkpoint(Path(config.out) / "trials" / "0000")
     worker.send_signal(signal.SIGTERM)
     said = worker.communicate(timeout=120)[0]
-    assert "1 of 1 trials: 1 running" in said, said
+    assert ("1 of 1 trials: 1 running" in said, worker.returncode) == (True, UNFINISHED_STATUS), said
     status = json.loads((Path(config.out) / "trials" / "0000" / "status.json").read_text())
     assert status["state"] == "stopped"
+
+
+def test_of_the_workers_of_one_job_the_last_alone_is_told_so(tmp_path: Path) -> None:
+    job = {"WORLD_SIZE": "3", "MASTER_ADDR": "node1", "MASTER_PORT": "12345"}
+    workers = [Company(tmp_path, job) for _ in range(3)]
+    assert [worker.leave() for worker in workers] == [False, False, True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_of_another_job_is_no_company(tmp_path: Path) -> None:
+    job = {"WORLD_SIZE": "2", "MASTER_ADDR": "node1", "MASTER_PORT": "12345"}
+    first, other, alone = (
+        Company(tmp_path, job),
+        Company(tmp_path, {**job, "MASTER_PORT": "12346"}),
+        Company(tmp_path, {}),
+    )
+    assert (first.leave(), alone.leave(), other.leave()) == (True, True, True)
 
 
 def _wait_for_checkpoint(run: Path) -> int:

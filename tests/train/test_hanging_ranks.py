@@ -1,5 +1,6 @@
 """A rank that stops, hangs or never comes ends the job in time, and the others say which one it was."""
 
+import ast
 import re
 import signal
 import socket
@@ -13,29 +14,48 @@ from pathlib import Path
 import pytest
 from launching import command, environment, wait_for_step
 
+import pianogen
 from pianogen.config import BudgetConfig, TrainConfig
 from pianogen.train.watch import Report, suspects
 
 pytestmark = pytest.mark.slow
 MakeRun = Callable[..., TrainConfig]
 Ranks = list["subprocess.Popen[str]"]
-TIMEOUT_S = 4
+TIMEOUT_S = 8  # no less: two ranks that load torch on a busy machine are seconds apart
 IN_TIME_S = 60  # for the end of a process on a busy machine; a collective alone would wait longer than that
 
-# hangs on rank 1, as on a file server that does not answer, when it reads the rows of step 5
+# hangs on one rank, as on a file server that does not answer
 HANG = """
 import os, sys, threading
-from pianogen.data.batches import Batches
 from pianogen.cli import main
+import {module} as module
 
-read = Batches.batch
-def hang(self, step, rows):
-    if step == 5 and os.environ["RANK"] == "1":
+where, hangs = getattr(module, "{place}".split(".")[0]), lambda *given: {when}
+owner = module if "." not in "{place}" else where
+name = "{place}".split(".")[-1]
+work = getattr(owner, name)
+def hang(*given, **named):
+    if os.environ["RANK"] == "{rank}" and hangs(*given):
         threading.Event().wait()
-    return read(self, step, rows)
-Batches.batch = hang
+    return work(*given, **named)
+setattr(owner, name, hang)
 sys.exit(main(["train", *sys.argv[1:]]))
 """
+
+
+def hanging(module: str, place: str, rank: int, when: str = "True") -> str:
+    """A program that trains, but for one rank that never comes back from a function."""
+    return HANG.format(module=f"pianogen.{module}", place=place, rank=rank, when=when)
+
+
+# what each rank does between the first agreement and the first backward pass
+OPENING = [
+    ("train.opening", "create_run", 0),
+    ("train.opening", "whole_checkpoints", 1),
+    ("train.trainer", "build_model", 1),
+    ("train.trainer", "Trainer._micro_batches", 1),
+    ("train.keeping", "write_checkpoint", 0),
+]
 
 
 @contextmanager
@@ -83,10 +103,43 @@ def test_a_rank_that_is_stopped_is_named_by_the_other(endless: TrainConfig, stop
 
 
 def test_a_rank_that_hangs_is_named_with_the_line_where_it_hangs(endless: TrainConfig) -> None:
-    with started(endless, 0, 1, code=HANG) as (first, _):
+    with started(endless, 0, 1, code=hanging("data.batches", "Batches.batch", 1, "given[1] == 5")) as (first, _):
         said = last_words(first)
     assert re.search(r"rank 1 \(.*, process \d+\) has not come to meeting \d+ of the ranks, last seen at \S+:\d+", said)
     assert '"state": "failed"' in (Path(endless.out) / "status.json").read_text()
+
+
+@pytest.mark.parametrize(("module", "place", "rank"), OPENING)
+def test_a_rank_that_hangs_before_the_first_step_is_named(
+    endless: TrainConfig, module: str, place: str, rank: int
+) -> None:
+    with started(endless, 0, 1, code=hanging(module, place, rank)) as ranks:
+        said = last_words(ranks[1 - rank])
+    assert re.search(rf"rank {rank} \(.*\) has not come to meeting \d+ of the ranks, last seen at", said), said
+
+
+def test_every_exchange_of_the_ranks_is_told_to_the_watch() -> None:
+    silent = []
+    for file in (Path(pianogen.__file__).parent).rglob("*.py"):
+        for function in ast.walk(ast.parse(file.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                met = [call.lineno for call in calls(function, "meet")]
+                waits = [call.lineno for call in calls(function, *EXCHANGES)]
+                silent += [f"{file.name}:{line}" for line in waits if not met or line < min(met)]
+    assert silent == []
+
+
+EXCHANGES = (
+    *("all_reduce", "all_gather", "all_gather_object", "barrier", "broadcast", "wait_for_everyone", "prepare"),
+    *("safe_get_full_fp32_param", "safe_get_full_optimizer_state", "safe_set_full_optimizer_state"),
+    *("_engine.step", "_engine.backward", "_accelerator.backward"),
+)
+
+
+def calls(function: ast.FunctionDef, *names: str) -> list[ast.Call]:
+    """Calls of functions by their last names, or of methods by the last name of what they are called on as well."""
+    found = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return [call for call in found if f".{ast.unparse(call.func)}".endswith(tuple(f".{name}" for name in names))]
 
 
 @pytest.mark.parametrize(("there", "missing"), [(0, "rank 1 of 2 did not come"), (1, "rank 0 could not be reached")])

@@ -2,11 +2,19 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from pianogen.train.requeue import LOCAL_REQUEUE_STATUS, MAX_REQUEUES, requeue, requeue_if_slurm
+from pianogen.train.requeue import (
+    LOCAL_REQUEUE_STATUS,
+    MAX_REQUEUES,
+    UNFINISHED_STATUS,
+    leave_unfinished,
+    requeue,
+    requeue_if_slurm,
+)
 
 RUNNING = "JobState=RUNNING Reason=None Requeue=1 Restarts=0 BatchFlag=1"
 
@@ -127,6 +135,21 @@ def test_submitits_local_executor_is_asked_by_exit_status(slurm: Slurm, monkeypa
     monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
     with pytest.raises(SystemExit, match=str(LOCAL_REQUEUE_STATUS)):
         requeue()
+
+
+def test_a_job_that_is_requeued_leaves_in_peace(slurm: Slurm) -> None:
+    leave_unfinished()
+    assert slurm.requeued == ["7"]
+
+
+@pytest.mark.parametrize(("rank", "status"), [("0", UNFINISHED_STATUS), ("1", 0)])
+def test_rank_0_alone_says_by_its_status_that_nobody_goes_on(
+    slurm: Slurm, monkeypatch: pytest.MonkeyPatch, rank: str, status: int
+) -> None:
+    monkeypatch.setenv("RANK", rank)
+    slurm.shows(RUNNING.replace("Requeue=1", "Requeue=0"))
+    with pytest.raises(SystemExit, match=str(status)) if status else nullcontext():
+        leave_unfinished()
 
 
 def test_the_status_is_the_one_that_submitit_knows() -> None:

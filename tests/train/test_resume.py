@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,18 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from pianogen.config import BudgetConfig, DataConfig, ModelConfig, TrainConfig
+from pianogen.config import (
+    BudgetConfig,
+    DataConfig,
+    EvaluateConfig,
+    GenerateConfig,
+    ModelConfig,
+    TrainConfig,
+)
 from pianogen.errors import RunError, SettingError
+from pianogen.evaluate import evaluate
+from pianogen.files import sha256_of, write_json
+from pianogen.generate import generate
 from pianogen.train import train
 from pianogen.train.journal import TIMES
 
@@ -163,6 +174,38 @@ def test_other_settings_are_refused_by_name(tiny_run: MakeRun) -> None:
     train(config)
     with pytest.raises(SettingError, match=r"setting 'model.hidden_size' is 9, but the run in .* was begun with 8"):
         train(replace(config, model=ModelConfig(kind="attn", hidden_size=9)))
+
+
+def as_of_format(run: str, number: int) -> None:
+    """Rewrite the checkpoints as an earlier version, or a later one, would have written them."""
+    for checkpoint in (Path(run) / "checkpoints").glob("step-*"):
+        training, manifest = checkpoint / "training.json", checkpoint / "manifest.json"
+        write_json(training, {**json.loads(training.read_text()), "format": number})
+        entry = {"bytes": training.stat().st_size, "sha256": sha256_of(training)}
+        write_json(manifest, {**json.loads(manifest.read_text()), "training.json": entry})
+
+
+def test_a_run_of_the_format_before_is_not_gone_on_with(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=4)
+    train(config)
+    as_of_format(config.out, 1)
+    files = [path for path in Path(config.out).rglob("*") if path.is_file() and path.name != ".lock"]
+    before = {path: path.read_bytes() for path in files}
+    with pytest.raises(RunError, match=r"have format 1, this pianogen goes on with 2 alone.* another --out"):
+        train(replace(config, budget=BudgetConfig(steps=6)))
+    assert {path: path.read_bytes() for path in files} == before
+
+
+@pytest.mark.parametrize(("number", "is_read"), [(1, True), (2, True), (3, False)])
+def test_weights_are_read_from_the_format_before_and_not_from_a_later_one(
+    tiny_run: MakeRun, tmp_path: Path, number: int, is_read: bool
+) -> None:
+    config = tiny_run(steps=4)
+    train(config)
+    as_of_format(config.out, number)
+    with nullcontext() if is_read else pytest.raises(RunError, match="has format 3, this pianogen reads 1 and 2"):
+        evaluate([Path(config.out)], EvaluateConfig(split="test"))
+        assert generate(Path(config.out), tmp_path / "pieces", GenerateConfig(num=1, tokens=16))
 
 
 def test_resume_never_refuses_a_folder_that_holds_a_run(tiny_run: MakeRun) -> None:
