@@ -4,11 +4,14 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pianogen import __version__
 from pianogen.cli import VERBS, build_parser, main
 from pianogen.config import TrainConfig, from_dict, to_dict
 from pianogen.errors import SettingError
-from pianogen.parsing import settings_of
+from pianogen.parsing import explain, settings_of
 
 HEAVY = ("torch", "music21", "mlflow", "accelerate", "deepspeed", "matplotlib", "webdataset", "symusic")
 
@@ -52,6 +55,9 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         (["shards", ".", "--out", ""], "setting 'out' is empty"),
         (["generate", "run", "--out", ""], "setting 'out' is empty"),
         (["trian"], "'trian'"),
+        (["--seed"], "'seed' cannot stand here as --seed; it goes after its verb"),
+        (["tokens", "--file", "x"], "'file' cannot stand here as --file; it goes after its verb, or without the dashes"),
+        (["train", "--version"], "unknown setting 'version'; did you mean 'precision'?"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(
@@ -118,3 +124,14 @@ def test_settings_survive_being_written_and_read() -> None:
 def test_settings_of_another_version_are_refused_by_name() -> None:
     with pytest.raises(SettingError, match="colour"):
         from_dict(TrainConfig, {"colour": "blue"})
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"pianogen {__version__}\n"
+
+
+@given(st.sampled_from(build_parser().settings()))
+def test_no_setting_is_suggested_to_itself(name: str) -> None:
+    assert f"did you mean '{name}'" not in explain(f"unrecognized arguments: --{name}", build_parser().settings())
