@@ -62,7 +62,9 @@ def make_job_folder(jobs: Path, verb: str) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=time.strftime(f"{verb}-%Y%m%d-%H%M%S-"), dir=place))
     except OSError as error:
-        raise LaunchError(f"cannot make a job folder in {jobs}: {error.strerror}; --jobs names another place") from error
+        raise LaunchError(
+            f"cannot make a job folder in {jobs}: {error.strerror}; --jobs names another place"
+        ) from error
 
 
 def write_record(folder: Path, *, verb: str, arguments: Sequence[str], cluster: str, job_id: str, target: str) -> None:

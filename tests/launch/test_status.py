@@ -113,7 +113,15 @@ def test_a_record_can_be_read_by_people(job: Path) -> None:
     assert json.loads((job / "job.json").read_text())["job_id"] == "7"
 
 
-GOOD = {"verb": "train", "arguments": [], "cluster": "slurm", "job_id": "8", "target": "x", "host": "h", "submitted": 1.0}
+GOOD = {
+    "verb": "train",
+    "arguments": [],
+    "cluster": "slurm",
+    "job_id": "8",
+    "target": "x",
+    "host": "h",
+    "submitted": 1.0,
+}
 DAMAGED = ["", "{", "[]", "null", "7", "{}", '{"verb": "train"}', "[" * 20_000, '"text"']
 WRONG = [
     *({**GOOD, name: value} for name in GOOD for value in (None, [1], {})),
@@ -145,7 +153,9 @@ def test_a_record_of_a_later_version_may_say_more(slurm: Path, job: Path, run: P
 
 def test_a_run_whose_only_record_is_damaged_is_told_of_it(slurm: Path, job: Path, tmp_path: Path) -> None:
     (job / "job.json").write_text("")
-    with pytest.raises(LaunchError, match=r"--jobs names the folder.*job\.json is damaged and left out: Expecting value"):
+    with pytest.raises(
+        LaunchError, match=r"--jobs names the folder.*job\.json is damaged and left out: Expecting value"
+    ):
         status(tmp_path / "nothing", job.parent)
 
 
