@@ -34,9 +34,7 @@ def test_any_time_signature_of_a_midi_file_can_be_engraved(
 
 @pytest.mark.parametrize("metre", [(4, 4), (3, 4), (6, 8), (7, 16), (2, 2), (1, 8), (32, 4), (31, 32), (64, 8), (8, 1)])
 @pytest.mark.parametrize("steps_per_quarter", [4, 12])
-def test_a_plausible_metre_is_written_as_it_is(
-    metre: tuple[int, int], steps_per_quarter: int, tmp_path: Path
-) -> None:
+def test_a_plausible_metre_is_written_as_it_is(metre: tuple[int, int], steps_per_quarter: int, tmp_path: Path) -> None:
     write_musicxml(NOTES, tmp_path / "a.musicxml", steps_per_quarter=steps_per_quarter, time_signature=metre)
     text = (tmp_path / "a.musicxml").read_text()
     assert f"<beats>{metre[0]}</beats>" in text

@@ -46,7 +46,9 @@ def test_a_run_or_sweep_is_not_begun_in_a_folder_of_shards(
     space = [str(tmp_path / "space.yaml")] if verb == "sweep" else []
     words = [verb, *space, "--shards", str(tiny_shards), "--out", str(out), "--budget.steps", "1"]
     assert main(words) == 2
-    assert f"but {tiny_shards} holds shards; give the {'run' if verb == 'train' else 'sweep'}" in capsys.readouterr().err
+    assert (
+        f"but {tiny_shards} holds shards; give the {'run' if verb == 'train' else 'sweep'}" in capsys.readouterr().err
+    )
     assert sorted(tiny_shards.rglob("*")) == before
 
 
@@ -70,9 +72,7 @@ def test_another_manifest_is_no_shards(tmp_path: Path, text: str) -> None:
     refuse_shards(tmp_path / "run", "the run")
 
 
-def test_a_run_that_was_begun_among_shards_goes_on(
-    tiny_run: Callable[..., TrainConfig], tmp_path: Path
-) -> None:
+def test_a_run_that_was_begun_among_shards_goes_on(tiny_run: Callable[..., TrainConfig], tmp_path: Path) -> None:
     from pianogen.train import train
 
     config = tiny_run("place/run", steps=1)
