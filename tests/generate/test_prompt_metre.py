@@ -47,7 +47,7 @@ def test_an_implausible_metre_is_common_time(metre: tuple[int, int] | None) -> N
 
 
 def test_bars_too_many_for_a_page_become_common_time(tmp_path: Path) -> None:
-    notes = Notes(np.array([0, 25_000]), np.array([4, 4]), np.array([60, 64]))
+    notes = Notes(np.array([0, 20_004]), np.array([4, 4]), np.array([60, 64]))
     with pytest.raises(PianogenError, match="may have at most"):
         write_musicxml(replace(notes, onset=notes.onset * 10), tmp_path / "a.musicxml", time_signature=(1, 8))
     write_musicxml(notes, tmp_path / "a.musicxml", time_signature=(1, 8))
