@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from launch.folder import make_job_folder, write_record
+from launch.folder import make_job_folder, place_of, write_record
 from launch.rank import become_rank
 from launch.settings import SIGNAL_SECONDS, SubmitConfig, Verb, overruled_variables, resources_of, sbatch_parameters
 from pianogen.errors import LaunchError
@@ -49,7 +49,7 @@ def batch_files(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> s
         ranks = resources_of(config, verb).tasks_per_node if config.cluster == "local" else 1
         return f"# {config.cluster}: {ranks} ranks on this machine of\n{shlex.join(['pianogen', verb, *arguments])}"
     texts, after = [], None
-    folder = Path(config.jobs).absolute() / f"{verb}-..."
+    folder = place_of(Path(config.jobs)) / f"{verb}-..."
     for commands in submissions(verb, arguments, config.array):
         count = len(commands) if len(commands) > 1 else None
         parameters = {**sbatch_parameters(config, verb, after), "setup": _setup(), "map_count": count}
@@ -93,7 +93,7 @@ def _sbatch(folder: Path, parameters: dict[str, Any], commands: Sequence[Command
     try:
         jobs = executor.map_array(become_rank, commands)
     except (FailedJobError, FailedSubmissionError) as error:
-        raise LaunchError(f"Slurm refuses the job: {' '.join(str(error).split())}") from None
+        raise LaunchError(f"Slurm refuses the job: {' '.join(str(error).split())}") from error
     return jobs[0].job_id.partition("_")[0]
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from jsonargparse import Namespace
 
+from pianogen import __version__
 from pianogen.config import EvaluateConfig, GenerateConfig, ShardsConfig, SweepConfig, TokenizerConfig, TrainConfig
 from pianogen.errors import PianogenError, SettingError
 from pianogen.parsing import Parser, settings_of
@@ -239,6 +240,7 @@ class _Debug(argparse.Action):
 def build_parser() -> Parser:
     """Make the parser of every verb."""
     parser = Parser(prog="pianogen", description="Human piano performances into models that write piano music.")
+    parser.add_argument("--version", action="version", version=f"pianogen {__version__}")
     subparsers = parser.add_subcommands(dest="verb", required=True)
     for name, verb in VERBS.items():
         subparser = Parser(description=verb.help.capitalize() + ".")

@@ -84,6 +84,10 @@ def explain(message: str, known: Iterable[str]) -> str:
 
 def _unknown_setting(name: str, known: Iterable[str]) -> str:
     names = list(known)
+    if name in names:  # it would be suggested to itself
+        return (
+            f"'{name}' cannot stand here as --{name}; it goes after its verb, or without the dashes: --help shows where"
+        )
     whole = difflib.get_close_matches(name, names, n=1)
     leaf = name.rpartition(".")[2]
     by_leaf = {known_name.rpartition(".")[2]: known_name for known_name in reversed(names)}

@@ -12,6 +12,7 @@ from typing import Any
 from pianogen.config import ShardsConfig, part_of
 from pianogen.errors import SettingError
 from pianogen.files import sync_folder
+from pianogen.folders import refuse_run
 from pianogen.progress import Progress
 from shards import corpus, maestro
 from shards.files import locked, remove_folder, workshop, write_whole
@@ -31,8 +32,9 @@ def run(source: str, out: Path, config: ShardsConfig) -> str:
     """Do what the settings ask for, all of it or one part of the reading, and say in a few lines what was done.
 
     Raises:
-        PianogenError: As `build`.
+        PianogenError: As `build`; or `out` is or lies in a run folder.
     """
+    refuse_run(out, "the shards")
     return summary(build(source, out, config)) if config.part is None else read_part(source, out, config)
 
 

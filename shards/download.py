@@ -36,15 +36,15 @@ def download(url: str, target: Path, num_bytes: int, sha256: str) -> Path:
             os.fsync(stream.fileno())
             part.replace(target)
     except OSError as error:
-        raise SourceError(f"cannot write {str(target)!r}: {error.strerror or error}") from None
+        raise SourceError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
     return target
 
 
 def _lock(descriptor: int, target: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SourceError(f"another process is downloading {target.name}; wait for it, then run this again") from None
+    except BlockingIOError as error:
+        raise SourceError(f"another process is downloading {target.name}; wait for it, then run this again") from error
 
 
 def _fetch_all(url: str, part: Path, num_bytes: int) -> None:
@@ -55,14 +55,14 @@ def _fetch_all(url: str, part: Path, num_bytes: int) -> None:
                 return
             except urllib.error.HTTPError as error:
                 if error.code < 500 or attempt == ATTEMPTS - 1:
-                    raise SourceError(f"{url} answered {error.code} {error.reason}") from None
+                    raise SourceError(f"{url} answered {error.code} {error.reason}") from error
             except (OSError, HTTPException) as error:
                 if attempt == ATTEMPTS - 1:
                     done = f"{part.stat().st_size / 1e6:.1f} of {num_bytes / 1e6:.1f} MB"
                     raise SourceError(
                         f"download of {url} broke off at {done} ({error}); run it again to go on from there, "
                         "or fetch the archive by other means and give it with --archive"
-                    ) from None
+                    ) from error
             time.sleep(PAUSE_S * 2**attempt)
 
 

@@ -43,7 +43,7 @@ def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise no_room(error, folder) from None
+        raise no_room(error, folder) from error
     try:
         _lock(lock, folder, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
@@ -62,10 +62,10 @@ def no_room(error: OSError, folder: Path) -> ShardError:
 def _lock(descriptor: int, folder: Path, kind: int) -> None:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except BlockingIOError as error:
         raise ShardError(
             f"another job is writing shards to {str(folder)!r}; wait for it or choose another --out"
-        ) from None
+        ) from error
 
 
 def remove_folder(folder: Path) -> None:

@@ -59,7 +59,7 @@ def read_bytes(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SourceError(f"cannot read {what} {str(path)!r}: {error.strerror}") from None
+        raise SourceError(f"cannot read {what} {str(path)!r}: {error.strerror}") from error
 
 
 def parse_list(data: bytes, name: str, *, need_split: bool) -> dict[str, Row]:
@@ -72,7 +72,7 @@ def parse_list(data: bytes, name: str, *, need_split: bool) -> dict[str, Row]:
         reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
         lines = [(reader.line_num, line) for line in reader]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"list {name} is no csv in UTF-8: {error}") from None
+        raise SourceError(f"list {name} is no csv in UTF-8: {error}") from error
     needed = ["midi_filename", "split"] if need_split else ["midi_filename"]
     if lacking := [column for column in needed if column not in (reader.fieldnames or ())]:
         raise SourceError(f"list {name} has no column {lacking[0]!r}; it must have MAESTRO's: {', '.join(needed)}")

@@ -50,9 +50,9 @@ def collect(config: ShardsConfig) -> Collection:
         with zipfile.ZipFile(path) as archive:
             return _collect(path, archive, config)
     except OSError as error:
-        raise SourceError(f"cannot read archive {str(path)!r}: {error.strerror or error}") from None
+        raise SourceError(f"cannot read archive {str(path)!r}: {error.strerror or error}") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise SourceError(f"archive {str(path)!r} is damaged or no zip ({error}); download it anew") from None
+        raise SourceError(f"archive {str(path)!r} is damaged or no zip ({error}); download it anew") from error
 
 
 def fetch(version: str) -> Path:

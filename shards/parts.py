@@ -130,7 +130,7 @@ def _load(folder: Path, request: dict[str, Any], sources: Sequence[Source], conf
         with (folder / _READINGS).open() as lines:
             readings = [Reading.from_json(json.loads(line)) for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _UnusableError(f"its files cannot be read ({error})") from None
+        raise _UnusableError(f"its files cannot be read ({error})") from error
     if changed := _changed(readings, sources, config):
         raise _UnusableError(f"{changed!r} has changed since")
     # whoever opens a spool joins its name to the folder of his own ones, which a whole path overrules

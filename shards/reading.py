@@ -86,7 +86,7 @@ def load(source: Source, max_bytes: int) -> bytes:
             with path.open("rb") as stream:
                 data = stream.read(max_bytes + 1)
     except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise SourceError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise SourceError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if max(size, len(data)) > max_bytes:
         raise SourceError(f"has {size} bytes; the limit is {max_bytes} (max_file_mb)")
     return data

@@ -48,7 +48,7 @@ class Folder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingError(f"--out {self.path} cannot be a folder: {error.strerror}; choose another") from None
+            raise SettingError(f"--out {self.path} cannot be a folder: {error.strerror}; choose another") from error
         for path in sorted(self.path.glob("[0-9]*.json")):
             check_same_request(path, read_sidecar(path) or {}, self.request)
 

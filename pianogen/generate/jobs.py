@@ -12,6 +12,7 @@ from typing import Protocol
 from pianogen.config import GenerateConfig, TokenizerConfig, TrainConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic
+from pianogen.folders import refuse_run, refuse_shards, run_above
 from pianogen.generate.device import device_of
 from pianogen.generate.folder import Folder, Put
 from pianogen.generate.index import write_index
@@ -68,9 +69,12 @@ def generate(runs: Path | Sequence[Path], out: Path, config: GenerateConfig, put
 
     Raises:
         RunError: A run or checkpoint is missing or damaged, `out` holds pieces of another request, or pieces failed.
-        SettingError: A setting or a prompt leaves nothing to make.
+        SettingError: A setting or a prompt leaves nothing to make, or `out` is a run folder or holds shards.
         SourceError: A prompt cannot be read.
     """
+    if run_above(out) == out.resolve():  # RUN/pieces is a fine place
+        refuse_run(out, "the pieces")
+    refuse_shards(out, "the pieces")
     series = plan([runs] if isinstance(runs, Path) else runs, out, config)
     opened = {one.run: open_run(one.run) for one in series}
     # every prompt is read before any piece is made: a mistake shows at once

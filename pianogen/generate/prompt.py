@@ -11,6 +11,7 @@ from jaxtyping import Int
 from pianogen.config import TokenizerConfig
 from pianogen.errors import SettingError
 from pianogen.tokens import Notes, RawNotes, encode, quantise, read_performance
+from pianogen.tokens.metre import plausible_metre
 from pianogen.tokens.vocab import BOS, FIRST_DURATION, PAD, SEP
 
 DEFAULT_TEMPO = 120.0  # quarters per minute
@@ -60,7 +61,7 @@ def read_prompt(
 ) -> Prompt:
     """Read the notes that start within the first `seconds` or `bars` of a file; each keeps its whole length.
 
-    Seconds follow the file's tempo map, and bars its first time signature.
+    Seconds follow the file's tempo map, and bars its first time signature, or 4/4 if that can hardly be meant.
 
     Raises:
         SourceError: The file is missing or broken.
@@ -70,7 +71,7 @@ def read_prompt(
         raise SettingError(f"settings 'prompt_seconds' ({seconds:g}) and 'prompt_bars' ({bars:g}) exclude each other")
     raw = read_performance(path)
     notes, _ = quantise(raw, tokenizer)
-    whole = Prompt(steps_per_quarter=tokenizer.steps_per_quarter, time_signature=raw.time_signature or (4, 4))
+    whole = Prompt(steps_per_quarter=tokenizer.steps_per_quarter, time_signature=plausible_metre(raw.time_signature))
     steps_per_tick = tokenizer.steps_per_quarter / raw.ticks_per_quarter
     cut = math.inf  # steps
     if seconds is not None:

@@ -49,11 +49,17 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
-        content = None
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}; mend that, or remove it") from error
+    except (ValueError, RecursionError) as error:
+        raise _no_sidecar(path) from error
     if not isinstance(content, dict) or not isinstance(content.get("words"), str):
-        raise RunError(f"{path} is no sidecar of a piece; remove it, and the piece is made again")
+        raise _no_sidecar(path)
     return content
+
+
+def _no_sidecar(path: Path) -> RunError:
+    return RunError(f"{path} is no sidecar of a piece; remove it, and the piece is made again")
 
 
 def check_same_request(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

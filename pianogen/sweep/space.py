@@ -97,13 +97,13 @@ def read_space(path: Path, base: TrainConfig) -> Space:
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        raise SettingError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise SettingError(f"{path} must hold settings, as in `optim: {{lr: [0.001, 0.002]}}`")
     try:
         return _tried_out(_space_of(dict(_leaves(content))), base)
     except SettingError as error:
-        raise SettingError(f"{path}: {error}") from None
+        raise SettingError(f"{path}: {error}") from error
 
 
 def _leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

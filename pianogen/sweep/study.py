@@ -26,10 +26,9 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pianogen.config import SweepConfig
-from pianogen.errors import RunError
 from pianogen.randomness import Stream, key_of
 from pianogen.runs.checkpoint import list_checkpoints
-from pianogen.sweep.journal import open_journal
+from pianogen.sweep.journal import damaged, open_journal, require_sound
 from pianogen.sweep.naming import Value
 from pianogen.sweep.space import Choice, Searched, Space
 
@@ -67,14 +66,13 @@ class Study:
     def _open(self, pruner: optuna.pruners.BasePruner) -> optuna.Study:
         journal = self.folder / "journal.log"
         try:
-            return optuna.create_study(
+            study = optuna.create_study(
                 storage=open_journal(journal), study_name="sweep", load_if_exists=True, pruner=pruner
             )
-        except ValueError as error:  # json's too
-            raise RunError(
-                f"{journal} is damaged ({' '.join(str(error).split())}); trials.csv beside it lists what was found; "
-                "give another --out"
-            ) from None
+            require_sound(study.get_trials(deepcopy=False), journal)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # values of a type that Optuna cannot use
+            raise damaged(journal, repr(error)) from error
+        return study
 
     @contextmanager
     def alone(self, lock: str = ".lock") -> Iterator[None]:
@@ -132,7 +130,10 @@ class Study:
 
     def _claim_of(self, trial: Trial, looks: dict[int, float], lock: IO[str]) -> Claim:
         for name, what in self.space.searched.items():  # what a dead worker had not drawn yet is drawn now
-            _draw(trial, name, what)
+            try:
+                _draw(trial, name, what)
+            except ValueError as error:
+                raise damaged(self.folder / "journal.log", f"trial {trial.number}: {error}") from error
         return Claim(trial, self.trial_folder(trial.number), looks, lock)
 
     def _seed_sampler(self, number: int) -> None:
@@ -190,8 +191,11 @@ def settings_of(trial: Trial | FrozenTrial) -> dict[str, Value]:
 
 def _ended_in_peace(run: Path) -> bool:
     """Whether the last life of a trial said how it ended, and did so because it was asked to."""
-    status = run / "status.json"
-    return status.exists() and json.loads(status.read_text())["state"] in ("stopped", "finished", "pruned")
+    try:
+        status = json.loads((run / "status.json").read_text())
+    except (OSError, ValueError, RecursionError):  # as of a life that could not say it
+        return False
+    return isinstance(status, dict) and status.get("state") in ("stopped", "finished", "pruned")
 
 
 def _last_step(run: Path) -> int:

@@ -17,6 +17,7 @@ from pianogen.config import SweepConfig, TrainConfig, to_dict
 from pianogen.data import open_shards_at
 from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic, write_json
+from pianogen.folders import refuse_shards
 from pianogen.progress import console
 from pianogen.sweep.company import Company
 from pianogen.sweep.figure import redraw
@@ -51,6 +52,8 @@ def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> bool:
     if settings.prune:
         require_comparable_steps(space)
     open_shards_at(base.shards)  # a mistake there is no trial's
+    if not (Path(config.out) / RECORD).exists():
+        refuse_shards(Path(config.out), "the sweep")
     company = Company(Path(config.out), launched)
     study = Study(Path(config.out), space, settings, base.seed)
     with study.alone():
@@ -109,13 +112,24 @@ def _require_as_begun(folder: Path, record: dict[str, Any]) -> None:
     if not file.exists():
         write_atomic(file, yaml.safe_dump(record, sort_keys=False))
         return
-    now, then = dict(leaves(record)), dict(leaves(yaml.safe_load(file.read_text())))
+    now, then = dict(leaves(record)), dict(leaves(_begun_with(file)))
     for name in sorted({*now, *then}):
         if now.get(name) != then.get(name):
             raise SettingError(
                 f"setting '{name.removeprefix('sweep.')}' is {now.get(name)!r}, but the sweep in {folder} was begun "
                 f"with {then.get(name)!r}; give that to go on with it, or another --out"
             )
+
+
+def _begun_with(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("it holds no settings")
+    except (UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(f"{file} is damaged ({reason}); remove it if these are the settings that it held") from error
+    return content
 
 
 def _train_trials(study: Study, base: TrainConfig, preemption: Preemption) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pianogen.errors import TokenError
+from pianogen.tokens.metre import COMMON_TIME, plausible_metre
 from pianogen.tokens.notes import Notes
 from pianogen.tokens.pedal import next_strike
 
@@ -64,7 +65,7 @@ class _Page(NamedTuple):
 def write_musicxml(
     notes: Notes, path: Path, *, steps_per_quarter: int = 4, time_signature: tuple[int, int] = (4, 4)
 ) -> None:
-    """Write a note table as a piano score in MusicXML.
+    """Write a note table as a piano score in MusicXML, in 4/4 where the time signature cannot be written.
 
     Raises:
         TokenError: The notes fill too many bars to engrave, or their grid has no signs in notation.
@@ -73,9 +74,11 @@ def write_musicxml(
     from music21.musicxml.m21ToXml import GeneralObjectExporter
     from music21.musicxml.xmlObjects import MusicXMLExportException
 
-    bar = Fraction(4 * time_signature[0] * steps_per_quarter, time_signature[1])
-    last = int((notes.onset + notes.duration).max(initial=1))
-    num_bars = int(-(-last // bar))
+    time_signature = plausible_metre(time_signature)
+    bar, num_bars = _bars(notes, time_signature, steps_per_quarter)
+    if num_bars > _MAX_BARS:  # bars of 1/8 are many
+        time_signature = COMMON_TIME
+        bar, num_bars = _bars(notes, time_signature, steps_per_quarter)
     if num_bars > _MAX_BARS:
         raise TokenError(f"the notes fill {num_bars} bars; a score may have at most {_MAX_BARS}, so cut them")
     no_signs = TokenError(
@@ -88,8 +91,15 @@ def write_musicxml(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # music21 warns of engraving details
             path.write_bytes(GeneralObjectExporter().parse(score))
-    except MusicXMLExportException:
-        raise no_signs from None
+    except MusicXMLExportException as error:
+        raise no_signs from error
+
+
+def _bars(notes: Notes, time_signature: tuple[int, int], steps_per_quarter: int) -> tuple[Fraction, int]:
+    """Length and number of the bars."""
+    bar = Fraction(4 * time_signature[0] * steps_per_quarter, time_signature[1])
+    last = int((notes.onset + notes.duration).max(initial=1))
+    return bar, int(-(-last // bar))
 
 
 def _score(notes: Notes, page: _Page) -> "Score":

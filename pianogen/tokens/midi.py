@@ -99,7 +99,7 @@ def _read_bytes(path: Path) -> bytes:
             raise SourceError(f"{path} has {size} bytes; a MIDI file may have at most {MAX_MIDI_BYTES}")
         return path.read_bytes()
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _parse(data: bytes, name: str) -> ScoreTick:
@@ -111,7 +111,7 @@ def _parse(data: bytes, name: str) -> ScoreTick:
         raise
     except Exception as error:  # symusic raises whatever its C++ parts throw
         reason = " ".join(str(error).removeprefix("MiniMidi: ").removesuffix(": iostream error").split())
-        raise SourceError(f"{name} is no readable MIDI file: {reason}") from None
+        raise SourceError(f"{name} is no readable MIDI file: {reason}") from error
     if score.ticks_per_quarter == 0:
         raise SourceError(f"{name} has 0 ticks per quarter; a MIDI file needs at least 1")
     return score

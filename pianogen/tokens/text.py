@@ -69,7 +69,7 @@ def ids_in(path: Path) -> Int[np.ndarray, " T"]:
             data = file.read(MAX_TEXT_BYTES + 1)
         words = data.decode("utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} cannot be read as a text of words: {error}") from None
+        raise SourceError(f"{path} cannot be read as a text of words: {error}") from error
     if len(data) > MAX_TEXT_BYTES:
         raise SourceError(f"{path} has more than {MAX_TEXT_BYTES} bytes, the most that a text of words may have")
     if not words:

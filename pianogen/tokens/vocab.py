@@ -61,4 +61,4 @@ def ids_of(words: Sequence[str]) -> Int[np.ndarray, " T"]:
         position = list(words).index(word)
         raise TokenError(
             f"word {position} is {word!r}, which is not in the vocabulary; words are xxbos, n60, d4, xxsep, ..."
-        ) from None
+        ) from error

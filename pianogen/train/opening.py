@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from pianogen.config import TrainConfig, to_dict
 from pianogen.data import Batches, ShardSet, chosen_performances, open_shards_at, training_batches
 from pianogen.errors import RunError, SettingError
+from pianogen.folders import refuse_shards
 from pianogen.progress import console
 from pianogen.runs import Run, create_run, open_run, record_config
 from pianogen.runs.checkpoint import FORMAT, load_tensors, remove_stale, whole_checkpoints
@@ -34,12 +35,14 @@ def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStac
     """Make or reopen the run folder of `config`, and a trainer that stands where its last checkpoint stood.
 
     Raises:
-        SettingError: The settings are not those that the run was begun with.
+        SettingError: The settings are not those that the run was begun with, or the folder lies among shards.
         RunError: The folder is in use, holds another run or one of another format, or all checkpoints are damaged.
     """
     shards = open_shards_at(config.shards)
     batches = _batches(shards, config)
     path = Path(config.out)
+    if not (path / "config.yaml").exists():  # a run that was begun there before this was refused goes on
+        refuse_shards(path, "the run")
     if accelerator.is_main_process:
         path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(_locked(path))

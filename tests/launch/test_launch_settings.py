@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from submitting import ROOT, submit
 
-from launch.settings import SubmitConfig, Verb, overruled_variables, resources_of
+from launch.folder import make_job_folder
+from launch.settings import SubmitConfig, Verb, overruled_variables, resources_of, sbatch_parameters
+from pianogen.cli import main
 from pianogen.errors import SettingError
 
 SCRIPTS: list[tuple[str, str]] = [
@@ -57,6 +59,67 @@ def test_there_is_a_rank_for_each_gpu_unless_tasks_are_given(gpus: int, tasks: i
     config = SubmitConfig(tasks_per_node=tasks, gpus_per_node=None if by_site else gpus)
     resources = resources_of(config, "train", {"SBATCH_GPUS_PER_NODE": f"a100:{gpus}"} if by_site else {})
     assert (resources.gpus_per_node, resources.tasks_per_node) == (gpus, tasks or max(1, gpus))
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus"),
+    [
+        *(("4", 4), ("a100", 1), ("a100:4", 4), ("volta:3,kepler:5", 8), ("volta,kepler:5", 6), ("a100=2", 2)),
+        *(("gpu:2", 2), ("gpu:a100:2", 2), ("3g.20gb", 1), ("1g.5gb:7", 7), ("0", 0), ("", 0)),
+    ],
+)
+def test_every_form_in_which_slurm_takes_gpus_is_counted(asked: str, gpus: int) -> None:
+    assert resources_of(SubmitConfig(), "train", {"SBATCH_GPUS_PER_NODE": asked}).gpus_per_node == gpus
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus"),
+    [("gpu", 1), ("gpu:4", 4), ("gpu:a100", 1), ("gres/gpu:a100:4", 4), ("lustre:1,gpu:2,gpu:k80:1", 3), ("none", 0)],
+)
+def test_gpus_are_found_among_generic_resources(asked: str, gpus: int) -> None:
+    assert resources_of(SubmitConfig(), "train", {"SBATCH_GRES": asked}).gpus_per_node == gpus
+
+
+@pytest.mark.parametrize("asked", ["a100:", ":4", "a100:x", "a100:4:2", "4,a100:x"])
+def test_gpus_that_slurm_would_refuse_are_one_line(asked: str) -> None:
+    with pytest.raises(SettingError, match=f"SBATCH_GPUS_PER_NODE is '{asked}', but it must be written as"):
+        resources_of(SubmitConfig(), "train", {"SBATCH_GPUS_PER_NODE": asked})
+
+
+def test_types_of_gpus_that_the_site_asks_for_are_left_to_sbatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBATCH_GPUS_PER_NODE", "volta:3,kepler:5")
+    parameters = sbatch_parameters(SubmitConfig(), "train")
+    assert (parameters["gpus_per_node"], parameters["ntasks_per_node"]) == (None, 8)
+
+
+def test_gpus_of_the_command_take_the_place_of_generic_ones() -> None:
+    config = SubmitConfig(gpus_per_node=2)
+    assert "SBATCH_GRES" in overruled_variables(config, {"SBATCH_GRES": "gpu:a100:4"})
+    assert "SBATCH_GRES" not in overruled_variables(config, {"SBATCH_GRES": "gpu:4,lustre:1"})
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "slurm").glob("*.sh")), ids=lambda path: path.name)
+def test_a_batch_script_leaves_the_folder_of_its_log_to_slurm(path: Path) -> None:
+    """Slurm puts the working directory before a relative name as it is, but replaces % in an absolute one."""
+    assert all("/" not in name for name in re.findall(r"--(?:output|error)=(\S+)", path.read_text()))
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_working_directory_with_a_percent_sign_is_refused(
+    dry_run: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "100%j").mkdir()
+    monkeypatch.chdir(tmp_path / "100%j")
+    assert main(["submit", *(["--dry_run"] if dry_run else []), "train", *ARGUMENTS["train"]]) == 2
+    assert re.search(r"'jobs' is 'jobs', which is '.*/100%j/jobs', but .*--jobs names", capsys.readouterr().err)
+    assert not list(Path().iterdir())
+
+
+def test_a_link_to_a_folder_with_a_percent_sign_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "a%t").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a%t")
+    with pytest.raises(SettingError, match="a path without %"):
+        make_job_folder(tmp_path / "link", "train")
 
 
 @pytest.mark.parametrize("verb", ["shards", "generate"])

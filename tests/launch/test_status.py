@@ -111,3 +111,83 @@ def test_an_unknown_run_is_an_error(slurm: Path, tmp_path: Path) -> None:
 
 def test_a_record_can_be_read_by_people(job: Path) -> None:
     assert json.loads((job / "job.json").read_text())["job_id"] == "7"
+
+
+GOOD = {
+    "verb": "train",
+    "arguments": [],
+    "cluster": "slurm",
+    "job_id": "8",
+    "target": "x",
+    "host": "h",
+    "submitted": 1.0,
+}
+DAMAGED = ["", "{", "[]", "null", "7", "{}", '{"verb": "train"}', "[" * 20_000, '"text"']
+WRONG = [
+    *({**GOOD, name: value} for name in GOOD for value in (None, [1], {})),
+    *({key: value for key, value in GOOD.items() if key != name} for name in GOOD),
+    *({**GOOD, "job_id": value} for value in ("", "--help", "7\u0000", "x")),
+    {**GOOD, "target": "a\u0000b"},
+]
+
+
+@pytest.mark.parametrize("text", [*DAMAGED, *map(json.dumps, WRONG)], ids=range(len(DAMAGED) + len(WRONG)))
+def test_a_damaged_record_of_any_job_is_named_and_hides_no_other(slurm: Path, job: Path, run: Path, text: str) -> None:
+    other = make_job_folder(job.parent, "train")
+    (other / "job.json").write_text(text)
+    told = status(run, job.parent)
+    assert f"{other / 'job.json'} is damaged and left out: " in told
+    assert "job 7 on slurm" in told
+
+
+def test_a_record_that_cannot_be_read_says_why(slurm: Path, job: Path, run: Path) -> None:
+    (job.parent / "other/job.json").mkdir(parents=True)
+    assert f"{job.parent}/other/job.json is damaged and left out: Is a directory\n" in status(run, job.parent)
+
+
+def test_a_record_of_a_later_version_may_say_more(slurm: Path, job: Path, run: Path) -> None:
+    record = json.loads((job / "job.json").read_text())
+    (job / "job.json").write_text(json.dumps({**record, "new": 1}))
+    assert "job 7 on slurm" in status(run, job.parent)
+
+
+def test_a_run_whose_only_record_is_damaged_is_told_of_it(slurm: Path, job: Path, tmp_path: Path) -> None:
+    (job / "job.json").write_text("")
+    with pytest.raises(
+        LaunchError, match=r"--jobs names the folder.*job\.json is damaged and left out: Expecting value"
+    ):
+        status(tmp_path / "nothing", job.parent)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 20_000], ids=range(5))
+@pytest.mark.parametrize("has_job", [True, False])
+def test_a_damaged_status_is_named_and_the_rest_is_shown(
+    slurm: Path, job: Path, run: Path, tmp_path: Path, text: str, has_job: bool
+) -> None:
+    (run / "status.json").write_text(text)
+    told = status(run, job.parent if has_job else tmp_path / "none")
+    assert f"{run / 'status.json'} is damaged: " in told
+    assert "step 2, loss 4.250" in told
+
+
+@pytest.mark.parametrize("text", ["{}", '{"state": "running"}', '{"step": 3}', '{"state": [], "slurm_job_id": {}}'])
+def test_a_status_without_some_of_its_entries_is_shown(slurm: Path, run: Path, tmp_path: Path, text: str) -> None:
+    if text == "{}":
+        (run / "metrics.jsonl").write_text('{"step": "x", "train/loss": null}\n[]\n7\n' + METRICS)
+    (run / "status.json").write_text(text)
+    told = status(run, tmp_path / "jobs") if text != "{}" else status(run, job_of(run))
+    assert "step 2, loss 4.250" in told
+
+
+def job_of(run: Path) -> Path:
+    """The folder of jobs with one for that run."""
+    folder = make_job_folder(run.parent / "jobs", "train")
+    write_record(folder, verb="train", arguments=[], cluster="slurm", job_id="7", target=str(run))
+    return folder.parent
+
+
+def test_a_slurm_that_cannot_be_asked_is_said_to(
+    job: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Slurm does not answer (sacct: No such file or directory)" in status(run, job.parent)

@@ -28,7 +28,7 @@ def unpack(data: bytes, max_bytes: int) -> bytes:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _read(archive, _score_member(archive, max_bytes), max_bytes)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        raise SourceError(f"it is not a readable .mxl archive: {' '.join(str(error).split())}") from None
+        raise SourceError(f"it is not a readable .mxl archive: {' '.join(str(error).split())}") from error
 
 
 def _score_member(archive: zipfile.ZipFile, max_bytes: int) -> zipfile.ZipInfo:

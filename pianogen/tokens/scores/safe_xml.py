@@ -19,4 +19,4 @@ def parse_xml(data: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(data)
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the others: an encoding that is not known
-        raise SourceError(f"it is not a readable MusicXML file: {' '.join(str(error).split())}") from None
+        raise SourceError(f"it is not a readable MusicXML file: {' '.join(str(error).split())}") from error

@@ -1,0 +1,52 @@
+"""What a folder is already: runs, shards and pieces that share one would overwrite or be copied with each other."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from pianogen.errors import SettingError
+
+
+def run_above(folder: Path) -> Path | None:
+    """The run folder that this folder is or lies in, if any."""
+    return _first(folder, lambda place: (place / "config.yaml").is_file() and (place / "environment.json").is_file())
+
+
+def shards_above(folder: Path) -> Path | None:
+    """The folder of shards that this folder is or lies in, if any."""
+    return _first(folder, _is_shards)
+
+
+def refuse_run(out: Path, what: str) -> None:
+    """Refuse to write `what` to a run folder or below it.
+
+    Raises:
+        SettingError: It is or lies in one.
+    """
+    if run := run_above(out):
+        raise SettingError(f"setting 'out' is {str(out)!r}, but {run} is a run folder; give {what} another --out")
+
+
+def refuse_shards(out: Path, what: str) -> None:
+    """Refuse to write `what` to a folder of shards or below it.
+
+    Raises:
+        SettingError: It is or lies in one.
+    """
+    if shards := shards_above(out):
+        raise SettingError(f"setting 'out' is {str(out)!r}, but {shards} holds shards; give {what} another --out")
+
+
+def _first(folder: Path, is_one: Callable[[Path], bool]) -> Path | None:
+    place = folder.resolve()
+    return next((one for one in (place, *place.parents) if is_one(one)), None)
+
+
+def _is_shards(folder: Path) -> bool:
+    if (folder / ".parts").is_dir() or (folder / ".building").is_dir():
+        return True  # not finished yet
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and {"format", "fingerprint", "shards"} <= manifest.keys()
