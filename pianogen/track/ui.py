@@ -1,10 +1,14 @@
 """MLflow's own pages of the mirrored runs."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from pianogen.errors import SettingError
 from pianogen.progress import console
@@ -17,9 +21,11 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 
+GRACE_S = 5.0  # how long a server may take to end
+
 
 def ui(runs: Path, port: int) -> None:
-    """Open the MLflow UI of a folder of runs on 127.0.0.1, until Ctrl-C.
+    """Open the MLflow UI of a folder of runs on 127.0.0.1, until Ctrl-C, SIGTERM or SIGHUP.
 
     Raises:
         SettingError: There is nothing to show, or the port is taken.
@@ -34,11 +40,49 @@ def ui(runs: Path, port: int) -> None:
     stores = ["--backend-store-uri", store, "--default-artifact-root", artifacts]
     address = ["--host", "127.0.0.1", "--port", str(port)]
     command = [sys.executable, "-m", "mlflow", "server", *stores, *address]
-    subprocess.run(command, check=False, env={**_ENVIRONMENT, **os.environ})
+    with _ended_by_signals():
+        _run_guarded(command)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP raise, so that what has to be ended first is."""
+    before = {one: signal.signal(one, _exit) for one in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _exit(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _run_guarded(command: list[str]) -> None:
+    """Run a server in a session of its own, whose leader ends all of it once this process is gone, by SIGKILL too."""
+    guard = subprocess.Popen(
+        [sys.executable, "-m", "pianogen.track.guard", *command],
+        env={**_ENVIRONMENT, **os.environ},
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        guard.wait()
+    finally:
+        assert guard.stdin
+        guard.stdin.close()
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                guard.wait(2 * GRACE_S)
+        finally:
+            with suppress(ProcessLookupError):  # whoever is left if the guard was killed
+                os.killpg(guard.pid, signal.SIGKILL)
+            guard.wait()
 
 
 def _require_free(port: int) -> None:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except (OSError, OverflowError) as error:
-        raise SettingError(f"port {port} cannot be opened: {error}; give another one with --port") from None
+        raise SettingError(f"port {port} cannot be opened: {error}; give another one with --port") from error
