@@ -42,7 +42,8 @@ def mirroring(run: Path | None) -> Iterator[None]:
             reason = str(follower) if isinstance(follower, OSError) else str(run / "mlflow.log")
             console.print(
                 f"[yellow]warning:[/] MLflow has not everything ({escape(reason)}); "
-                f"pianogen track sync {escape(shlex.quote(str(run)))} mends it"
+                f"pianogen track sync {escape(shlex.quote(str(run)))} mends it",
+                soft_wrap=True,
             )
 
 
