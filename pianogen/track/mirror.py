@@ -52,7 +52,7 @@ def sync(path: Path) -> str:
             failed.append(error)
     if failed:
         others = f" ({len(told)} other folders are mirrored)" if told else ""
-        raise RunError(f"{failed[0]}{others}")
+        raise RunError(f"{failed[0]}{others}") from failed[0]
     return "\n".join(told)
 
 

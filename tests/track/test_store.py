@@ -71,7 +71,7 @@ def test_the_experiment_is_one_of_model_development_whoever_made_it(
     name = f"made before: {before}"
     monkeypatch.setattr("pianogen.track.store.EXPERIMENT", name)
     if before:
-        client.create_experiment(name, tags={"mlflow.experimentKind": before})
+        client.create_experiment(name, f"{run.as_uri()}-artifacts", tags={"mlflow.experimentKind": before})
     track.sync(run)
     assert _kind(client, name) == "custom_model_development"
 
@@ -80,14 +80,14 @@ def test_an_experiment_that_has_no_kind_yet_gets_one(
     client: "MlflowClient", run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pianogen.track.store.EXPERIMENT", "untagged")
-    client.create_experiment("untagged")
+    client.create_experiment("untagged", f"{run.as_uri()}-artifacts")
     track.sync(run)
     assert _kind(client, "untagged") == "custom_model_development"
 
 
 def test_a_kind_that_somebody_chose_stays(client: "MlflowClient", run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pianogen.track.store.EXPERIMENT", "chosen")
-    client.create_experiment("chosen", tags={"mlflow.experimentKind": "regression"})
+    client.create_experiment("chosen", f"{run.as_uri()}-artifacts", tags={"mlflow.experimentKind": "regression"})
     track.sync(run)
     assert _kind(client, "chosen") == "regression"
 
