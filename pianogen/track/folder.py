@@ -23,8 +23,8 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.is_sweep = (path / "sweep.yaml").exists()
-        self._settings_file = path / ("sweep.yaml" if self.is_sweep else "config.yaml")
-        self._began_file = path / ("sweep.yaml" if self.is_sweep else "environment.json")  # written once
+        self.settings_file = path / ("sweep.yaml" if self.is_sweep else "config.yaml")
+        self.began_file = path / ("sweep.yaml" if self.is_sweep else "environment.json")  # written once
 
     @property
     def place(self) -> Path:
@@ -46,15 +46,15 @@ class Folder:
     def settings(self) -> dict[str, str]:
         """Every setting by its full name, such as optim.lr."""
         with self._reading():
-            return {name: str(value) for name, value in _flat(_read(self._settings_file))}
+            return {name: str(value) for name, value in _flat(_read(self.settings_file))}
 
     def origin(self) -> dict[str, str]:
         """What made it. Ranks, machines and host are those of its newest life."""
         with self._reading():
-            model = {"model": str(_read(self._settings_file)["model"]["kind"])}
+            model = {"model": str(_read(self.settings_file)["model"]["kind"])}
             if self.is_sweep:
                 return {**model, "kind": "sweep"}
-            began = _read(self._began_file)
+            began = _read(self.began_file)
             newest = {**began, **self._status()}
             return {
                 **model,
@@ -75,8 +75,8 @@ class Folder:
 
     def began_ms(self) -> int:
         """When its first life began, since the Unix epoch."""
-        told = {} if self.is_sweep else _read(self._began_file)
-        return _milliseconds(told.get("time"), self._began_file)
+        told = {} if self.is_sweep else _read(self.began_file)
+        return _milliseconds(told.get("time"), self.began_file)
 
     def ended_ms(self) -> int:
         """When its newest life ended, since the Unix epoch."""
@@ -117,7 +117,7 @@ class Folder:
         try:
             yield
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{self.path} cannot be read: {type(error).__name__}: {error}") from None
+            raise RunError(f"{self.path} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def folders_in(path: Path) -> list[Folder]:
@@ -143,7 +143,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text()) if file.suffix == ".yaml" else json.loads(file.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+        raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise RunError(f"{file} cannot be read: it holds {type(content).__name__}, not settings by name")
     return content

@@ -2,12 +2,15 @@
 
 import os
 import select
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from rich.markup import escape
 
 from pianogen.errors import PianogenError
 from pianogen.progress import console
@@ -35,22 +38,26 @@ def mirroring(run: Path | None) -> Iterator[None]:
     try:
         yield
     finally:
-        if follower is None or not _ended_well(follower):
+        if isinstance(follower, OSError) or not _ended_well(follower):
+            reason = str(follower) if isinstance(follower, OSError) else str(run / "mlflow.log")
             console.print(
-                f"[yellow]warning:[/] MLflow has not everything ({run / 'mlflow.log'}); "
-                f"pianogen track sync {run} mends it"
+                f"[yellow]warning:[/] MLflow has not everything ({escape(reason)}); "
+                f"pianogen track sync {escape(shlex.quote(str(run)))} mends it",
+                soft_wrap=True,
             )
 
 
-def _start(run: Path) -> "subprocess.Popen[bytes] | None":
-    """Start the follower; a machine that has no room for its log or its process has room for training."""
+def _start(run: Path) -> "subprocess.Popen[bytes] | OSError":
+    """Start the follower; a machine that has no room for its log or its process may have room for training:
+    what it lacks is returned, not raised.
+    """
     command = [sys.executable, "-m", "pianogen.track", str(run)]
     try:
         with (run / "mlflow.log").open("ab") as log:
             # its own session, so that a Ctrl-C meant for training does not cut it off; it ends when its stdin does
             return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.PIPE, start_new_session=True)
-    except OSError:
-        return None
+    except OSError as error:
+        return error
 
 
 def _ended_well(follower: "subprocess.Popen[bytes]") -> bool:
@@ -77,7 +84,7 @@ def follow(run: Path) -> None:
             told = ""
         except PianogenError as error:
             if over:
-                raise SystemExit(str(error)) from None
+                raise SystemExit(str(error)) from error
             if str(error) != told:
                 told = str(error)
                 print(told, file=sys.stderr, flush=True)

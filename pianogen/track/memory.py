@@ -30,7 +30,7 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         file = path.open("a")
     except OSError as error:
-        raise _cannot_write(path, error) from None
+        raise _cannot_write(path, error) from error
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -56,7 +56,7 @@ class Memory:
         try:
             write_json(file, {name: value for name, value in asdict(self).items() if name != "folder"})
         except OSError as error:
-            raise _cannot_write(file, error) from None
+            raise _cannot_write(file, error) from error
 
 
 def new_memory(folder: Path) -> Memory:
@@ -78,7 +78,7 @@ def memory_of(folder: Path) -> Memory | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: {error}; without that file {folder} is mirrored anew") from None
+        raise RunError(f"{file} cannot be read: {error}; without that file {folder} is mirrored anew") from error
 
 
 def is_copied(folder: Path, place: Path, identity: str) -> bool:

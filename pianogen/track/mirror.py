@@ -5,12 +5,17 @@ A metric's value at a step is sent once: a later life may repeat steps that a ki
 them as bars side by side, and of several show the newest.
 """
 
+import os
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from pianogen.errors import RunError
+from pianogen.progress import console
 from pianogen.track.folder import Folder, folders_in
 from pianogen.track.memory import alone, is_copied, memory_of, new_memory
 from pianogen.track.store import EXPERIMENT, Store, StoreError, asking, default_store
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 _BATCH = 1000  # the most metrics that MLflow takes at once
+_PARAM_LENGTH, _TAG_LENGTH = 6000, 8000  # the longest values that MLflow takes
 _STATUS = {
     "running": "RUNNING",
     "finished": "FINISHED",
@@ -46,7 +52,7 @@ def sync(path: Path) -> str:
             failed.append(error)
     if failed:
         others = f" ({len(told)} other folders are mirrored)" if told else ""
-        raise RunError(f"{failed[0]}{others}")
+        raise RunError(f"{failed[0]}{others}") from failed[0]
     return "\n".join(told)
 
 
@@ -56,6 +62,7 @@ def mirror(folder: Folder) -> tuple[str, str]:
     Raises:
         RunError: As `sync`.
     """
+    _require_text(folder.place)
     uri = default_store(folder.shelf)
     with asking(uri, folder.path), alone(folder.path):
         mirrored = _Mirror(folder, Store(uri))
@@ -67,13 +74,40 @@ def _told(folder: Folder, uri: str, run_id: str) -> str:
     return f"{folder.path}: mirrored to {uri}, experiment {EXPERIMENT}, run {run_id}"
 
 
+def _require_text(place: Path) -> None:
+    try:
+        str(place).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(place).decode(errors="backslashreplace")
+        raise RunError(f"{shown} is not mirrored: its path is not UTF-8, which MLflow requires; rename it") from error
+
+
+def _fitted(values: dict[str, str], length: int, source: Path) -> dict[str, str]:
+    """Values that MLflow takes whole: a longer one is cut, says so at its end, and is warned of."""
+    return {
+        name: value if len(value) <= length else _cut(name, value, length, source) for name, value in values.items()
+    }
+
+
+@cache  # a follower meets the same value every few seconds, and warns once
+def _cut(name: str, value: str, length: int, source: Path) -> str:
+    mark = f" [cut: {len(value)} characters, whole in the artifact {source.name}]"
+    console.print(
+        f"[yellow]warning:[/] MLflow takes {length} of the {len(value)} characters of {escape(name)}; "
+        f"the whole value is in {escape(str(source))} and in the artifact {source.name}",
+        soft_wrap=True,
+    )
+    return value[: length - len(mark)] + mark
+
+
 class _Mirror:
     """One folder's run in a store, as the store had it when this was made."""
 
     def __init__(self, folder: Folder, store: Store) -> None:
         self._folder, self._store, self._client = folder, store, store.client
         self._memory = memory_of(folder.path) or new_memory(folder.path)
-        self._tags = self._folder.origin() | self._family() | {"folder": str(folder.place)}
+        origin = _fitted(folder.origin(), _TAG_LENGTH, folder.began_file)
+        self._tags = origin | self._family() | {"folder": str(folder.place)}
         self._there = self._find() or self._create()
         if (self._memory.uri, self._memory.run_id) != (store.uri, self.run_id):
             self._memory.uri, self._memory.run_id, self._memory.artifacts = store.uri, self.run_id, {}
@@ -121,7 +155,8 @@ class _Mirror:
 
         data = self._there.data
         # MLflow takes no second value of a parameter: budget and the like stand as the run was begun with
-        params = [Param(*setting) for setting in self._folder.settings().items() if setting[0] not in data.params]
+        settings = {name: value for name, value in self._folder.settings().items() if name not in data.params}
+        params = [Param(*setting) for setting in _fitted(settings, _PARAM_LENGTH, self._folder.settings_file).items()]
         tags = [RunTag(*tag) for tag in self._tags.items() if data.tags.get(tag[0]) != tag[1]]
         if params or tags:
             self._client.log_batch(self.run_id, params=params, tags=tags)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from pianogen.errors import PianogenError, RunError
 from pianogen.track.memory import alone
@@ -13,12 +14,17 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 EXPERIMENT = "pianogen"
+# what MLflow calls runs that train models, beside prompts and traces; its 3.17 UI opens on the latter all the same
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _SQLITE = "sqlite:///"
+# MLflow makes the folder of what follows `sqlite:///` without decoding it; of this spelling it makes none
+_ESCAPED_SQLITE = "sqlite+pysqlite:///"
 _CLIENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a create_run whose answer was lost, sent again, would make two runs
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_TRUNCATE_LONG_VALUES": "false",  # whatever the mirror itself has not cut is refused, not cut unseen
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing told to anybody
 }
 
@@ -29,12 +35,23 @@ class StoreError(RunError):
 
 def default_store(shelf: Path) -> str:
     """Name the store of a folder of runs: the one that MLFLOW_TRACKING_URI names, or a file beside them."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{shelf.resolve() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _uri_of(shelf.resolve() / "mlflow.db")
+
+
+def _uri_of(file: Path) -> str:
+    """The URI of an sqlite file: as it is where that names the file, else with its path escaped."""
+    path = str(file)
+    if path.isprintable() and not set(path) & set("%?"):
+        return _SQLITE + path
+    return _ESCAPED_SQLITE + quote(os.fsencode(path))
 
 
 def file_of(uri: str) -> Path | None:
     """The file that a store is, unless it is a server."""
-    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+    for prefix in (_SQLITE, _ESCAPED_SQLITE):
+        if uri.startswith(prefix):
+            return Path(unquote(uri.removeprefix(prefix).partition("?")[0], errors="surrogateescape"))
+    return None
 
 
 @contextmanager
@@ -71,13 +88,20 @@ class Store:
 
     def _find_experiment(self) -> str | None:
         found = self.client.get_experiment_by_name(EXPERIMENT)
-        return found.experiment_id if found else None
+        if found is None:
+            return None
+        for name, value in _KIND.items():
+            told = found.tags.get(name, "")
+            # a kind that MLflow guessed is replaced, one that somebody chose stays
+            if not told or told.endswith("_inferred") or told == "no_inferred_type":
+                self.client.set_experiment_tag(found.experiment_id, name, value)
+        return found.experiment_id
 
     def _create_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
 
         try:
-            return self.client.create_experiment(EXPERIMENT, self._artifacts)
+            return self.client.create_experiment(EXPERIMENT, self._artifacts, tags=_KIND)
         except MlflowException:  # another run's mirror was quicker
             found = self._find_experiment()
             if found is None:

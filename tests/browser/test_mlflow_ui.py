@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -96,14 +97,16 @@ def _settings(kind: ModelKind, path: Path, shards: Path) -> TrainConfig:
 
 @pytest.fixture(scope="module")
 def ui(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `pianogen track ui`, ended as Ctrl-C ends it."""
+    """The address that `pianogen track ui` prints; it is ended as Ctrl-C ends it."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     log = tmp_path_factory.mktemp("ui") / "ui.log"
     command = [sys.executable, "-m", "pianogen", "track", "ui", str(runs[0].parent), "--port", str(port)]
     with _in_background(command, log) as server:
         _wait_until_it_answers(f"http://127.0.0.1:{port}/health", server, log)
-        yield f"http://127.0.0.1:{port}"
+        printed = re.search(r"http://\S+", log.read_text())
+        assert printed
+        yield printed[0]
 
 
 @contextmanager
@@ -135,10 +138,8 @@ def _wait_until_it_answers(address: str, server: "subprocess.Popen[bytes]", log:
 
 
 def _open_runs(page: "Page", ui: str) -> None:
-    page.goto(f"{ui}/#/experiments")
-    page.get_by_role("button", name="Model training").click()
+    page.goto(ui)
     page.get_by_role("button", name="Close").click()  # a chat that takes a quarter of the page
-    page.get_by_role("link", name="pianogen").first.click()
     page.get_by_role("checkbox", name="Select all runs").wait_for()
     page.get_by_role("button", name="MLflow Assistant").evaluate("button => button.style.display = 'none'")
 
@@ -166,6 +167,13 @@ def test_the_charts_of_all_runs_draw_f1_as_a_bar_for_each_model(
     page.screenshot(path=os.environ.get("PIANOGEN_SCREENSHOT", tmp_path / "mlflow.png"))
     scores = _scores(runs, "test/f1_weighted")
     assert bars.all_text_contents() == [f"{scores[kind]:.2f}" for kind in KINDS]
+
+
+def test_the_printed_address_opens_the_runs_of_model_training(ui: str, page: "Page") -> None:
+    page.goto(ui)
+    page.get_by_role("checkbox", name="Select all runs").wait_for()
+    assert [page.get_by_role("link", name=name, exact=True).count() for name in KINDS] == [1, 1, 1]
+    assert "workflowType=machine_learning" in page.url
 
 
 def test_three_models_stand_side_by_side_under_one_name_of_f1(runs: list[Path], ui: str, page: "Page") -> None:

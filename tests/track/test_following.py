@@ -15,8 +15,7 @@ import pytest
 from mirrored import all_of, log, steps, there
 
 from pianogen.config import TrainConfig, to_dict
-from pianogen.errors import SettingError
-from pianogen.track import following, ui
+from pianogen.track import following
 from pianogen.train import train
 
 if TYPE_CHECKING:
@@ -94,7 +93,18 @@ def test_no_room_for_a_log_of_the_mirror_is_a_warning(tmp_path: Path, capsys: py
     with following.mirroring(tmp_path):
         trained = True
     assert trained
-    assert "MLflow has not everything" in capsys.readouterr().err
+    told = " ".join(capsys.readouterr().err.split())
+    assert "MLflow has not everything ([Errno 21] Is a directory" in told
+
+
+def test_the_warning_names_a_folder_in_brackets_as_the_shell_takes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "[red] a"
+    (run / "mlflow.log").mkdir(parents=True)
+    with following.mirroring(run):
+        pass
+    assert f"pianogen track sync '{run}' mends it" in capsys.readouterr().err.replace("\n", "")
 
 
 def test_a_server_that_stays_away_is_complained_of_once(run: Path) -> None:
@@ -124,18 +134,3 @@ def test_the_step_loop_makes_no_mlflow_call(tiny_run: MakeRun) -> None:
         check=True,
     )
     assert ran.stdout.splitlines()[-1] == "False"
-
-
-def test_the_ui_of_a_folder_without_runs_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with pytest.raises(SettingError, match=r"has no mlflow\.db"):
-        ui(tmp_path, 5000)
-
-
-def test_the_ui_does_not_open_a_port_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "mlflow.db").touch()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(SettingError, match=f"port {port} cannot be opened: .*; give another one with --port"):
-            ui(tmp_path, port)

@@ -231,8 +231,11 @@ def full_disk(run: Path) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("client")
 def test_a_full_disk_is_named_in_one_line(full_disk: Path) -> None:
-    with pytest.raises(RunError, match=r"^.*run/mlflow\.json cannot be written: File too large; .*$"):
+    with pytest.raises(RunError, match=r"^.*run/mlflow\.json cannot be written: File too large; .*$") as told:
         track.sync(full_disk)
+    of_the_run = told.value.__cause__
+    assert of_the_run
+    assert isinstance(of_the_run.__cause__, OSError)
 
 
 @pytest.mark.usefixtures("client")
