@@ -225,10 +225,19 @@ def test_voices_that_join_at_different_times_are_refused() -> None:
         parse_kern("**kern\n*^\n4c\t2e\n*v\t*v\n*-\n")
 
 
+@pytest.mark.parametrize(("token", "quarters"), [("4)", 1), ("4.", Fraction(3, 2)), ("4?", 1), ("4 4", 1)])
+def test_a_duration_without_a_pitch_takes_its_time_in_silence(token: str, quarters: Fraction) -> None:
+    assert rows(kern("=1", token, "4c")) == [(quarters, quarters + 1, 60)]
+
+
+def test_a_dot_behind_the_pitch_lengthens_too() -> None:
+    assert rows(kern("=1", "4e'.", "8c")) == [(0, Fraction(3, 2), 64), (Fraction(3, 2), 2, 60)]
+
+
 @pytest.mark.parametrize(
     "token",
-    ["c", "r", "4", "4)", "/", "16dfd#X", "8bbnb", "4ryy4G-", "0%0c", "3%0c", "4c 8qd", "4q 4c 8", "4Cc",
-     "4" + "c" * 12, "1234567c", "9" * 5000 + "c", "4" + "." * 9 + "c", "4?", "4e'.", ". 4c", "4c-" + "-" * 99],
+    ["c", "r", "/", "16dfd#X", "8bbnb", "4ryy4G-", "0%0c", "3%0c", "4c 8qd", "4Cc",
+     "4" + "c" * 12, "1234567c", "9" * 5000 + "c", "4" + "." * 9 + "c", ". 4c", "4c-" + "-" * 99],
 )  # fmt: skip
 def test_a_malformed_token_is_refused(token: str) -> None:
     with pytest.raises(SourceError, match="line 3: "):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pianogen.errors import SourceError
 
 _TREMOLO = re.compile("@+[0-9]+@+")  # strokes through a stem, not a duration
-_DURATION = re.compile(r"([0-9]+)(?:%([0-9]+))?(\.*)")
+_DURATION = re.compile(r"([0-9]+)(?:%([0-9]+))?")
 _PITCH = re.compile("([a-gA-G]+)(#+|-+|n)?")
 _MAX_LENGTH = 6  # digits or dots of one duration
 _SHOWN = 40  # characters of a token in a message
@@ -45,7 +45,7 @@ def parse_token(text: str) -> Token:
     """Read a token that is not null.
 
     Raises:
-        SourceError: It holds no duration, no pitch, or too many of them.
+        SourceError: It holds no duration, or more than one duration or pitch a note.
     """
     notes = _TREMOLO.sub("", text).split(" ")
     notes = [note for note in notes if note]
@@ -70,15 +70,15 @@ def _quarters(note: str) -> Fraction | None:
     found = _DURATION.findall(_before_pitch(note)) or _DURATION.findall(note)
     if not found:
         return None
-    digits, numerator, dots = found[0]
-    stray_dots = note.count(".") != len(dots)
-    if len(found) > 1 or stray_dots or max(map(len, found[0])) > _MAX_LENGTH:
+    digits, numerator = found[0]
+    num_dots = note.count(".")  # some stand behind the pitch
+    if len(found) > 1 or max(len(digits), len(numerator), num_dots) > _MAX_LENGTH:
         raise SourceError(f"'{note[:_SHOWN]}' has no readable duration")
     whole_notes = Fraction(2 ** len(digits)) if set(digits) == {"0"} else Fraction(1, int(digits))
     whole_notes *= int(numerator or 1)
     if not whole_notes:
         raise SourceError(f"'{note[:_SHOWN]}' lasts no time")
-    return 4 * whole_notes * (2 - Fraction(1, 2 ** len(dots)))
+    return 4 * whole_notes * (2 - Fraction(1, 2**num_dots))
 
 
 def _before_pitch(note: str) -> str:
@@ -89,9 +89,9 @@ def _before_pitch(note: str) -> str:
 
 def _heads(note: str, quarters: Fraction) -> list[Head]:
     found = _PITCH.findall(note)
-    if _is_silent(note) or (not found and "yy" in note):
+    if _is_silent(note) or not found:  # without a pitch it takes its time in silence
         return []
-    if len(found) != 1:
+    if len(found) > 1:
         raise SourceError(f"'{note[:_SHOWN]}' holds {len(found)} pitches; a note holds one")
     letters, accidental = found[0]
     pitch = _pitch(letters, accidental)
