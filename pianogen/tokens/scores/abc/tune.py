@@ -1,0 +1,276 @@
+"""The lines of a tune to a written score: fields set the state, voices take the notes, and bars are compared."""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from pianogen.errors import SourceError
+from pianogen.tokens.scores.abc.agreement import check_agreement
+from pianogen.tokens.scores.abc.fields import Metre, default_unit, read_metre, read_tempo, read_unit
+from pianogen.tokens.scores.abc.key import Key, Properties, read_key, read_properties
+from pianogen.tokens.scores.abc.lexer import tokens
+from pianogen.tokens.scores.abc.text import DIRECTIVE, Line, tune_lines
+from pianogen.tokens.scores.abc.voice import Head, Voice
+from pianogen.tokens.scores.written import Tie, WrittenNote, WrittenScore
+
+_MIDI = re.compile(r"MIDI\s*=?\s*(\w+)\s*([+-]?\d{1,3})?(?![\d])", re.IGNORECASE)
+_SYMBOL = re.compile(r"([H-Wh-w~])\s*=.*")
+_MACRO = re.compile(r"([^=]+?)\s*=.*")
+_DRUM_CHANNEL = 10
+
+
+def parse_abc(text: str) -> WrittenScore:
+    """Read the one tune of an ABC file; repeats and parts are taken once each, in written order.
+
+    Raises:
+        SourceError: There is no tune or there are several, or something in it has no certain meaning.
+        InconsistentScoreError: Its voices or overlays contradict each other; the message names the bar.
+    """
+    tune = _Tune()
+    for line in tune_lines(text):
+        try:
+            tune.take(line)
+        except SourceError as error:
+            raise type(error)(f"line {line.number}: {error}") from error
+    return tune.score()
+
+
+class _Tune:
+    """Everything read so far."""
+
+    def __init__(self) -> None:
+        self.in_body = False
+        self.metre, self.unit, self.key = Metre(), Fraction(0), Key()  # the unit is 0 until it is known
+        self.time_signature: tuple[int, int] | None = None
+        self.properties = Properties()
+        self.midi_transpose = 0
+        self.propagation = "pitch"
+        self.exclamation_ends_line = False
+        self.symbols: frozenset[str] = frozenset()
+        self.macros: list[re.Pattern[str]] = []
+        self.header_tempo: str | None = None
+        self.tempo_marks: dict[Fraction, float] = {}
+        self.marked: set[Fraction] = set()  # onsets of the tempo marks in the body
+        self.declared: dict[str, Properties] = {}  # voices of the header
+        self.voices: dict[str, Voice] = {}  # by name; "" before the first one is named
+        self.voice_properties: dict[str, Properties] = {}
+        self.voice_transpose: dict[str, int] = {}  # by %%MIDI transpose
+        self.current: str | None = None
+        self.unscoped_field: str | None = None  # one that changed the body before its first voice
+
+    def take(self, line: Line) -> None:
+        """Read one line."""
+        if line.kind:
+            self._field(line.kind, line.text)
+        else:
+            self._music(line.text)
+
+    def score(self) -> WrittenScore:
+        """What was read, when all lines are."""
+        for name, voice in self.voices.items():
+            try:
+                voice.finish()
+            except SourceError as error:
+                raise type(error)(f"in voice {name}: {error}" if name else str(error)) from error
+        check_agreement(self.voices)
+        if self.unscoped_field and sum(bool(voice.bars) for voice in self.voices.values()) > 1:
+            raise SourceError(f"{self.unscoped_field} stands behind the header and before the first V:; name its voice")
+        notes = [
+            WrittenNote(head.onset, head.end, head.pitch, _tie(head), part)
+            for part, voice in enumerate(self.voices.values())
+            for head in voice.heads
+        ]
+        graces = sum(voice.grace_notes for voice in self.voices.values())
+        return WrittenScore(notes, self.tempo_marks, self.time_signature, graces)
+
+    def _field(self, kind: str, text: str) -> None:
+        reader = _FIELD_READERS.get(kind)
+        if reader is not None:
+            reader(self, text)
+
+    def _music(self, text: str) -> None:
+        if any(macro.search(text) for macro in self.macros):
+            raise SourceError("macros (m:) are not expanded; write out what they stand for")
+        for token in tokens(text, self.symbols, self.exclamation_ends_line):
+            if token.kind == "field":
+                kind = token.match["letter"]
+                self._field(DIRECTIVE if kind == "I" else kind, token.match["value"].strip())
+            else:
+                self._playing().read(token)
+        self._playing().end_line()
+
+    def _scope(self, field: str) -> Voice | None:
+        """The voice that a field of the body is for; None for all that are to come."""
+        if self.current is not None:
+            return self._playing()
+        if self.in_body:
+            self.unscoped_field = field
+        return None
+
+    def _playing(self) -> Voice:
+        """The voice that music is for; without a V: in the body, the first one that the header declares."""
+        if self.current is None:
+            self._enter(next(iter(self.declared), ""))
+        return self.voices[self.current or ""]
+
+    def _enter(self, name: str) -> None:
+        if self.current is not None:
+            self._playing().end_line()
+        if self.current == "" and "" in self.voices and len(self.voices) == 1:
+            self.voices[name] = self.voices.pop("")  # music before the first V: is of the voice named first
+            self.voice_properties[name] = self.voice_properties.pop("", Properties())
+        elif name not in self.voices:
+            self.voices[name] = Voice(self.metre, self.unit, self.key)
+            self.voices[name].propagation = self.propagation
+        self.current = name
+        self._apply_properties(name)
+
+    def _apply_properties(self, name: str) -> None:
+        own = self.voice_properties.get(name) or self.declared.get(name) or Properties()
+        if own.transpose and self.properties.transpose:
+            raise SourceError("both K: and V: transpose the voice; write one of them")
+        heard = own.over(self.properties)
+        midi = self.voice_transpose.get(name, self.midi_transpose)
+        if midi and heard.transpose:
+            raise SourceError("both transpose= and %%MIDI transpose move the voice; write one of them")
+        voice = self.voices[name]
+        voice.transposition = heard.semitones() + midi
+        voice.is_percussion = bool(heard.percussion) or voice.is_percussion
+
+    def _read_metre(self, text: str) -> None:
+        metre, voice = read_metre(text), self._scope(f"M:{text}")
+        if voice is None:
+            self.metre = metre
+        else:
+            voice.metre = metre
+        if self.in_body:
+            self._note_signature(metre)
+
+    def _note_signature(self, metre: Metre) -> None:
+        if self.time_signature is None and not metre.is_free:
+            self.time_signature = (metre.beats, metre.beat_unit)
+
+    def _read_unit(self, text: str) -> None:
+        unit, voice = read_unit(text), self._scope(f"L:{text}")
+        if voice is None:
+            self.unit = unit
+        else:
+            voice.unit = unit
+
+    def _read_key(self, text: str) -> None:
+        key, properties = read_key(text)
+        voice = self._scope(f"K:{text}")
+        if voice is None:
+            self.key = key or self.key
+            self.properties = properties.over(self.properties)
+        else:
+            if key is not None:
+                voice.change_key(key)
+            name = self.current or ""
+            self.voice_properties[name] = properties.over(self.voice_properties.get(name, Properties()))
+            self._apply_properties(name)
+        if not self.in_body:
+            self._begin_body()
+
+    def _begin_body(self) -> None:
+        """The first K: ends the header."""
+        self.in_body = True
+        self.unit = self.unit or default_unit(self.metre)
+        self._note_signature(self.metre)
+        if self.header_tempo is not None:
+            pace = read_tempo(self.header_tempo, self.unit)
+            self.tempo_marks = {} if pace is None else {Fraction(0): pace}
+
+    def _read_tempo(self, text: str) -> None:
+        if not self.in_body:
+            self.header_tempo = text
+            return
+        now = self.voices[self.current].now if self.current is not None else Fraction(0)
+        unit = self.voices[self.current].unit if self.current is not None else self.unit
+        pace = read_tempo(text, unit)
+        if pace is not None and now not in self.marked:
+            self.marked.add(now)
+            self.tempo_marks[now] = pace  # the header's, too, gives way
+
+    def _read_voice(self, text: str) -> None:
+        name, _, rest = text.partition(" ")
+        if not name or name == "*":
+            raise SourceError(f"V:{text} names no single voice")
+        properties, _ = read_properties(rest)
+        if not self.in_body:
+            self.declared[name] = properties.over(self.declared.get(name, Properties()))
+            return
+        before = self.voice_properties.get(name, self.declared.get(name, Properties()))
+        self.voice_properties[name] = properties.over(before)
+        self._enter(name)
+
+    def _read_symbol(self, text: str) -> None:
+        symbol = _SYMBOL.fullmatch(text)
+        if symbol is None:
+            raise SourceError(f"U:{text} gives no letter from H to W or h to w a meaning")
+        self.symbols |= {symbol[1]}
+
+    def _read_macro(self, text: str) -> None:
+        macro = _MACRO.fullmatch(text)
+        if macro is None:
+            raise SourceError(f"m:{text} is no macro")
+        self.macros.append(re.compile(re.escape(macro[1]).replace("n", "[A-Ga-g]")))
+
+    def _read_directive(self, text: str) -> None:
+        name, _, value = text.partition(" ")
+        midi = _MIDI.match(text)
+        if name.lower() == "propagate-accidentals":
+            self._propagate(value.strip().lower())
+        elif name.lower() == "linebreak":
+            self.exclamation_ends_line = "!" in value
+        elif name.lower() == "abc-include":
+            raise SourceError("files that a tune includes are not read")
+        elif midi:
+            self._midi(midi[1].lower(), int(midi[2] or 0))
+
+    def _propagate(self, reach: str) -> None:
+        if reach not in ("not", "octave", "pitch"):
+            raise SourceError(f"accidentals propagate not, by octave or by pitch; {reach!r} is none of these")
+        self.propagation = reach
+        for voice in self.voices.values():
+            voice.propagation = reach
+
+    def _midi(self, command: str, value: int) -> None:
+        """Those commands of %%MIDI that change which notes are heard."""
+        voice = self._playing() if self.current is not None else None
+        if command == "nobarlines":
+            self._propagate("not")
+        elif command == "barlines":
+            self._propagate("pitch")
+        elif command == "transpose" and voice is None:
+            self.midi_transpose = value
+        elif command == "transpose":
+            self.voice_transpose[self.current or ""] = value
+            self._apply_properties(self.current or "")
+        elif command == "channel":
+            self._channel(value)
+
+    def _channel(self, channel: int) -> None:
+        is_percussion = channel == _DRUM_CHANNEL
+        if self.current is not None:
+            self._playing().is_percussion = is_percussion
+        else:
+            self.properties = Properties(percussion=is_percussion).over(self.properties)
+
+
+_FIELD_READERS: dict[str, Callable[[_Tune, str], None]] = {
+    "M": _Tune._read_metre,
+    "L": _Tune._read_unit,
+    "K": _Tune._read_key,
+    "Q": _Tune._read_tempo,
+    "V": _Tune._read_voice,
+    "U": _Tune._read_symbol,
+    "m": _Tune._read_macro,
+    DIRECTIVE: _Tune._read_directive,
+}
+
+
+def _tie(head: Head) -> Tie | None:
+    if head.tied:
+        return "continue" if head.continues else "start"
+    return "stop" if head.continues else None
