@@ -12,7 +12,7 @@ _QUOTED = re.compile(r'"[^"]*"?')
 _BEATS = re.compile(r"\s*\d{1,3}/\d{1,3}(?:[\s,+]+\d{1,3}/\d{1,3})*\s*")
 _BEAT = re.compile(r"(\d{1,3})/(\d{1,3})")
 _UNITS = re.compile(r"\s*[A-Ga-g](\d{0,3})(?:/(\d{0,3}))?\s*")
-_PACE = re.compile(r"\s*(\d{1,4}(?:\.\d{1,4})?)(?![\d.])\s*")
+_PACE = re.compile(r"\s*(?:ca\.?\s*|c\.\s*|~\s*)?(\d{1,4}(?:\.\d{1,4})?)(?![\d.])\s*")
 
 
 class Metre(NamedTuple):

@@ -10,7 +10,11 @@ ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}  # in semitones
 _FIFTHS = "FCGDAEB"
 _MODES = {"": 0, "maj": 0, "ion": 0, "m": -3, "min": -3, "aeo": -3, "mix": -1, "dor": -2, "phr": -4, "lyd": 1, "loc": -5}
 _WORD = re.compile(r"""([A-Za-z_]+)\s*=\s*("[^"]*"|[^\s"]+)|("[^"]*"|\S+)""")
-_TONIC = re.compile(r"([A-G])([#b]?)([A-Za-z]*)")
+_PROPERTIES = frozenset(
+    "clef octave transpose sound shift instrument score middle m name nm subname snm sname stem stems gstem dyn lyrics "
+    "merge cue scale staffscale stafflines space gchords map style program bracket brace strings capo tuning".split()
+)
+_TONIC = re.compile(r"([A-G])([#b]?)([A-Za-z]*)((?:[=_^]+[A-Ga-g])*)")
 _ACCIDENTAL = re.compile(r"(\^\^?|__?|=)([A-Ga-g])")
 _CLEF = re.compile(
     r"(?:treble|alto|tenor|bass|baritone|soprano|mezzosoprano|mezzo|none|perc|auto|[GFCP])\d?(?:([+-])(8|15)(?:va|vb)?|[\^_](?:8|15))?"
@@ -71,6 +75,7 @@ def read_key(text: str) -> tuple[Key | None, Properties]:
         if not mode and rest and _is_mode(rest[0]):
             mode, rest = rest[0], rest[1:]
         base = _signature(tonic[1], tonic[2], mode)
+        rest = [tonic[4], *rest] if tonic[4] else rest
     else:
         raise SourceError(f"K:{text} names no key")
     return Key({**base, **_explicit(text, rest)}), properties
@@ -85,6 +90,9 @@ def read_properties(text: str) -> tuple[Properties, list[str]]:
     found, words = Properties(), []
     for match in _WORD.finditer(text):
         name, value = (match[1] or "").lower(), (match[2] or match[3]).strip('"')
+        if name and name not in _PROPERTIES:
+            words.append(match[0])  # such as `Dmix=c`
+            continue
         clef = _CLEF.fullmatch(value)
         if name == "clef" and clef is None:
             raise SourceError(f"clef={value} is no clef")

@@ -26,15 +26,17 @@ _TOKENS = {
     "overlay": r"&",
     "tuplet": r"\((?P<numbers>[0-9]+(?::[0-9]*){0,2})",
     "slur": r"\.?\(|\)",
+    "mark": r":|[0-9]+(?:[,.-][0-9]+)*\.?",  # of a repeat or an ending, apart from its bar line
     "grace": r"\{(?P<notes>[^{}]*)\}",
 }
 _TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _TOKENS.items()))
 _DECORATION = re.compile(r"([!+])([^!+]*)\1")
-_SHORT_DECORATIONS = frozenset(".~HLMOPSTuv'JKR")
+_SHORT_DECORATIONS = frozenset(".~HLMOPSTuv'")
+_FREE_SYMBOL = re.compile(r"""[H-Wh-w](?=[A-Ga-gzx^_=\[({".~HLMOPSTuv!])""")
 _LIKE_MUSIC = re.compile(r"[A-Ga-gzx0-9/,'^_=<>()\-]+")
 _NAMED_LIKE_MUSIC = frozenset(["f", "ff", "fff", "ffff", "<", ">", "<(", "<)", ">(", ">)", "^", *"0123456789"])
 _GRACE_NOTE = re.compile(rf"(?P<accidental>\^\^?|__?|=)?(?P<name>[A-Ga-g])(?P<marks>[,']*){_LENGTH}")
-_GRACE_REST = re.compile(r"""[\s/\[\]()<>.~HLMOPSTuvz0-9y-]|"[^"]*"|![^!]*!""")
+_GRACE_REST = re.compile(r"""[\s/\[\]()<>.~HLMOPSTuvz0-9yx-]|"[^"]*"|![^!]*!""")
 _MUSIC_BETWEEN = re.compile(r"[|\s\"]")
 _MAX_DIGITS = 4
 _MAX_DENOMINATOR = 2**16
@@ -127,6 +129,8 @@ def _behind_decoration(line: str, position: int, symbols: frozenset[str], lone_e
     character = line[position]
     if character in symbols or character in _SHORT_DECORATIONS:
         return position + 1
+    if _FREE_SYMBOL.match(line, position):
+        return position + 1  # a decoration that nothing defines; in words there would be more letters behind it
     if character == "!" and lone_exclamation:
         return position + 1
     if character in "!+":

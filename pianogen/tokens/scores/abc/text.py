@@ -40,7 +40,7 @@ def tune_lines(text: str) -> list[Line]:
         raise SourceError(f"it holds {len(with_music)} pieces; give each a file of its own")
     if not with_music:
         raise SourceError("it holds no tune, which begins with a field X: and has its music behind a field K:")
-    return file_header + with_music[0].lines
+    return [*file_header, *_continued(with_music[0].lines)]
 
 
 def _split(text: str) -> tuple[list[Line], list[_Tune]]:
@@ -56,14 +56,17 @@ def _split(text: str) -> tuple[list[Line], list[_Tune]]:
         if line is None:
             continue
         if line.kind == "X":
-            tunes.append(_Tune([], has_key=False))
+            tunes.append(_Tune([line], has_key=False))
             place = "header"
         elif place == "file header" and line.kind in _HEADER_FIELDS:
             file_header.append(line)
         elif place in ("header", "body"):
             if line.kind == "" and place == "header":
-                raise SourceError(f"line {number} is no field, and the tune's header goes on until its field K:")
-            _append(tunes[-1].lines, line)
+                if "|" in line.text:
+                    raise SourceError(f"line {number} looks like music, but the tune's header goes on until its field K:")
+                continue
+            if line.kind != "+" or tunes[-1].lines[-1].kind != "":
+                tunes[-1].lines.append(line)
             if line.kind == "K" and place == "header":
                 tunes[-1] = tunes[-1]._replace(has_key=True)
                 place = "body"
@@ -95,8 +98,15 @@ def _read_line(number: int, content: str, in_body: bool) -> Line | None:
     return Line(number, DIRECTIVE if field[1] == "I" else field[1], field[2].strip())
 
 
-def _append(lines: list[Line], line: Line) -> None:
-    if line.kind != "+":
-        lines.append(line)
-    elif lines and lines[-1].kind not in ("", DIRECTIVE):
-        lines[-1] = lines[-1]._replace(text=f"{lines[-1].text} {line.text}")
+def _continued(lines: list[Line]) -> Iterator[Line]:
+    """Lines with each +: joined to the field before it; behind music it continues lyrics, which do not matter."""
+    line, texts = None, list[str]()
+    for one in lines:
+        if one.kind == "+":
+            texts.append(one.text)
+            continue
+        if line is not None:
+            yield line._replace(text=" ".join(texts))
+        line, texts = one, [one.text]
+    if line is not None:
+        yield line._replace(text=" ".join(texts))

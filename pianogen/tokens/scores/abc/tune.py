@@ -17,6 +17,8 @@ _MIDI = re.compile(r"MIDI\s*=?\s*(\w+)\s*([+-]?\d{1,3})?(?![\d])", re.IGNORECASE
 _SYMBOL = re.compile(r"([H-Wh-w~])\s*=.*")
 _MACRO = re.compile(r"([^=]+?)\s*=.*")
 _DRUM_CHANNEL = 10
+_MAX_VOICES = 128
+_MAX_MACROS = 128
 
 
 def parse_abc(text: str) -> WrittenScore:
@@ -56,6 +58,7 @@ class _Tune:
         self.voice_properties: dict[str, Properties] = {}
         self.voice_transpose: dict[str, int] = {}  # by %%MIDI transpose
         self.current: str | None = None
+        self.behind: set[str] = set()  # voices that have no music for a time at which another goes on
         self.unscoped_field: str | None = None  # one that changed the body before its first voice
 
     def take(self, line: Line) -> None:
@@ -120,10 +123,18 @@ class _Tune:
             self.voices[name] = self.voices.pop("")  # music before the first V: is of the voice named first
             self.voice_properties[name] = self.voice_properties.pop("", Properties())
         elif name not in self.voices:
+            if len(self.voices) == _MAX_VOICES:
+                raise SourceError(f"it has more than {_MAX_VOICES} voices")
             self.voices[name] = Voice(self.metre, self.unit, self.key)
             self.voices[name].propagation = self.propagation
         self.current = name
         self._apply_properties(name)
+        self._note_who_is_behind(name)
+
+    def _note_who_is_behind(self, entered: str) -> None:
+        now = self.voices[entered].now
+        self.voices[entered].resumed_behind |= entered in self.behind
+        self.behind |= {name for name, voice in self.voices.items() if 0 < voice.now < now}
 
     def _apply_properties(self, name: str) -> None:
         own = self.voice_properties.get(name) or self.declared.get(name) or Properties()
@@ -212,8 +223,8 @@ class _Tune:
 
     def _read_macro(self, text: str) -> None:
         macro = _MACRO.fullmatch(text)
-        if macro is None:
-            raise SourceError(f"m:{text} is no macro")
+        if macro is None or len(self.macros) == _MAX_MACROS:
+            raise SourceError(f"m:{text} is no macro" if macro is None else f"it has more than {_MAX_MACROS} macros")
         self.macros.append(re.compile(re.escape(macro[1]).replace("n", "[A-Ga-g]")))
 
     def _read_directive(self, text: str) -> None:

@@ -65,6 +65,7 @@ class Voice:
         self.heads: list[Head] = []
         self.grace_notes = 0
         self.bars: list[Bar] = []
+        self.resumed_behind = False  # whether it went on after other voices had gone on without it
         self.key_changes: list[tuple[Fraction, Key]] = []
         self.now = Fraction(0)
         self._bar_start = Fraction(0)
@@ -80,7 +81,7 @@ class Voice:
 
     def read(self, token: Token) -> None:
         """Take in the next token of this voice."""
-        if self._chord is not None and token.kind not in ("note", "tie", "chord_end"):
+        if self._chord is not None and token.kind not in ("note", "rest", "tie", "chord_end"):
             raise SourceError(f"{token.match[0]!r} stands inside a chord that is not closed")
         getattr(self, f"_read_{token.kind}")(token.match)
 
@@ -144,7 +145,11 @@ class Voice:
         self._place(heads, length * length_factor(match["chord_length"]))
 
     def _read_rest(self, match: re.Match[str]) -> None:
-        self._place([], length_factor(match["rest_length"]) * self.unit)
+        length = length_factor(match["rest_length"]) * self.unit
+        if self._chord is None:
+            self._place([], length)
+        else:
+            self._chord.length = self._chord.length or length
 
     def _read_bars(self, match: re.Match[str]) -> None:
         """Rests of whole bars."""
@@ -160,6 +165,10 @@ class Voice:
 
     def _read_ending(self, match: re.Match[str]) -> None:
         """Written order takes every ending once."""
+
+    def _read_mark(self, match: re.Match[str]) -> None:
+        if self.now > self._bar_start:
+            raise SourceError(f"{match[0]!r} stands inside a bar")
 
     def _read_bar(self, match: re.Match[str]) -> None:
         self.end_bar()
