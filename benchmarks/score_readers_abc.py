@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import symusic
+from symusic.core import ScoreTick
 
 from pianogen.errors import InconsistentScoreError, SourceError
 from pianogen.tokens.scores.abc import parse_abc
@@ -87,7 +88,9 @@ def judge(tune: str) -> Verdict:
     difference = first_difference(ours, theirs)
     if difference is None:
         return Verdict("equal")
-    return Verdict("different where abc2midi reports an error" if errors else "different", difference if not errors else "")
+    return Verdict(
+        "different where abc2midi reports an error" if errors else "different", difference if not errors else ""
+    )
 
 
 def first_difference(ours: list[Row], theirs: list[Row]) -> str | None:
@@ -118,8 +121,8 @@ def read_with_abc2midi(tune: str) -> tuple[list[Row], bool]:
         if not target.exists():
             return [], True
         try:
-            score = symusic.Score(target)
-        except (RuntimeError, ValueError):
+            score = ScoreTick.from_midi(target.read_bytes(), sanitize_data=True)
+        except (RuntimeError, ValueError):  # what symusic raises of a broken file
             return [], True
     tick = Fraction(1, score.ticks_per_quarter)
     notes = [note for track in score.tracks if not track.is_drum for note in track.notes]

@@ -96,8 +96,10 @@ def read_tempo(text: str, unit: Fraction) -> float | None:
 def _beat_length(text: str, unit: Fraction) -> Fraction | None:
     """In quarters."""
     if _BEATS.fullmatch(text):
-        pairs = _BEAT.findall(text)
-        return None if any(int(below) == 0 for _, below in pairs) else sum(Fraction(4 * int(a), int(b)) for a, b in pairs)
+        beats = [(int(above), int(below)) for above, below in _BEAT.findall(text)]
+        if any(below == 0 for _, below in beats):
+            return None
+        return sum((Fraction(4 * above, below) for above, below in beats), Fraction(0))
     units = _UNITS.fullmatch(text)
     if units is None or int(units[2] or 1) == 0:
         return None

@@ -8,13 +8,27 @@ from pianogen.errors import SourceError
 NATURAL_PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}  # semitones above C
 ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}  # in semitones
 _FIFTHS = "FCGDAEB"
-_MODES = {"": 0, "maj": 0, "ion": 0, "m": -3, "min": -3, "aeo": -3, "mix": -1, "dor": -2, "phr": -4, "lyd": 1, "loc": -5}
+_MODES = {
+    "": 0,
+    "maj": 0,
+    "ion": 0,
+    "m": -3,
+    "min": -3,
+    "aeo": -3,
+    "mix": -1,
+    "dor": -2,
+    "phr": -4,
+    "lyd": 1,
+    "loc": -5,
+}
 _WORD = re.compile(r"""([A-Za-z_]+)\s*=\s*("[^"]*"|[^\s"]+)|("[^"]*"|\S+)""")
-_PROPERTIES = frozenset(
-    "clef octave transpose sound shift instrument score middle m name nm subname snm sname stem stems gstem dyn lyrics "
-    "merge cue scale staffscale stafflines space gchords map style program bracket brace strings capo tuning".split()
+_PROPERTIES = frozenset(  # ordinary words before a `=`; others are part of a key, as in `Dmix=c`
+    """
+    clef octave transpose sound shift instrument score middle m name nm subname snm sname stem stems gstem dyn lyrics
+    merge cue scale staffscale stafflines space gchords map style program bracket brace strings capo tuning
+    """.split()  # noqa: SIM905
 )
-_TONIC = re.compile(r"([A-G])([#b]?)([A-Za-z]*)((?:[=_^]+[A-Ga-g])*)")
+_TONIC = re.compile(r"([A-G])([#b]?)([A-Za-z]*)((?:[_^]+[A-Ga-g])*)")
 _ACCIDENTAL = re.compile(r"(\^\^?|__?|=)([A-Ga-g])")
 _CLEF = re.compile(
     r"(?:treble|alto|tenor|bass|baritone|soprano|mezzosoprano|mezzo|none|perc|auto|[GFCP])\d?(?:([+-])(8|15)(?:va|vb)?|[\^_](?:8|15))?"
@@ -91,7 +105,7 @@ def read_properties(text: str) -> tuple[Properties, list[str]]:
     for match in _WORD.finditer(text):
         name, value = (match[1] or "").lower(), (match[2] or match[3]).strip('"')
         if name and name not in _PROPERTIES:
-            words.append(match[0])  # such as `Dmix=c`
+            words += [match[1], f"={match[2]}"]  # such as `D mix =c`
             continue
         clef = _CLEF.fullmatch(value)
         if name == "clef" and clef is None:

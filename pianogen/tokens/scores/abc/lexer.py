@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from pianogen.errors import SourceError
@@ -78,6 +79,7 @@ def tokens(line: str, symbols: frozenset[str], lone_exclamation: bool) -> Iterat
                 yield Token(kind, match)
 
 
+@lru_cache(maxsize=1024)
 def length_factor(text: str) -> Fraction:
     """A length behind a note, in unit note lengths: `3/2`, `/4`, or slashes that each halve.
 

@@ -11,6 +11,7 @@ _COMMENT = re.compile(r"(?<!\\)%.*")
 _FIELD = re.compile(r"([ABCDEFGHIKLMNOPQRSTUVWXZdmrsw+])[ \t]*:(.*)")
 _TEXT_FIELDS = frozenset("wWsd+")  # may begin with a bar line; elsewhere in a tune's body `A:|` is music
 _HEADER_FIELDS = frozenset("LMQUIm%")  # those of a file header that bear on notes
+_MUSIC = re.compile(r"^\[?V:|\|[]|:]*$")  # in free text: a voice, or a bar line at the end of a line
 _BLOCK = re.compile(r"%%[ \t]*begin(\w+)", re.IGNORECASE)
 DIRECTIVE = "%"
 
@@ -32,7 +33,7 @@ def tune_lines(text: str) -> list[Line]:
     """The lines of the only tune that has music, behind those of the file header that bear on it.
 
     Raises:
-        SourceError: No tune has a key, or several have; a header holds a line that is no field.
+        SourceError: No tune has a key, or several have; music stands in a header or in free text.
     """
     file_header, tunes = _split(text)
     with_music = [tune for tune in tunes if tune.has_key]
@@ -44,7 +45,7 @@ def tune_lines(text: str) -> list[Line]:
 
 
 def _split(text: str) -> tuple[list[Line], list[_Tune]]:
-    """The file header and every tune; the text between tunes is free text."""
+    """The file header and every tune; the text between tunes is free text, in which music is a mistake."""
     file_header: list[Line] = []
     tunes: list[_Tune] = []
     place = "file header"
@@ -55,6 +56,8 @@ def _split(text: str) -> tuple[list[Line], list[_Tune]]:
         line = _read_line(number, content, in_body=place == "body")
         if line is None:
             continue
+        if place == "free text" and _MUSIC.search(content):
+            raise SourceError(f"line {number} looks like music behind the blank line that ends a tune")
         if line.kind == "X":
             tunes.append(_Tune([line], has_key=False))
             place = "header"
@@ -63,7 +66,9 @@ def _split(text: str) -> tuple[list[Line], list[_Tune]]:
         elif place in ("header", "body"):
             if line.kind == "" and place == "header":
                 if "|" in line.text:
-                    raise SourceError(f"line {number} looks like music, but the tune's header goes on until its field K:")
+                    raise SourceError(
+                        f"line {number} looks like music, but the tune's header goes on until its field K:"
+                    )
                 continue
             if line.kind != "+" or tunes[-1].lines[-1].kind != "":
                 tunes[-1].lines.append(line)

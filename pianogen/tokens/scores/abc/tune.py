@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from pianogen.errors import SourceError
 from pianogen.tokens.scores.abc.agreement import check_agreement
+from pianogen.tokens.scores.abc.directives import read_directive
 from pianogen.tokens.scores.abc.fields import Metre, default_unit, read_metre, read_tempo, read_unit
 from pianogen.tokens.scores.abc.key import Key, Properties, read_key, read_properties
 from pianogen.tokens.scores.abc.lexer import tokens
@@ -13,10 +14,8 @@ from pianogen.tokens.scores.abc.text import DIRECTIVE, Line, tune_lines
 from pianogen.tokens.scores.abc.voice import Head, Voice
 from pianogen.tokens.scores.written import Tie, WrittenNote, WrittenScore
 
-_MIDI = re.compile(r"MIDI\s*=?\s*(\w+)\s*([+-]?\d{1,3})?(?![\d])", re.IGNORECASE)
 _SYMBOL = re.compile(r"([H-Wh-w~])\s*=.*")
 _MACRO = re.compile(r"([^=]+?)\s*=.*")
-_DRUM_CHANNEL = 10
 _MAX_VOICES = 128
 _MAX_MACROS = 128
 
@@ -57,6 +56,7 @@ class _Tune:
         self.voices: dict[str, Voice] = {}  # by name; "" before the first one is named
         self.voice_properties: dict[str, Properties] = {}
         self.voice_transpose: dict[str, int] = {}  # by %%MIDI transpose
+        self.on_drum_channel: set[str] = set()  # voices, by %%MIDI channel
         self.current: str | None = None
         self.behind: set[str] = set()  # voices that have no music for a time at which another goes on
         self.unscoped_field: str | None = None  # one that changed the body before its first voice
@@ -121,7 +121,9 @@ class _Tune:
             self._playing().end_line()
         if self.current == "" and "" in self.voices and len(self.voices) == 1:
             self.voices[name] = self.voices.pop("")  # music before the first V: is of the voice named first
-            self.voice_properties[name] = self.voice_properties.pop("", Properties())
+            own = self.voice_properties.get(name, Properties())
+            self.voice_properties[name] = own.over(self.voice_properties.pop("", Properties()))
+            self.voice_transpose.update({name: self.voice_transpose.pop("")} if "" in self.voice_transpose else {})
         elif name not in self.voices:
             if len(self.voices) == _MAX_VOICES:
                 raise SourceError(f"it has more than {_MAX_VOICES} voices")
@@ -146,7 +148,7 @@ class _Tune:
             raise SourceError("both transpose= and %%MIDI transpose move the voice; write one of them")
         voice = self.voices[name]
         voice.transposition = heard.semitones() + midi
-        voice.is_percussion = bool(heard.percussion) or voice.is_percussion
+        voice.is_percussion = bool(heard.percussion) or name in self.on_drum_channel
 
     def _read_metre(self, text: str) -> None:
         metre, voice = read_metre(text), self._scope(f"M:{text}")
@@ -228,45 +230,24 @@ class _Tune:
         self.macros.append(re.compile(re.escape(macro[1]).replace("n", "[A-Ga-g]")))
 
     def _read_directive(self, text: str) -> None:
-        name, _, value = text.partition(" ")
-        midi = _MIDI.match(text)
-        if name.lower() == "propagate-accidentals":
-            self._propagate(value.strip().lower())
-        elif name.lower() == "linebreak":
+        kind, value = read_directive(text)
+        if kind == "accidentals":
+            self.propagation = value
+            for voice in self.voices.values():
+                voice.propagation = value
+        elif kind == "line break":
             self.exclamation_ends_line = "!" in value
-        elif name.lower() == "abc-include":
-            raise SourceError("files that a tune includes are not read")
-        elif midi:
-            self._midi(midi[1].lower(), int(midi[2] or 0))
-
-    def _propagate(self, reach: str) -> None:
-        if reach not in ("not", "octave", "pitch"):
-            raise SourceError(f"accidentals propagate not, by octave or by pitch; {reach!r} is none of these")
-        self.propagation = reach
-        for voice in self.voices.values():
-            voice.propagation = reach
-
-    def _midi(self, command: str, value: int) -> None:
-        """Those commands of %%MIDI that change which notes are heard."""
-        voice = self._playing() if self.current is not None else None
-        if command == "nobarlines":
-            self._propagate("not")
-        elif command == "barlines":
-            self._propagate("pitch")
-        elif command == "transpose" and voice is None:
-            self.midi_transpose = value
-        elif command == "transpose":
-            self.voice_transpose[self.current or ""] = value
+        elif kind == "transpose" and self.current is None:
+            self.midi_transpose = int(value)
+        elif kind == "transpose":
+            self.voice_transpose[self.current or ""] = int(value)
             self._apply_properties(self.current or "")
-        elif command == "channel":
-            self._channel(value)
-
-    def _channel(self, channel: int) -> None:
-        is_percussion = channel == _DRUM_CHANNEL
-        if self.current is not None:
-            self._playing().is_percussion = is_percussion
-        else:
-            self.properties = Properties(percussion=is_percussion).over(self.properties)
+        elif kind == "percussion" and self.current is None:
+            self.properties = Properties(percussion=value == "yes").over(self.properties)
+        elif kind == "percussion":
+            name = self.current or ""
+            self.on_drum_channel = self.on_drum_channel | {name} if value == "yes" else self.on_drum_channel - {name}
+            self._apply_properties(name)
 
 
 _FIELD_READERS: dict[str, Callable[[_Tune, str], None]] = {

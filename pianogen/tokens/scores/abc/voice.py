@@ -107,7 +107,9 @@ class Voice:
     def end_bar(self) -> None:
         """Close the bar; one without any length counts as none."""
         if self._tuplet_remaining:
-            raise SourceError(f"a tuplet lacks {self._tuplet_remaining} of its notes at the end of bar {self.bar_number}")
+            raise SourceError(
+                f"a tuplet lacks {self._tuplet_remaining} of its notes at the end of bar {self.bar_number}"
+            )
         ends = {*self._layer_ends, self.now}
         if len(ends) > 1:
             lengths = " and ".join(str(end - self._bar_start) for end in sorted(ends))
@@ -192,10 +194,12 @@ class Voice:
         self._broken = factors[1], self._last.written
 
     def _read_tuplet(self, match: re.Match[str]) -> None:
-        notes, times, group = (match["numbers"].split(":") + ["", ""])[:3]
+        notes, times, group = [*match["numbers"].split(":"), "", ""][:3]
         count = whole_number(notes, 0)
         if self._tuplet_remaining or (not times and not 2 <= count <= 9):
-            raise SourceError(f"{match[0]} is no tuplet" if not self._tuplet_remaining else "a tuplet stands in a tuplet")
+            raise SourceError(
+                f"{match[0]} is no tuplet" if not self._tuplet_remaining else "a tuplet stands in a tuplet"
+            )
         default = _TUPLET_TIMES.get(count, 3 if self.metre.is_compound else 2)
         self._tuplet_factor = Fraction(whole_number(times, default), count)
         self._tuplet_remaining = whole_number(group, count)
