@@ -82,6 +82,7 @@ def test_symbols_that_a_tune_defines_are_decorations() -> None:
         ("X:1\nK:C\nC|\n\nX:2\nK:C\nD|\n\nX:3\nT:empty\n", "it holds 2 pieces; give each a file of its own"),
         ("X:1\nCDEF|\nK:C\nC|\n", "line 2 looks like music"),
         ("X:1\nK:Cfoo\nC|\n", "line 2: 'foo' is no mode"),
+        ("X:1\nK:CM\nC|\n", "'M' is no mode"),
         ("X:1\nK:H\nC|\n", "K:H names no key"),
         ("X:1\nM:3/5\nK:C\nC|\n", "M:3/5 is no metre"),
         ("X:1\nL:3/8\nK:C\nC|\n", "L:3/8 is no note length"),

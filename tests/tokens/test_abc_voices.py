@@ -65,6 +65,11 @@ def test_percussion_is_left_out(percussion: str) -> None:
     assert rows(f"{QUARTERS}V:1\nC4|\n{percussion}\n") == [(0, 4, 60)]
 
 
+def test_a_voice_leaves_the_drum_channel() -> None:
+    body = "V:1\n%%MIDI channel 10\nC4|\n%%MIDI channel 1\nD4|\n"
+    assert rows(QUARTERS + body) == [(4, 4, 62)]
+
+
 def test_overlays_begin_where_their_bar_does() -> None:
     assert music("c4&C2E2&G,4|D4|") == [(0, 2, 60), (0, 4, 55), (0, 4, 72), (2, 2, 64), (4, 4, 62)]
 

@@ -125,7 +125,7 @@ def read_properties(text: str) -> tuple[Properties, list[str]]:
 
 
 def _is_mode(word: str) -> bool:
-    return word.lower()[:3] in _MODES
+    return word != "M" and word.lower()[:3] in _MODES  # M could be meant for major or minor
 
 
 def _signature(letter: str, accidental: str, mode: str) -> dict[str, int]:
