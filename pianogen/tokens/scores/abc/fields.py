@@ -1,176 +1,107 @@
-"""Values of the fields of a tune: unit length, metre, tempo, key, and what voices and clefs do to pitches.
-
-Reference: The ABC music standard 2.1, sections 3.1 and 4.6.
-"""
+"""Metre, unit note length and tempo: the fields M:, L: and Q:."""
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from pianogen.errors import SourceError
 
-LETTERS = "CDEFGAB"
-NATURAL = dict(zip(LETTERS, (0, 2, 4, 5, 7, 9, 11), strict=True))  # semitones above C
-ALTERATIONS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
-_SHARPS, _FLATS = "FCGDAEB", "BEADGCF"
-_TONIC_FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
-_MODE_FIFTHS = {"maj": 0, "ion": 0, "min": -3, "aeo": -3, "mix": -1, "dor": -2, "phr": -4, "lyd": 1, "loc": -5}
-_KEY = re.compile(r"([A-G])([#b]?)\s*(maj|min|mix|m|dor|phr|lyd|loc|ion|aeo)?[a-z]*(?=\s|$|[\^_=])", re.IGNORECASE)
-_OPTION_NAMES = (
-    "clef|octave|transpose|t|middle|m|stafflines|staffscale|score|sound|shift|name|nm|subname|sname|snm|instrument|stem|"
-    "style|gchord|cue|merge|dyn|lyrics|map|program"
-)
-_OPTION = re.compile(rf'(?:^|(?<=\s))({_OPTION_NAMES})\s*=\s*("[^"]*"|\S+)')
-_EXPLICIT = re.compile(r"(?<![\w=])(\^\^|__|\^|_|=)([A-Ga-g])(?=\s|$|[\^_=])")
-_OCTAVE_CLEF = re.compile(r"(?:^|[\s=\"])(?:treble|alto|tenor|bass|soprano|mezzosoprano|baritone|[GFC])\d?([+-])8\b")
-_PERCUSSION = re.compile(r"(?:^|\s|clef=\"?)perc\b|clef=\"?P\b")
+_SIGNATURE = re.compile(r"\(?\s*(\d{1,3}(?:\s*\+\s*\d{1,3})*)\s*\)?\s*/\s*(\d{1,3})(?!\d)")
+_UNIT = re.compile(r"1(?:\s*/\s*(\d{1,3}))?")
+_QUOTED = re.compile(r'"[^"]*"?')
+_BEATS = re.compile(r"\s*\d{1,3}/\d{1,3}(?:[\s,+]+\d{1,3}/\d{1,3})*\s*")
+_BEAT = re.compile(r"(\d{1,3})/(\d{1,3})")
+_UNITS = re.compile(r"\s*[A-Ga-g](\d{0,3})(?:/(\d{0,3}))?\s*")
+_PACE = re.compile(r"\s*(?:ca\.?\s*|c\.\s*|~\s*)?(\d{1,4}(?:\.\d{1,4})?)(?![\d.])\s*")
 
 
-@dataclass(frozen=True)
-class Metre:
-    """A time signature; `bar` is its length in quarters."""
+class Metre(NamedTuple):
+    """A time signature; no beats at all where the metre is free."""
 
-    numerator: int
-    denominator: int
+    beats: int = 0
+    beat_unit: int = 4
 
     @property
-    def bar(self) -> Fraction:
-        """Length of a full bar, in quarters."""
-        return Fraction(4 * self.numerator, self.denominator)
+    def is_free(self) -> bool:
+        """Whether bars have no length of their own."""
+        return self.beats == 0
 
     @property
     def is_compound(self) -> bool:
-        """Whether its beats divide by three, which decides how long some tuplets are."""
-        return self.numerator % 3 == 0 and self.numerator > 3 and self.denominator >= 8
+        """6/8, 9/8, 12/8 and their like."""
+        return self.beats > 3 and self.beats % 3 == 0
+
+    @property
+    def bar(self) -> Fraction:
+        """Length of a bar, in quarters."""
+        return Fraction(4 * self.beats, self.beat_unit)
 
 
-@dataclass(frozen=True)
-class Key:
-    """What a K: or V: field sets; None and absent entries leave what was set before."""
-
-    alterations: dict[str, int] | None = None  # by letter
-    octave: int | None = None
-    semitones: int | None = None
-    percussion: bool | None = None
-
-
-def parse_metre(text: str) -> Metre | None:
-    """A metre, or None for free metre.
+def read_metre(text: str) -> Metre:
+    """The value of an M: field.
 
     Raises:
-        SourceError: It is not a metre.
+        SourceError: It is no metre.
     """
-    text = text.strip()
-    if text in ("", "none"):
-        return None
+    if text.lower() in ("", "none", "free"):
+        return Metre()
+    if text.startswith("C|"):
+        return Metre(2, 2)
     if text.startswith("C"):
-        return Metre(2, 2) if text.startswith("C|") else Metre(4, 4)
-    found = re.match(r"\(?\s*(\d+(?:\s*\+\s*\d+)*)\s*\)?\s*/\s*(\d+)", text)
-    numerator = sum(int(part) for part in found[1].split("+")) if found else 0
-    if found is None or not 0 < numerator < 1000 or not 0 < int(found[2]) < 1000:
-        raise SourceError(f"'M:{text}' is not a metre")
-    return Metre(numerator, int(found[2]))
+        return Metre(4, 4)
+    signature = _SIGNATURE.match(text)
+    if signature is None:
+        raise SourceError(f"M:{text} is no metre")
+    beats, unit = sum(int(part) for part in signature[1].split("+")), int(signature[2])
+    if not beats or unit not in (1, 2, 4, 8, 16, 32, 64, 128):
+        raise SourceError(f"M:{text} is no metre")
+    return Metre(beats, unit)
 
 
-def parse_unit(text: str) -> Fraction:
-    """The unit note length, in quarters.
+def read_unit(text: str) -> Fraction:
+    """The value of an L: field, in quarters.
 
     Raises:
-        SourceError: It is not a length.
+        SourceError: It is not 1 or 1/n.
     """
-    found = re.match(r"(\d+)(?:\s*/\s*(\d+))?", text.strip())
-    length = Fraction(int(found[1]), int(found[2] or 1) or 1000) if found else Fraction(0)
-    if not 0 < length <= 4:
-        raise SourceError(f"'L:{text}' is not a unit note length")
-    return 4 * length
+    unit = _UNIT.match(text)
+    if unit is None or int(unit[1] or 1) not in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+        raise SourceError(f"L:{text} is no note length such as 1/8")
+    return Fraction(4, int(unit[1] or 1))
 
 
-def default_unit(metre: Metre | None) -> Fraction:
-    """The unit where no L: field sets one: a sixteenth for metres below 3/4, else an eighth; in quarters."""
-    return Fraction(1, 4) if metre is not None and metre.bar < 3 else Fraction(1, 2)
+def default_unit(metre: Metre) -> Fraction:
+    """The unit note length, in quarters, of a tune without L:."""
+    return Fraction(1, 4) if not metre.is_free and metre.bar < 3 else Fraction(1, 2)
 
 
-def parse_tempo(text: str, unit: Fraction) -> float | None:
-    """Quarters a minute, or None where the field holds only words."""
-    text = re.sub(r'"[^"]*"', " ", text).strip()
-    beats, _, pace = text.rpartition("=")
-    found = re.match(r"\d+(?:\.\d+)?", pace.strip())
-    if not found:
+def read_tempo(text: str, unit: Fraction) -> float | None:
+    """The value of a Q: field, in quarters per minute; None where it is text alone.
+
+    A number alone counts quarters, as abc2midi has it; `C=` counts unit note lengths.
+
+    Raises:
+        SourceError: It is neither text nor a tempo.
+    """
+    beats, equals, pace = _QUOTED.sub(" ", text).rpartition("=")
+    if not (beats + pace).strip():
         return None
-    lengths = [Fraction(int(a), int(b)) * 4 for a, b in re.findall(r"(\d+)/(\d+)", beats) if int(b)]
-    if not lengths:  # a bare number, or C and its multiples, count unit lengths
-        multiple = re.search(r"[A-Ga-g](\d*)", beats)
-        lengths = [unit * int(multiple[1] or 1 if multiple else 1)]
-    quarters_per_minute = float(sum(lengths) * Fraction(found[0]))
-    return quarters_per_minute if quarters_per_minute > 0 else None
+    number = _PACE.match(pace)
+    length = _beat_length(beats, unit) if equals else Fraction(1)
+    if number is None or length is None or not 0 < float(number[1]) * length < 10_000:
+        raise SourceError(f"Q:{text} is no tempo such as 1/4=120")
+    return float(number[1]) * float(length)
 
 
-def parse_key(text: str) -> Key:
-    """What a K: field sets.
-
-    Raises:
-        SourceError: The key is unknown, or what it asks for has no sure meaning.
-    """
-    options = parse_clef(text)
-    bare = _OPTION.sub(" ", text).strip()
-    explicit = {letter.upper(): ALTERATIONS[sign] for sign, letter in _EXPLICIT.findall(bare)}
-    found = _KEY.match(bare)
-    if bare.startswith(("HP", "Hp")):
-        signature = {"F": 1, "C": 1}  # pipe music sounds so, whether the signature is printed or not
-    elif found:
-        signature = {} if re.search(r"\bexp\b", bare) else _signature(found)
-    elif not bare or re.match(r"none\b", bare) or _is_clef(bare) or bare.startswith("exp") or explicit:
-        if not bare.startswith(("none", "exp")) and not explicit and (bare or options != Key()):
-            return options  # only a clef: the key stays
-        signature = {}
-    else:
-        raise SourceError(f"'K:{text}' is not a key")
-    return Key({**signature, **explicit}, options.octave, options.semitones, options.percussion)
-
-
-def parse_clef(text: str) -> Key:
-    """What the clef and the options of a K: or V: field do to pitches.
-
-    Raises:
-        SourceError: An option is not a number, or has no sure meaning.
-    """
-    options = {name: value.strip('"') for name, value in _OPTION.findall(text)}
-    for name in ("score", "sound", "shift"):
-        if name in options:
-            raise SourceError(f"'{name}={options[name]}' transposes in a way that is not supported")
-    octave_clef = _OCTAVE_CLEF.search(text)
-    octave, semitones = options.get("octave"), options.get("transpose", options.get("t"))
-    shift = None if octave is None else number("octave", octave)
-    if octave_clef:
-        shift = (shift or 0) + (1 if octave_clef[1] == "+" else -1)
-    return Key(
-        octave=shift,
-        semitones=None if semitones is None else number("transpose", semitones),
-        percussion=True if _PERCUSSION.search(text) else None,
-    )
-
-
-def number(name: str, value: str) -> int:
-    """A whole number of at most three digits.
-
-    Raises:
-        SourceError: It is not one.
-    """
-    if not re.fullmatch(r"[+-]?\d{1,3}", value):
-        raise SourceError(f"'{name}={value}' is not a number")
-    return int(value)
-
-
-def _is_clef(bare: str) -> bool:
-    return re.match(r"(treble|bass|alto|tenor|perc|soprano|mezzosoprano|baritone|clef|none)", bare) is not None
-
-
-def _signature(found: re.Match[str]) -> dict[str, int]:
-    """Alterations by letter of a tonic and a mode."""
-    tonic, sign, mode = found[1].upper(), found[2], (found[3] or "maj").lower()
-    fifths = _TONIC_FIFTHS[tonic] + 7 * {"#": 1, "b": -1, "": 0}[sign] + _MODE_FIFTHS["min" if mode == "m" else mode]
-    order, step = (_SHARPS, 1) if fifths > 0 else (_FLATS, -1)
-    alterations = dict.fromkeys(LETTERS, 0)
-    for index in range(abs(fifths)):
-        alterations[order[index % 7]] += step
-    return {letter: value for letter, value in alterations.items() if value}
+def _beat_length(text: str, unit: Fraction) -> Fraction | None:
+    """In quarters."""
+    if _BEATS.fullmatch(text):
+        beats = [(int(above), int(below)) for above, below in _BEAT.findall(text)]
+        if any(below == 0 for _, below in beats):
+            return None
+        return sum((Fraction(4 * above, below) for above, below in beats), Fraction(0))
+    units = _UNITS.fullmatch(text)
+    if units is None or int(units[2] or 1) == 0:
+        return None
+    below = 1 if units[2] is None else int(units[2] or 2)
+    return unit * int(units[1] or 1) / below

@@ -1,115 +1,268 @@
-"""ABC text to the fields and music lines of its one tune; comments, directives' blocks and free text fall away."""
+"""The lines of a tune to a written score: fields set the state, voices take the notes, and bars are compared."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from fractions import Fraction
 
 from pianogen.errors import SourceError
+from pianogen.tokens.scores.abc.agreement import check_agreement
+from pianogen.tokens.scores.abc.directives import read_directive
+from pianogen.tokens.scores.abc.fields import Metre, default_unit, read_metre, read_tempo, read_unit
+from pianogen.tokens.scores.abc.key import Key, Properties, read_key, read_properties
+from pianogen.tokens.scores.abc.lexer import tokens
+from pianogen.tokens.scores.abc.text import DIRECTIVE, Line, tune_lines
+from pianogen.tokens.scores.abc.voice import Head, Voice
+from pianogen.tokens.scores.written import Tie, WrittenNote, WrittenScore
 
-_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")  # a music line may begin with `C:|`
-_BLOCK = re.compile(r"%%begin(\w+)")
-_FILE_HEADER_FIELDS = frozenset("ILMUmQ")  # those before the first tune that hold for every tune
-
-
-@dataclass(frozen=True)
-class Line:
-    """A field, a directive (kind %), or a line of music (kind empty)."""
-
-    number: int  # in the file, from 1
-    kind: str
-    text: str
-
-
-@dataclass
-class Tune:
-    """What lies between an X: field and the next empty line."""
-
-    header: list[Line] = field(default_factory=list)  # up to the K: field and including it
-    body: list[Line] = field(default_factory=list)
-
-    @property
-    def has_music(self) -> bool:
-        """Whether the body holds a line of music."""
-        return any(line.kind == "" for line in self.body)
+_SYMBOL = re.compile(r"([H-Wh-w~])\s*=.*")
+_MACRO = re.compile(r"([^=]+?)\s*=.*")
+_MAX_VOICES = 128
+_MAX_MACROS = 128
 
 
-def read_tune(text: str) -> Tune:
-    """Find the one tune of a file.
+def parse_abc(text: str) -> WrittenScore:
+    """Read the one tune of an ABC file; repeats and parts are taken once each, in written order.
 
     Raises:
-        SourceError: There is none, or there are several.
+        SourceError: There is no tune or there are several, or something in it has no certain meaning.
+        InconsistentScoreError: Its voices or overlays contradict each other; the message names the bar.
     """
-    tunes = [tune for tune in _tunes(text) if tune.has_music]
-    if not tunes:
-        raise SourceError("it holds no ABC tune: there is no X: field with a K: field and music after it")
-    if len(tunes) > 1:
-        raise SourceError(f"it holds {len(tunes)} pieces; give each a file of its own")
-    return tunes[0]
+    tune = _Tune()
+    for line in tune_lines(text):
+        try:
+            tune.take(line)
+        except SourceError as error:
+            raise type(error)(f"line {line.number}: {error}") from error
+    return tune.score()
 
 
-def _tunes(text: str) -> Iterator[Tune]:
-    common: list[Line] = []  # the header of the file
-    tune: Tune | None = None
-    in_header, before_first = False, True
-    for line in _lines(text):
-        if line.kind == "X":
-            if tune is not None:
-                yield tune
-            tune, in_header, before_first = Tune(header=list(common)), True, False
-        elif line.kind == "" and not line.text.strip():
-            if tune is not None and not in_header:
-                yield tune
-                tune = None
-        elif tune is None:
-            if before_first and line.kind in (*_FILE_HEADER_FIELDS, "%"):
-                common.append(line)
-        elif in_header:
-            if line.kind:  # anything else goes on with the text of the field before it
-                tune.header.append(line)
-            in_header = line.kind != "K"
+class _Tune:
+    """Everything read so far."""
+
+    def __init__(self) -> None:
+        self.in_body = False
+        self.metre, self.unit, self.key = Metre(), Fraction(0), Key()  # the unit is 0 until it is known
+        self.time_signature: tuple[int, int] | None = None
+        self.properties = Properties()
+        self.midi_transpose = 0
+        self.propagation = "pitch"
+        self.exclamation_ends_line = False
+        self.symbols: frozenset[str] = frozenset()
+        self.macros: list[re.Pattern[str]] = []
+        self.header_tempo: str | None = None
+        self.tempo_marks: dict[Fraction, float] = {}
+        self.marked: set[Fraction] = set()  # onsets of the tempo marks in the body
+        self.declared: dict[str, Properties] = {}  # voices of the header
+        self.voices: dict[str, Voice] = {}  # by name; "" before the first one is named
+        self.voice_properties: dict[str, Properties] = {}
+        self.voice_transpose: dict[str, int] = {}  # by %%MIDI transpose
+        self.on_drum_channel: set[str] = set()  # voices, by %%MIDI channel
+        self.current: str | None = None
+        self.behind: set[str] = set()  # voices that have no music for a time at which another goes on
+        self.unscoped_field: str | None = None  # one that changed the body before its first voice
+
+    def take(self, line: Line) -> None:
+        """Read one line."""
+        if line.kind:
+            self._field(line.kind, line.text)
         else:
-            tune.body.append(line)
-    if tune is not None:
-        yield tune
+            self._music(line.text)
 
+    def score(self) -> WrittenScore:
+        """What was read, when all lines are."""
+        for name, voice in self.voices.items():
+            try:
+                voice.finish()
+            except SourceError as error:
+                raise type(error)(f"in voice {name}: {error}" if name else str(error)) from error
+        check_agreement(self.voices)
+        if self.unscoped_field and sum(bool(voice.bars) for voice in self.voices.values()) > 1:
+            raise SourceError(f"{self.unscoped_field} stands behind the header and before the first V:; name its voice")
+        notes = [
+            WrittenNote(head.onset, head.end, head.pitch, _tie(head), part)
+            for part, voice in enumerate(self.voices.values())
+            for head in voice.heads
+        ]
+        graces = sum(voice.grace_notes for voice in self.voices.values())
+        return WrittenScore(notes, self.tempo_marks, self.time_signature, graces)
 
-def _lines(text: str) -> Iterator[Line]:
-    """Lines with their kind; `+:` lines are joined to the field before them, and music after a `\\` to that music."""
-    held: Line | None = None
-    for line in _bare_lines(text):
-        if line.kind == "+" and held is not None:
-            held = Line(held.number, held.kind, f"{held.text} {line.text}")
-            continue
-        if held is not None and held.kind == line.kind == "" and held.text.endswith("\\") and line.text.strip():
-            held = Line(held.number, "", held.text[:-1] + line.text)
-            continue
-        if held is not None:
-            yield held
-        held = line
-    if held is not None:
-        yield held
+    def _field(self, kind: str, text: str) -> None:
+        reader = _FIELD_READERS.get(kind)
+        if reader is not None:
+            reader(self, text)
 
-
-def _bare_lines(text: str) -> Iterator[Line]:
-    block = None
-    for number, line in enumerate(text.splitlines(), 1):
-        if block is not None:
-            block = None if line.startswith(f"%%end{block}") else block
-        elif found := _BLOCK.match(line):
-            block = found[1]
-        elif line.startswith("%%"):
-            yield Line(number, "%", line[2:].strip())
-        elif not line.lstrip().startswith("%"):  # a comment is not an empty line
-            stripped = _without_comment(line)
-            if found := _FIELD.fullmatch(stripped):
-                yield _directive_or_field(number, found[1], found[2].strip())
+    def _music(self, text: str) -> None:
+        if any(macro.search(text) for macro in self.macros):
+            raise SourceError("macros (m:) are not expanded; write out what they stand for")
+        for token in tokens(text, self.symbols, self.exclamation_ends_line):
+            if token.kind == "field":
+                kind = token.match["letter"]
+                self._field(DIRECTIVE if kind == "I" else kind, token.match["value"].strip())
             else:
-                yield Line(number, "", stripped)
+                self._playing().read(token)
+        self._playing().end_line()
+
+    def _scope(self, field: str) -> Voice | None:
+        """The voice that a field of the body is for; None for all that are to come."""
+        if self.current is not None:
+            return self._playing()
+        if self.in_body:
+            self.unscoped_field = field
+        return None
+
+    def _playing(self) -> Voice:
+        """The voice that music is for; without a V: in the body, the first one that the header declares."""
+        if self.current is None:
+            self._enter(next(iter(self.declared), ""))
+        return self.voices[self.current or ""]
+
+    def _enter(self, name: str) -> None:
+        if self.current is not None:
+            self._playing().end_line()
+        if self.current == "" and "" in self.voices and len(self.voices) == 1:
+            self.voices[name] = self.voices.pop("")  # music before the first V: is of the voice named first
+            own = self.voice_properties.get(name, Properties())
+            self.voice_properties[name] = own.over(self.voice_properties.pop("", Properties()))
+            self.voice_transpose.update({name: self.voice_transpose.pop("")} if "" in self.voice_transpose else {})
+        elif name not in self.voices:
+            if len(self.voices) == _MAX_VOICES:
+                raise SourceError(f"it has more than {_MAX_VOICES} voices")
+            self.voices[name] = Voice(self.metre, self.unit, self.key)
+            self.voices[name].propagation = self.propagation
+        self.current = name
+        self._apply_properties(name)
+        self._note_who_is_behind(name)
+
+    def _note_who_is_behind(self, entered: str) -> None:
+        now = self.voices[entered].now
+        self.voices[entered].resumed_behind |= entered in self.behind
+        self.behind |= {name for name, voice in self.voices.items() if 0 < voice.now < now}
+
+    def _apply_properties(self, name: str) -> None:
+        own = self.voice_properties.get(name) or self.declared.get(name) or Properties()
+        if own.transpose and self.properties.transpose:
+            raise SourceError("both K: and V: transpose the voice; write one of them")
+        heard = own.over(self.properties)
+        midi = self.voice_transpose.get(name, self.midi_transpose)
+        if midi and heard.transpose:
+            raise SourceError("both transpose= and %%MIDI transpose move the voice; write one of them")
+        voice = self.voices[name]
+        voice.transposition = heard.semitones() + midi
+        voice.is_percussion = bool(heard.percussion) or name in self.on_drum_channel
+
+    def _read_metre(self, text: str) -> None:
+        metre, voice = read_metre(text), self._scope(f"M:{text}")
+        if voice is None:
+            self.metre = metre
+        else:
+            voice.metre = metre
+        if self.in_body:
+            self._note_signature(metre)
+
+    def _note_signature(self, metre: Metre) -> None:
+        if self.time_signature is None and not metre.is_free:
+            self.time_signature = (metre.beats, metre.beat_unit)
+
+    def _read_unit(self, text: str) -> None:
+        unit, voice = read_unit(text), self._scope(f"L:{text}")
+        if voice is None:
+            self.unit = unit
+        else:
+            voice.unit = unit
+
+    def _read_key(self, text: str) -> None:
+        key, properties = read_key(text)
+        voice = self._scope(f"K:{text}")
+        if voice is None:
+            self.key = key or self.key
+            self.properties = properties.over(self.properties)
+        else:
+            if key is not None:
+                voice.change_key(key)
+            name = self.current or ""
+            self.voice_properties[name] = properties.over(self.voice_properties.get(name, Properties()))
+            self._apply_properties(name)
+        if not self.in_body:
+            self._begin_body()
+
+    def _begin_body(self) -> None:
+        """The first K: ends the header."""
+        self.in_body = True
+        self.unit = self.unit or default_unit(self.metre)
+        self._note_signature(self.metre)
+        if self.header_tempo is not None:
+            pace = read_tempo(self.header_tempo, self.unit)
+            self.tempo_marks = {} if pace is None else {Fraction(0): pace}
+
+    def _read_tempo(self, text: str) -> None:
+        if not self.in_body:
+            self.header_tempo = text
+            return
+        now = self.voices[self.current].now if self.current is not None else Fraction(0)
+        unit = self.voices[self.current].unit if self.current is not None else self.unit
+        pace = read_tempo(text, unit)
+        if pace is not None and now not in self.marked:
+            self.marked.add(now)
+            self.tempo_marks[now] = pace  # the header's, too, gives way
+
+    def _read_voice(self, text: str) -> None:
+        name, _, rest = text.partition(" ")
+        if not name or name == "*":
+            raise SourceError(f"V:{text} names no single voice")
+        properties, _ = read_properties(rest)
+        if not self.in_body:
+            self.declared[name] = properties.over(self.declared.get(name, Properties()))
+            return
+        before = self.voice_properties.get(name, self.declared.get(name, Properties()))
+        self.voice_properties[name] = properties.over(before)
+        self._enter(name)
+
+    def _read_symbol(self, text: str) -> None:
+        symbol = _SYMBOL.fullmatch(text)
+        if symbol is None:
+            raise SourceError(f"U:{text} gives no letter from H to W or h to w a meaning")
+        self.symbols |= {symbol[1]}
+
+    def _read_macro(self, text: str) -> None:
+        macro = _MACRO.fullmatch(text)
+        if macro is None or len(self.macros) == _MAX_MACROS:
+            raise SourceError(f"m:{text} is no macro" if macro is None else f"it has more than {_MAX_MACROS} macros")
+        self.macros.append(re.compile(re.escape(macro[1]).replace("n", "[A-Ga-g]")))
+
+    def _read_directive(self, text: str) -> None:
+        kind, value = read_directive(text)
+        if kind == "accidentals":
+            self.propagation = value
+            for voice in self.voices.values():
+                voice.propagation = value
+        elif kind == "line break":
+            self.exclamation_ends_line = "!" in value
+        elif kind == "transpose" and self.current is None:
+            self.midi_transpose = int(value)
+        elif kind == "transpose":
+            self.voice_transpose[self.current or ""] = int(value)
+            self._apply_properties(self.current or "")
+        elif kind == "percussion" and self.current is None:
+            self.properties = Properties(percussion=value == "yes").over(self.properties)
+        elif kind == "percussion":
+            name = self.current or ""
+            self.on_drum_channel = self.on_drum_channel | {name} if value == "yes" else self.on_drum_channel - {name}
+            self._apply_properties(name)
 
 
-def _directive_or_field(number: int, kind: str, text: str) -> Line:
-    return Line(number, "%", text) if kind == "I" else Line(number, kind, text)
+_FIELD_READERS: dict[str, Callable[[_Tune, str], None]] = {
+    "M": _Tune._read_metre,
+    "L": _Tune._read_unit,
+    "K": _Tune._read_key,
+    "Q": _Tune._read_tempo,
+    "V": _Tune._read_voice,
+    "U": _Tune._read_symbol,
+    "m": _Tune._read_macro,
+    DIRECTIVE: _Tune._read_directive,
+}
 
 
-def _without_comment(line: str) -> str:
-    return re.split(r"(?<!\\)%", line, maxsplit=1)[0].rstrip()
+def _tie(head: Head) -> Tie | None:
+    if head.tied:
+        return "continue" if head.continues else "start"
+    return "stop" if head.continues else None

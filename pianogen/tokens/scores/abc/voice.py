@@ -1,208 +1,263 @@
-"""One voice of a tune: notes at their times, with all that a position in the music depends on."""
+"""One voice of a tune: tokens to note heads, bar by bar.
 
+Every method that reads a token raises SourceError for one that makes no sense where it stands.
+"""
+
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from pianogen.errors import InconsistentScoreError, SourceError
-from pianogen.tokens.scores.abc.fields import NATURAL, Key, Metre
-from pianogen.tokens.scores.written import WrittenNote
+from pianogen.tokens.scores.abc.fields import Metre
+from pianogen.tokens.scores.abc.key import ACCIDENTALS, Key, written_pitch
+from pianogen.tokens.scores.abc.lexer import Token, grace_notes, length_factor, whole_number
 
-_MIDDLE_C = 60
+_MAX_BARS = 100_000
+_MAX_DENOMINATOR = 2**40  # of an onset: beyond it no tick fits, and fractions could grow without end
+_HIGHEST_PITCH = 127
+_TUPLET_TIMES = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # 5, 7 and 9 notes depend on the metre
 
 
-@dataclass(frozen=True)
+@dataclass
 class Head:
-    """A note as it is written; its octave counts from that of middle C."""
+    """A note head; the natural pitch of its line or space is what a tie holds on to."""
 
-    letter: str
-    octave: int
-    alteration: int | None
-    length: Fraction  # in quarters
+    onset: Fraction
+    end: Fraction
+    pitch: int  # as it sounds
+    natural: int
+    accidental: int  # in semitones
+    tied: bool = False  # to the next note
+    continues: bool = False  # the note before it
+
+
+class Bar(NamedTuple):
+    """Where a bar lies, in quarters."""
+
+    start: Fraction
+    end: Fraction
 
 
 @dataclass
-class _Tuplet:
-    """How many notes are still to come, and by what their lengths are multiplied."""
+class _Group:
+    """A note, chord or rest."""
 
-    left: int
-    factor: Fraction
+    onset: Fraction
+    written: Fraction  # its length before a broken rhythm
+    heads: list[Head]
 
 
 @dataclass
+class _Chord:
+    heads: list[Head] = field(default_factory=list)
+    length: Fraction | None = None  # of its first note
+
+
 class Voice:
-    """Notes of one voice, bar by bar, and its state."""
+    """The notes of a voice and the state that reading them needs."""
 
-    part: int
-    unit: Fraction = Fraction(1, 2)
-    """The unit note length, in quarters."""
-    metre: Metre | None = None
-    key: dict[str, int] = field(default_factory=dict)
-    octave: int = 0
-    semitones: int = 0
-    played_semitones: int = 0
-    """What %%MIDI transpose adds."""
-    percussion: bool = False
-    propagation: str = "pitch"
-    """How far an accidental holds within its bar: not, octave (its octave alone), or pitch (all octaves)."""
-    notes: list[WrittenNote] = field(default_factory=list)
-    bars: list[Fraction] = field(default_factory=list)
-    """Lengths of the bars that are over, in quarters."""
-    grace_notes: int = 0
-    position: Fraction = Fraction(0)
-    """From the beginning of the tune, in quarters."""
-    _bar_start: Fraction = Fraction(0)
-    _overlay_end: Fraction | None = None  # of the layers of this bar that are over
-    _accidentals: dict[tuple[str, int | None], int] = field(default_factory=dict)
-    _held: dict[tuple[str, int, Fraction], int] = field(default_factory=dict)  # tied: alteration by letter, octave, end
-    _last: list[int] = field(default_factory=list)  # indices in `notes` of the last chord
-    _last_heads: list[Head] = field(default_factory=list)
-    _last_length: Fraction = Fraction(0)
-    _has_last: bool = False  # whether something that lasts precedes in this bar
-    _next_factor: Fraction = Fraction(1)  # of the second half of a broken rhythm
-    _partner: Fraction | None = None  # the length of its first half as written
-    _tuplet: _Tuplet | None = None
+    def __init__(self, metre: Metre, unit: Fraction, key: Key) -> None:
+        self.metre, self.unit, self.key = metre, unit, key
+        self.transposition = 0  # semitones from the written to the sounding pitch
+        self.is_percussion = False
+        self.propagation = "pitch"  # how far an accidental reaches within its bar: pitch, octave, not
+        self.heads: list[Head] = []
+        self.grace_notes = 0
+        self.bars: list[Bar] = []
+        self.resumed_behind = False  # whether it went on after other voices had gone on without it
+        self.key_changes: list[tuple[Fraction, Key]] = []
+        self.now = Fraction(0)
+        self._bar_start = Fraction(0)
+        self._layer_ends: list[Fraction] = []  # of the overlays before the present one
+        self._accidentals: dict[int | str, int] = {}
+        self._ties: dict[int, Head] = {}
+        self._last: _Group | None = None
+        self._may_break = False  # whether the last group stands in this bar
+        self._broken: tuple[Fraction, Fraction] | None = None  # factor and written length of the group to come
+        self._tuplet_factor = Fraction(1)
+        self._tuplet_remaining = 0
+        self._chord: _Chord | None = None
 
-    def set_key(self, key: Key) -> None:
-        """Take what a K: or V: field sets."""
-        if key.alterations is not None:
-            self.key = key.alterations
-        self.octave = self.octave if key.octave is None else key.octave
-        self.semitones = self.semitones if key.semitones is None else key.semitones
-        self.percussion = self.percussion if key.percussion is None else key.percussion
+    def read(self, token: Token) -> None:
+        """Take in the next token of this voice."""
+        if self._chord is not None and token.kind not in ("note", "rest", "tie", "chord_end"):
+            raise SourceError(f"{token.match[0]!r} stands inside a chord that is not closed")
+        getattr(self, f"_read_{token.kind}")(token.match)
 
-    @property
-    def shift(self) -> int:
-        """Semitones from what is written to what sounds."""
-        return self.semitones + self.played_semitones
+    def change_key(self, key: Key) -> None:
+        """Set the key from here on; accidentals of the bar so far end."""
+        if key != self.key:
+            self.key_changes.append((self.now, key))
+        self.key = key
+        self._accidentals.clear()
 
-    def add(self, heads: list[Head], length: Fraction, multiplier: Fraction = Fraction(1)) -> None:
-        """Add a chord, or a rest if it has no heads; the next one begins `length` later."""
-        factor = multiplier * self._factor(length * multiplier)
-        self._last, self._last_heads, self._last_length = [], heads, length * factor
-        for head in heads:
-            pitch = self._pitch(head)
-            if not self.percussion:
-                self._last.append(len(self.notes))
-                end = self.position + head.length * factor
-                self.notes.append(WrittenNote(self.position, end, pitch, part=self.part))
-        self.position += length * factor
-        self._has_last = True
+    def end_line(self) -> None:
+        """Check that nothing is open that cannot go on in the next line."""
+        if self._chord is not None:
+            raise SourceError("a chord is not closed")
 
-    def _factor(self, length: Fraction) -> Fraction:
-        """What a tuplet and a broken rhythm multiply the next length by."""
-        factor, broken, partner = Fraction(1), self._next_factor, self._partner
-        if self._tuplet is not None:
-            factor = self._tuplet.factor
-            self._tuplet.left -= 1
-            if self._tuplet.left == 0:
-                self._tuplet = None
-        self._next_factor, self._partner = Fraction(1), None
-        if partner is not None and partner != length * factor:
-            raise SourceError(
-                "a broken rhythm (< or >) stands between notes of unequal lengths, which has no sure meaning"
-            )
-        return factor * broken
-
-    def _pitch(self, head: Head) -> int:
-        """The sounding pitch, with the accidentals that hold here."""
-        where = head.letter, head.octave if self.propagation == "octave" else None
-        if head.alteration is not None:
-            alteration = head.alteration
-            if self.propagation != "not":
-                self._accidentals[where] = alteration
-        else:
-            tied = self._held.get((head.letter, head.octave, self.position))
-            alteration = self._accidentals.get(where, self.key.get(head.letter, 0)) if tied is None else tied
-        pitch = _MIDDLE_C + NATURAL[head.letter] + 12 * (head.octave + self.octave) + alteration + self.shift
-        if not 0 <= pitch <= 127:
-            raise SourceError(f"a note has MIDI number {pitch}; it must be from 0 to 127")
-        return pitch
-
-    def tie(self, heads: list[int] | None = None) -> None:
-        """Tie the last chord, or only these of its notes, to what follows."""
-        for order in range(len(self._last)) if heads is None else heads:
-            index = self._last[order] if order < len(self._last) else None
-            if index is None:
-                continue
-            self.notes[index] = note = self.notes[index]._replace(tie="start")
-            head = self._last_heads[order]
-            natural = _MIDDLE_C + NATURAL[head.letter] + 12 * (head.octave + self.octave) + self.shift
-            self._held[head.letter, head.octave, note.end] = note.pitch - natural
-
-    def break_rhythm(self, dots: int) -> None:
-        """Lengthen the last chord by 1/2, 3/4 ... of itself and shorten the next; negative `dots` do the reverse.
-
-        Raises:
-            SourceError: Nothing precedes in this bar.
-        """
-        if not self._has_last or self._next_factor != 1:
-            raise SourceError("a broken rhythm (< or >) has no note before it")
-        short = Fraction(1, 2 ** abs(dots))
-        first, self._next_factor = (2 - short, short) if dots > 0 else (short, 2 - short)
-        start, self._partner = self.position - self._last_length, self._last_length
-        for index in self._last:
-            note = self.notes[index]
-            self.notes[index] = note._replace(end=start + (note.end - start) * first)
-        self._last_length *= first
-        self.position = start + self._last_length
-
-    def begin_tuplet(self, notes: int, time: int | None, count: int | None) -> None:
-        """Play the next `count` notes, `notes` of them in the time of `time`.
-
-        Raises:
-            SourceError: It stands inside another, or has no sure meaning.
-        """
-        if self._tuplet is not None:
-            raise SourceError("a tuplet stands inside a tuplet, which is not supported")
-        if time is None:
-            if notes in (5, 7, 9) and self.metre is not None and self.metre.numerator == 3:
-                raise SourceError(f"({notes} has no sure meaning in this metre; write ({notes}:2 or ({notes}:3")
-            compound = 3 if self.metre is not None and self.metre.is_compound else 2
-            time = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(notes, compound)
-        if notes < 1 or time < 1 or count == 0 or max(notes, time, count or 1) > 1000:
-            raise SourceError(f"({notes}:{time}:{count} is not a tuplet")
-        self._tuplet = _Tuplet(notes if count is None else count, Fraction(time, notes))
-
-    def rest_for_bars(self, count: int) -> None:
-        """Rest for whole bars.
-
-        Raises:
-            SourceError: There is no metre, or the rest is not at the beginning of a bar.
-        """
-        if self.metre is None or not 0 < count <= 10_000:
-            raise SourceError(f"a rest of {count} bars has no length here")
-        if self.position != self._bar_start:
-            raise SourceError("a rest of whole bars stands inside a bar")
-        for index in range(count):
-            self.add([], self.metre.bar)
-            if index < count - 1:
-                self.end_bar()
-
-    def begin_overlay(self) -> None:
-        """Go back to the beginning of the bar for another layer."""
-        self._end_layer()
-        self._overlay_end, self.position = self.position, self._bar_start
-        self._accidentals, self._has_last = {}, False
+    def finish(self) -> None:
+        """Close the last bar."""
+        self.end_line()
+        if self._broken is not None:
+            raise SourceError("the music ends where a broken rhythm awaits a note")
+        self.end_bar()
 
     def end_bar(self) -> None:
-        """End the bar; an empty one, as between two bar lines, is none.
-
-        Raises:
-            InconsistentScoreError: A layer of the bar is shorter or longer than the others.
-        """
-        self._end_layer()
-        self._overlay_end = None
-        self._accidentals, self._has_last = {}, False
-        self._held = {at: alteration for at, alteration in self._held.items() if at[2] >= self.position}
-        if self.position > self._bar_start:
-            self.bars.append(self.position - self._bar_start)
-            self._bar_start = self.position
-
-    def _end_layer(self) -> None:
-        if self._next_factor != 1:
-            raise SourceError("a broken rhythm (< or >) has no note after it in its bar")
-        if self._overlay_end is not None and self._overlay_end != self.position:
-            first, second = self._overlay_end - self._bar_start, self.position - self._bar_start
-            raise InconsistentScoreError(
-                f"bar {len(self.bars) + 1}: its layers last {first} and {second} quarters, but must last equally long"
+        """Close the bar; one without any length counts as none."""
+        if self._tuplet_remaining:
+            raise SourceError(
+                f"a tuplet lacks {self._tuplet_remaining} of its notes at the end of bar {self.bar_number}"
             )
+        ends = {*self._layer_ends, self.now}
+        if len(ends) > 1:
+            lengths = " and ".join(str(end - self._bar_start) for end in sorted(ends))
+            raise InconsistentScoreError(f"in bar {self.bar_number} the overlays last {lengths} quarters")
+        if self.now > self._bar_start:
+            self.bars.append(Bar(self._bar_start, self.now))
+        if len(self.bars) > _MAX_BARS:
+            raise SourceError(f"a voice has more than {_MAX_BARS} bars")
+        self._bar_start = self.now
+        self._layer_ends.clear()
+        self._accidentals.clear()
+        self._may_break = False
+
+    @property
+    def bar_number(self) -> int:
+        """The number of the bar being read, from 1."""
+        return len(self.bars) + 1
+
+    def _read_note(self, match: re.Match[str]) -> None:
+        head = self._head(match["accidental"], match["name"], match["marks"])
+        length = length_factor(match["length"]) * self.unit
+        if self._chord is None:
+            self._place([head], length)
+        else:
+            self._chord.length = self._chord.length or length
+            self._chord.heads.append(head)
+
+    def _read_chord(self, match: re.Match[str]) -> None:
+        self._chord = _Chord()
+
+    def _read_chord_end(self, match: re.Match[str]) -> None:
+        if self._chord is None or self._chord.length is None:
+            raise SourceError("']' closes no chord")
+        heads, length, self._chord = self._chord.heads, self._chord.length, None
+        self._place(heads, length * length_factor(match["chord_length"]))
+
+    def _read_rest(self, match: re.Match[str]) -> None:
+        length = length_factor(match["rest_length"]) * self.unit
+        if self._chord is None:
+            self._place([], length)
+        else:
+            self._chord.length = self._chord.length or length
+
+    def _read_bars(self, match: re.Match[str]) -> None:
+        """Rests of whole bars."""
+        if self.metre.is_free:
+            raise SourceError(f"{match[0]} rests for whole bars, but the metre is free")
+        for left in reversed(range(whole_number(match["count"], 1))):
+            self._place([], self.metre.bar)
+            if left:
+                self.end_bar()
+
+    def _read_spacer(self, match: re.Match[str]) -> None:
+        """Only moves what is printed."""
+
+    def _read_ending(self, match: re.Match[str]) -> None:
+        """Written order takes every ending once."""
+
+    def _read_mark(self, match: re.Match[str]) -> None:
+        if self.now > self._bar_start:
+            raise SourceError(f"{match[0]!r} stands inside a bar")
+
+    def _read_bar(self, match: re.Match[str]) -> None:
+        self.end_bar()
+
+    def _read_tie(self, match: re.Match[str]) -> None:
+        heads = self._chord.heads[-1:] if self._chord else self._last.heads if self._last else []
+        if not heads:
+            raise SourceError("a tie begins at no note")
+        for head in heads:
+            head.tied = True
+            self._ties[head.natural] = head
+
+    def _read_broken(self, match: re.Match[str]) -> None:
+        if self._last is None or not self._may_break or self._broken is not None or len(match[0]) > 3:
+            raise SourceError(f"the broken rhythm {match[0]} has no note before it")
+        short = Fraction(1, 2 ** len(match[0]))
+        factors = (2 - short, short) if match[0][0] == ">" else (short, 2 - short)
+        self.now = self._last.onset + (self.now - self._last.onset) * factors[0]
+        for head in self._last.heads:
+            head.end = self.now
+        self._broken = factors[1], self._last.written
+
+    def _read_tuplet(self, match: re.Match[str]) -> None:
+        notes, times, group = [*match["numbers"].split(":"), "", ""][:3]
+        count = whole_number(notes, 0)
+        if self._tuplet_remaining or (not times and not 2 <= count <= 9):
+            raise SourceError(
+                f"{match[0]} is no tuplet" if not self._tuplet_remaining else "a tuplet stands in a tuplet"
+            )
+        default = _TUPLET_TIMES.get(count, 3 if self.metre.is_compound else 2)
+        self._tuplet_factor = Fraction(whole_number(times, default), count)
+        self._tuplet_remaining = whole_number(group, count)
+
+    def _read_overlay(self, match: re.Match[str]) -> None:
+        """Go back to the beginning of the bar; accidentals of the other layers do not reach this one."""
+        if self._tuplet_remaining or self._broken is not None:
+            raise SourceError("an overlay begins where a tuplet or a broken rhythm awaits a note")
+        self._layer_ends.append(self.now)
+        self.now, self._last = self._bar_start, None
+        self._accidentals.clear()
+
+    def _read_extended_overlay(self, match: re.Match[str]) -> None:
+        raise SourceError(f"overlays of several bars, {match[0]}, are not understood; write them as voices")
+
+    def _read_grace(self, match: re.Match[str]) -> None:
+        for note in grace_notes(match["notes"]):
+            self.grace_notes += 1
+            self._altered(note.accidental, note.letter, written_pitch(note.letter, note.octave_marks))
+
+    def _head(self, accidental: str | None, letter: str, octave_marks: str) -> Head:
+        natural = written_pitch(letter, octave_marks)
+        before = self._ties.get(natural)
+        continues = before is not None and before.tied and before.end == self.now and before.onset < self.now
+        if before is not None and continues and accidental is None:
+            altered = before.accidental  # over the bar line, too
+        else:
+            altered = self._altered(accidental, letter, natural)
+        pitch = natural + altered + self.transposition
+        if not 0 <= pitch <= _HIGHEST_PITCH:
+            raise SourceError(f"the note {letter}{octave_marks} lies beyond all MIDI pitches")
+        return Head(self.now, self.now, pitch, natural, altered, continues=continues)
+
+    def _altered(self, accidental: str | None, letter: str, natural: int) -> int:
+        """The accidental that holds for a note, which from here on holds for the bar."""
+        place = letter.upper() if self.propagation == "pitch" else natural
+        if accidental is None:
+            return self._accidentals.get(place, self.key.accidentals.get(letter.upper(), 0))
+        if self.propagation != "not":
+            self._accidentals[place] = ACCIDENTALS[accidental]
+        return ACCIDENTALS[accidental]
+
+    def _place(self, heads: list[Head], written: Fraction) -> None:
+        """Put a note, chord or rest here and go on behind it."""
+        if self._tuplet_remaining:
+            written *= self._tuplet_factor
+            self._tuplet_remaining -= 1
+        length = written
+        if self._broken is not None:
+            factor, other = self._broken
+            if written != other:
+                raise SourceError("a broken rhythm joins notes of different lengths")
+            length, self._broken = written * factor, None
+        self._last, self._may_break = _Group(self.now, written, heads), True
+        self.now += length
+        if self.now.denominator > _MAX_DENOMINATOR:
+            raise SourceError("no tick fits all its rhythms")
+        for head in heads:
+            head.end = self.now
+        if not self.is_percussion:
+            self.heads += heads
