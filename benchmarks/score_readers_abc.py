@@ -148,7 +148,7 @@ def cleaned(tune: str) -> str:
                 in_body = True
         elif in_body and line.strip():
             lines.append(_PIECE.sub(_replacement, line))
-    return "\n".join(lines) + "\n"
+    return "\n".join(line for line in lines if line.strip()) + "\n"  # a blank line would end the tune
 
 
 def _replacement(match: re.Match[str]) -> str:

@@ -115,7 +115,7 @@ def test_invisible_rests_last_and_spacers_do_not() -> None:
 
 
 def test_what_is_printed_only_makes_no_sound() -> None:
-    line = 'T.C!trill!D+fermata+E~F|"Am7"(G"^up" A).(B c)`d $e !f |uv[c2e2]|'
+    line = 'T.C!trill!D+fermata+E~F|!()!"Am7"(G"^up" A).(B c)`d $e !f |uv[c2e2]|'
     assert pitches(line) == [60, 62, 64, 65, 67, 69, 71, 72, 74, 76, 77, 72, 76]
 
 

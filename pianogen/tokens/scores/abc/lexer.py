@@ -34,7 +34,7 @@ _TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _TOKE
 _DECORATION = re.compile(r"([!+])([^!+]*)\1")
 _SHORT_DECORATIONS = frozenset(".~HLMOPSTuv'")
 _FREE_SYMBOL = re.compile(r"""[H-Wh-w](?=[A-Ga-gzx^_=\[({".~HLMOPSTuv!])""")
-_LIKE_MUSIC = re.compile(r"[A-Ga-gzx0-9/,'^_=<>()\-]+")
+_LIKE_MUSIC = re.compile(r"(?=.*[A-Ga-gzx])[A-Ga-gzx0-9/,'^_=<>()\-]+")
 _NAMED_LIKE_MUSIC = frozenset(["f", "ff", "fff", "ffff", "<", ">", "<(", "<)", ">(", ">)", "^", *"0123456789"])
 _GRACE_NOTE = re.compile(rf"(?P<accidental>\^\^?|__?|=)?(?P<name>[A-Ga-g])(?P<marks>[,']*){_LENGTH}")
 _GRACE_REST = re.compile(r"""[\s/\[\]()<>.~HLMOPSTuvz0-9yx-]|"[^"]*"|![^!]*!""")
