@@ -230,6 +230,16 @@ def test_a_duration_without_a_pitch_takes_its_time_in_silence(token: str, quarte
     assert rows(kern("=1", token, "4c")) == [(quarters, quarters + 1, 60)]
 
 
+@pytest.mark.parametrize("token", ["4#G", "4G^#", "4G#", "4G#X"])
+def test_an_accidental_counts_wherever_it_stands(token: str) -> None:
+    assert rows(kern("=1", token)) == [(0, 1, 56)]
+
+
+def test_a_stray_dot_inside_a_chord_is_refused() -> None:
+    with pytest.raises(SourceError, match="dot that does not follow its duration"):
+        parse_kern(kern("=1", "4ee 4a' 4e'."))
+
+
 def test_a_dot_behind_the_pitch_lengthens_too() -> None:
     assert rows(kern("=1", "4e'.", "8c")) == [(0, Fraction(3, 2), 64), (Fraction(3, 2), 2, 60)]
 

@@ -16,7 +16,7 @@ from pianogen.errors import SourceError
 
 _TREMOLO = re.compile("@+[0-9]+@+")  # strokes through a stem, not a duration
 _DURATION = re.compile(r"([0-9]+)(?:%([0-9]+))?")
-_PITCH = re.compile("([a-gA-G]+)(#+|-+|n)?")
+_PITCH = re.compile("[a-gA-G]+")
 _MAX_LENGTH = 6  # digits or dots of one duration
 _SHOWN = 40  # characters of a token in a message
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
@@ -58,8 +58,17 @@ def parse_token(text: str) -> Token:
     quarters = _quarters(notes[0])
     if quarters is None:
         raise SourceError(f"'{text[:_SHOWN]}' has no duration")
-    heads = tuple(head for note in notes for head in _heads(note, _quarters(note) or quarters))
+    heads = tuple(
+        head for note in notes for head in _heads(note, quarters if note is notes[0] else _own(note, quarters))
+    )
     return Token(quarters, heads, is_grace=False)
+
+
+def _own(note: str, quarters: Fraction) -> Fraction:
+    """How long a further note of a chord lasts; nothing checks it, so a dot must stand where it belongs."""
+    if re.search(r"\.(?<![0-9.]\.)", note):
+        raise SourceError(f"'{note[:_SHOWN]}' has a dot that does not follow its duration")
+    return _quarters(note) or quarters
 
 
 def _is_grace(note: str) -> bool:
@@ -93,8 +102,8 @@ def _heads(note: str, quarters: Fraction) -> list[Head]:
         return []
     if len(found) > 1:
         raise SourceError(f"'{note[:_SHOWN]}' holds {len(found)} pitches; a note holds one")
-    letters, accidental = found[0]
-    pitch = _pitch(letters, accidental)
+    # an accidental may stand before the pitch, or behind a sign such as an accent
+    pitch = _pitch(found[0], note.count("#") - note.count("-"))
     if pitch is None:
         raise SourceError(f"'{note[:_SHOWN]}' has no MIDI pitch")
     return [Head(pitch, quarters, "]" in note or "_" in note, "[" in note or "_" in note)]
@@ -105,10 +114,10 @@ def _is_silent(note: str) -> bool:
     return "r" in note or "R" in note
 
 
-def _pitch(letters: str, accidental: str) -> int | None:
+def _pitch(letters: str, alteration: int) -> int | None:
     if len(set(letters)) > 1:
         return None
     step = _STEPS[letters[0].lower()]
     octave = len(letters) - 1 if letters.islower() else -len(letters)
-    pitch = _MIDDLE_C + step + 12 * octave + accidental.count("#") - accidental.count("-")
+    pitch = _MIDDLE_C + step + 12 * octave + alteration
     return pitch if 0 <= pitch <= 127 else None
