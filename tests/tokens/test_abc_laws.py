@@ -110,4 +110,7 @@ def test_the_time_grows_no_faster_than_the_text(unit: str) -> None:
             parse_abc(QUARTERS + unit * count)
         return time.process_time() - begin
 
-    assert seconds(8000) < 40 * max(seconds(800), 0.005)
+    def least(count: int) -> float:
+        return min(seconds(count) for _ in range(3))  # the collector and other processes only add
+
+    assert least(8000) < 40 * max(least(800), 0.005)
