@@ -50,13 +50,16 @@ def note_table(rows: Iterable[tuple[Fraction | float, Fraction | float, int]]) -
     )
 
 
-def table_of(raw: RawNotes) -> NoteTable:
-    """The note table of a score that pianogen has read."""
+def rows_of(raw: RawNotes) -> list[tuple[Fraction, Fraction, int]]:
+    """Onset and end in quarters, and pitch, of every note of a score that pianogen has read."""
     columns = zip(raw.onset.tolist(), raw.duration.tolist(), raw.pitch.tolist(), strict=True)
     quarter = raw.ticks_per_quarter
-    return note_table(
-        (Fraction(onset, quarter), Fraction(onset + length, quarter), pitch) for onset, length, pitch in columns
-    )
+    return [(Fraction(onset, quarter), Fraction(onset + length, quarter), pitch) for onset, length, pitch in columns]
+
+
+def table_of(raw: RawNotes) -> NoteTable:
+    """The note table of a score that pianogen has read."""
+    return note_table(rows_of(raw))
 
 
 def compare(path: Path, second: SecondReader) -> Reading:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from typing import NamedTuple
 import symusic
 from symusic.core import ScoreTick
 
+from benchmarks.score_readers import rows_of
 from pianogen.errors import InconsistentScoreError, SourceError
 from pianogen.tokens.scores.abc import parse_abc
 from pianogen.tokens.scores.written import sounding_notes
@@ -63,11 +64,6 @@ def main() -> None:
     _print(len(files), counts)
 
 
-def compare(paths: Iterable[Path]) -> Counter[str]:
-    """Counts of tunes by outcome: equal, different, refused, silent, abc2midi reports an error."""
-    return Counter(judge(tune).outcome for _, _, tune in _tunes(list(paths)))
-
-
 def abc_files(path: Path) -> list[Path]:
     """The ABC files below a folder, or the file itself."""
     return sorted(path.rglob("*.abc")) if path.is_dir() else [path]
@@ -82,10 +78,7 @@ def judge(tune: str) -> Verdict:
         kind = "inconsistent" if isinstance(error, InconsistentScoreError) else "refused"
         reason = re.sub(r"\d+|'[^']*'", "#", re.sub(r"^line \d+: ", "", str(error)))
         return Verdict("refused, and abc2midi reports an error" if errors or not theirs else kind, reason)
-    tick = Fraction(1, raw.ticks_per_quarter)
-    rows = zip(raw.onset.tolist(), raw.duration.tolist(), raw.pitch.tolist(), strict=True)
-    ours = [(onset * tick, (onset + duration) * tick, pitch) for onset, duration, pitch in rows]
-    difference = first_difference(ours, theirs)
+    difference = first_difference(rows_of(raw), theirs)
     if difference is None:
         return Verdict("equal")
     return Verdict(

@@ -2,7 +2,7 @@
 
     python -m benchmarks.score_readers_musicxml FOLDER [--limit FILES]
 
-Notes are (onset, duration, pitch) in quarters, ties joined, grace notes left out. music21 is not always right: docs of
+Notes are (onset, end, pitch) in quarters, ties joined, grace notes left out. music21 is not always right: docs of
 pianogen/tokens/scores/musicxml.py say where the standard decides otherwise.
 """
 
@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.score_readers import rows_of
 from pianogen.errors import SourceError
 from pianogen.tokens.scores import read_score
 from pianogen.tokens.scores.written import WrittenNote, join_ties
@@ -22,15 +23,12 @@ if TYPE_CHECKING:
     from music21.stream import Stream
 
 SUFFIXES = (".musicxml", ".mxl", ".xml")
-Row = tuple[Fraction, Fraction, int]  # onset and duration in quarters, pitch
+Row = tuple[Fraction, Fraction, int]  # onset and end in quarters, pitch
 
 
 def our_rows(path: Path) -> list[Row]:
     """The notes that pianogen reads, sorted."""
-    raw = read_score(path)
-    quarter = raw.ticks_per_quarter
-    columns = zip(raw.onset.tolist(), raw.duration.tolist(), raw.pitch.tolist(), strict=True)
-    return sorted((Fraction(onset, quarter), Fraction(length, quarter), pitch) for onset, length, pitch in columns)
+    return sorted(rows_of(read_score(path)))
 
 
 def music21_rows(path: Path) -> list[Row]:
@@ -46,7 +44,7 @@ def music21_rows(path: Path) -> list[Row]:
         score = reader.stream.toSoundingPitch()
     assert score is not None
     joined = [note for part in list(score.getElementsByClass(Part)) or [score] for note in join_ties(_heads(part))]
-    return sorted((note.onset, note.end - note.onset, note.pitch) for note in joined)
+    return sorted((note.onset, note.end, note.pitch) for note in joined)
 
 
 def _heads(part: "Stream") -> list[WrittenNote]:

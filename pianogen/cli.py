@@ -109,9 +109,9 @@ def _train(arguments: Namespace) -> None:
     from pianogen.train import train
 
     if train(settings_of(TrainConfig, arguments)) == "stopped":
-        from pianogen.train.requeue import leave_unfinished
+        from pianogen.train.requeue import exit_unfinished
 
-        leave_unfinished()  # the very last: Slurm ends the job as soon as it is asked for another life
+        exit_unfinished()  # the very last: Slurm ends the job as soon as it is asked for another life
 
 
 def _add_sweep(parser: Parser) -> None:

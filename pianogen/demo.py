@@ -15,7 +15,7 @@ from pianogen.generate import generate
 from pianogen.progress import console
 from pianogen.tokens import decode, write_midi
 from pianogen.train import train
-from pianogen.train.requeue import leave_unfinished
+from pianogen.train.requeue import exit_unfinished
 from shards.build import build, summary
 
 KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
@@ -30,7 +30,7 @@ def demo(out: Path, *, seconds: float, workers: int) -> None:
     for kind in KINDS:
         _headline(f"training {kind} for {seconds:.0f} s")
         if train(_config(kind, out, seconds)) == "stopped":
-            leave_unfinished()
+            exit_unfinished()
             return
     _headline("evaluating")
     evaluate([out / kind for kind in KINDS], EvaluateConfig(train_tokens=50_000))

@@ -12,13 +12,13 @@ from typing import Any
 from pianogen.config import ShardsConfig, part_of
 from pianogen.errors import SettingError
 from pianogen.files import sync_folder
-from pianogen.folders import refuse_run
+from pianogen.folders import PARTS_FOLDER, refuse_run
 from pianogen.progress import Progress
 from shards import corpus, maestro
 from shards.files import locked, remove_folder, workshop, write_whole
 from shards.listing import restrict
 from shards.manifest import INDEX_NAME, MANIFEST_NAME, make_index, make_manifest, old_shards, to_json
-from shards.parts import PARTS_FOLDER, find_part, find_parts, part_folder, save_part
+from shards.parts import find_part, find_parts, part_folder, save_part
 from shards.pool import read_sources
 from shards.reading import Reading, ReadingConfig
 from shards.seal import Shard, load_tar_writer, select, write_shards

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pianogen.errors import ShardError
 from pianogen.files import sync_folder
-
-WORK_FOLDER = ".building"
+from pianogen.folders import WORK_FOLDER
 
 
 @contextmanager

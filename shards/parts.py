@@ -20,13 +20,13 @@ from typing import IO, Any
 
 from pianogen.errors import SourceError
 from pianogen.files import sync_folder
+from pianogen.folders import PARTS_FOLDER
 from pianogen.progress import console
 from shards.files import write_whole
 from shards.reading import Reading, ReadingConfig, Stream, load
 from shards.sources import Source
 
 FORMAT = 1
-PARTS_FOLDER = ".parts"
 _TOKENS, _READINGS, _RECORD = "tokens.i16", "readings.jsonl", "part.json"
 _SLICE = 2000  # files checked at a time; bounds the answers that wait
 

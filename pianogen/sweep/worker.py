@@ -19,12 +19,12 @@ from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic, write_json
 from pianogen.folders import refuse_shards
 from pianogen.progress import console
-from pianogen.sweep.company import Company
 from pianogen.sweep.figure import redraw
 from pianogen.sweep.naming import leaves, put, with_settings
 from pianogen.sweep.results import print_results, write_results
 from pianogen.sweep.space import Choice, Space, read_space, require_comparable_steps
 from pianogen.sweep.study import Claim, Study, settings_of
+from pianogen.sweep.worker_group import WorkerGroup
 from pianogen.train import train
 from pianogen.train.preemption import Preemption
 from pianogen.train.requeue import requeue
@@ -54,7 +54,7 @@ def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> bool:
     open_shards_at(base.shards)  # a mistake there is no trial's
     if not (Path(config.out) / RECORD).exists():
         refuse_shards(Path(config.out), "the sweep")
-    company = Company(Path(config.out), launched)
+    group = WorkerGroup(Path(config.out), launched)
     study = Study(Path(config.out), space, settings, base.seed)
     with study.alone():
         _require_as_begun(study.folder, _record(base, space, settings))
@@ -70,7 +70,7 @@ def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> bool:
         pass  # once, to the end: the trials have mirrored themselves
     print_results(study)
     preemption.raise_if_interrupted()
-    return company.leave() and stopped and not again
+    return group.leave() and stopped and not again
 
 
 def stand_alone(environment: MutableMapping[str, str]) -> None:

@@ -1,18 +1,16 @@
 """The best checkpoint when a run is opened: is it still there, and was it measured as validation measures now?"""
 
-import torch
-
 from pianogen.errors import RunError
 from pianogen.models import build_model
 from pianogen.progress import console
 from pianogen.runs import Run
 from pianogen.runs.checkpoint import load_tensors, verify_checkpoint
-from pianogen.train.ranks import sum_over_ranks
+from pianogen.train.ranks import on_any_rank
 from pianogen.train.trainer import Best, Trainer
 from pianogen.train.validation import Validation
 
 
-def settle_best(run: Run, trainer: Trainer, validation: Validation) -> None:
+def reconcile_best(run: Run, trainer: Trainer, validation: Validation) -> None:
     """Make what the position calls best true again. Every rank must call it.
 
     One that is gone or damaged is forgotten. One that was measured on another slice of the validation split is scored
@@ -25,7 +23,7 @@ def settle_best(run: Run, trainer: Trainer, validation: Validation) -> None:
         trainer.position.best = None
         _warn(trainer, f"the best checkpoint, of step {best.step}, is gone or damaged; the best is chosen anew")
     elif best.slice_tokens != validation.num_tokens:
-        trainer.position.best = _measured_anew(run, trainer, validation, best)
+        trainer.position.best = _measured_again(run, trainer, validation, best)
 
 
 def _is_whole(run: Run, trainer: Trainer, best: Best) -> bool:
@@ -38,11 +36,10 @@ def _is_whole(run: Run, trainer: Trainer, best: Best) -> bool:
             is_whole = True
         except RunError:
             pass
-    told = torch.tensor([is_whole], dtype=torch.float64, device=trainer.accelerator.device)
-    return sum_over_ranks(told).item() > 0
+    return on_any_rank(is_whole, trainer.accelerator.device)
 
 
-def _measured_anew(run: Run, trainer: Trainer, validation: Validation, best: Best) -> Best | None:
+def _measured_again(run: Run, trainer: Trainer, validation: Validation, best: Best) -> Best | None:
     model = build_model(trainer.config.model).precision(trainer.config.precision)
     model.load_state_dict(load_tensors(run.step_folder(best.step), "model"))
     nll = validation.measure(model.to(trainer.accelerator.device)).get("validation/nll")

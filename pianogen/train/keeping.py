@@ -5,8 +5,6 @@ The best weights are the best ones that were written: position, best.json and th
 
 from typing import Any
 
-import torch
-
 from pianogen.config import to_dict
 from pianogen.data import ShardSet
 from pianogen.errors import RunError
@@ -14,7 +12,7 @@ from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
 from pianogen.runs import Run
 from pianogen.runs.checkpoint import BEST, list_checkpoints, prune, write_checkpoint
-from pianogen.train.ranks import sum_over_ranks
+from pianogen.train.ranks import on_any_rank
 from pianogen.train.trainer import Best, Saved, Trainer
 
 
@@ -31,8 +29,8 @@ class Keeper:
         self._measured: Best | None = None
         self.saved_at: int | None = trainer.position.step or None
 
-    def note(self, measured: Best) -> None:
-        """Hear what validation found at this step; the weights become the best once a checkpoint holds them."""
+    def record_validation(self, measured: Best) -> None:
+        """Take what validation measured at this step; the weights become the best once a checkpoint holds them."""
         self._measured = measured
 
     def save(self, *, again: bool = False) -> None:
@@ -44,8 +42,7 @@ class Keeper:
         place.best = self._best()
         saved = self._trainer.snapshot()
         is_written = self._trainer.accelerator.is_main_process and self._write(saved)
-        told = torch.tensor([is_written], dtype=torch.float64, device=self._trainer.accelerator.device)
-        if sum_over_ranks(told).item():
+        if on_any_rank(is_written, self._trainer.accelerator.device):
             self.saved_at = place.step
         else:
             place.best = best_before
@@ -65,10 +62,10 @@ class Keeper:
         except OSError as error:
             console.print(f"[yellow]warning:[/] no checkpoint of step {step}: {error}; the older ones stand")
             return False
-        self.keep_the_right_ones()
+        self.update_best_and_prune()
         return True
 
-    def keep_the_right_ones(self) -> None:
+    def update_best_and_prune(self) -> None:
         """Write down which checkpoint is the best, and remove old ones; for the main rank alone."""
         best, file = self._trainer.position.best, self._run.checkpoints / BEST
         try:

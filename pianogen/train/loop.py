@@ -1,10 +1,9 @@
 """A run from its first step to the end of its budget, through any number of lives."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from typing import Literal
 
 import torch
 
@@ -13,7 +12,8 @@ from pianogen.config import BudgetConfig, TrainConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.progress import Progress, console
 from pianogen.runs import Run
-from pianogen.train.best import settle_best
+from pianogen.train import OnLook, Outcome
+from pianogen.train.best import reconcile_best
 from pianogen.train.journal import Journal
 from pianogen.train.keeping import Keeper
 from pianogen.train.opening import open_training
@@ -23,16 +23,11 @@ from pianogen.train.trainer import Best, Position, Trainer
 from pianogen.train.validation import Validation
 from pianogen.train.zero import make_plugin
 
-Ending = Literal["finished", "pruned", "stopped"]
-"""The budget is spent; `on_look` gave the run up; somebody asked to stop."""
-OnLook = Callable[[int, dict[str, float]], bool]
-"""Hears the step and metrics of each validation, on the main rank, and says whether to give the run up."""
 
-
-def train(config: TrainConfig, on_look: OnLook | None = None) -> Ending:
+def train(config: TrainConfig, on_look: OnLook | None = None) -> Outcome:
     """Train until the budget is spent, or `on_look` gives the run up; called again, go on where the last life stopped.
 
-    Returns how this life ended; whoever gets `stopped` decides about another life (`requeue.leave_unfinished`).
+    Returns how this life ended; whoever gets `stopped` decides about another life (`requeue.exit_unfinished`).
 
     Raises:
         SettingError: The settings contradict each other, or those that the run was begun with.
@@ -49,9 +44,9 @@ def train(config: TrainConfig, on_look: OnLook | None = None) -> Ending:
             journal = stack.enter_context(Journal(run if accelerator.is_main_process else None))
             stack.enter_context(track.mirroring(run.path if accelerator.is_main_process else None))
             validation, keeper = Validation(run, trainer, shards), Keeper(run, trainer, shards)
-            settle_best(run, trainer, validation)
+            reconcile_best(run, trainer, validation)
             if accelerator.is_main_process:
-                keeper.keep_the_right_ones()
+                keeper.update_best_and_prune()
             life = Life(trainer, validation, keeper, journal, preemption)
             life.on_look = on_look
             before_end(lambda: journal.fail(trainer.position))
@@ -106,7 +101,7 @@ class Life:
         if finished:
             self.keeper.export()
 
-    def state(self) -> Ending:
+    def state(self) -> Outcome:
         """Say how this life ended."""
         if spent(self.trainer.config.budget, self.trainer.position):
             return "finished"
@@ -137,7 +132,7 @@ class Life:
             raise RunError(
                 f"the validation NLL of step {place.step} is not finite: the run has diverged; lower optim.lr"
             )
-        self.keeper.note(Best(place.step, nll, self.validation.num_tokens))
+        self.keeper.record_validation(Best(place.step, nll, self.validation.num_tokens))
         self.journal.log(place.step, values)
         if self.on_look and self.trainer.accelerator.is_main_process:  # the other ranks learn of it in _agree
             self._given_up = self.on_look(place.step, values)

@@ -148,6 +148,11 @@ def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
+def on_any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set on at least one rank. Every rank must call it."""
+    return sum_over_ranks(torch.tensor([flag], dtype=torch.float64, device=device)).item() > 0
+
+
 def gather_rows(values: torch.Tensor) -> torch.Tensor:
     """Put the rows of all ranks together, in rank order."""
     if not dist.is_initialized():

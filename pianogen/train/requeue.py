@@ -16,7 +16,7 @@ LOCAL_REQUEUE_STATUS = 144  # submitit's local executor starts a job again when 
 _SCONTROL_SECONDS = 60
 
 
-def leave_unfinished() -> None:
+def exit_unfinished() -> None:
     """Ask for another life of a job that is not done; where there will be none, its exit status says so.
 
     Every rank may call it. Rank 0 alone leaves with that status: another rank's would have srun end rank 0 in the midst

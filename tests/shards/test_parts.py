@@ -16,11 +16,11 @@ from small_sources import Finished, contents, piece
 from pianogen.cli import main
 from pianogen.config import ShardsConfig, TokenizerConfig, part_of
 from pianogen.errors import SettingError, ShardError
+from pianogen.folders import PARTS_FOLDER
 from pianogen.tokens import midi_bytes
 from shards import build as building
 from shards.build import build, read_part, run
 from shards.files import locked
-from shards.parts import PARTS_FOLDER
 
 # kills its own process at the n-th fsync of the task
 KILLED_TASK = """

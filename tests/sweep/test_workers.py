@@ -10,7 +10,7 @@ from pathlib import Path
 from searching import LEARNING_RATES, rows_of, search, small, start_worker
 
 from pianogen.config import BudgetConfig, CheckpointConfig, TrainConfig
-from pianogen.sweep.company import Company
+from pianogen.sweep.worker_group import WorkerGroup
 from pianogen.train.requeue import UNFINISHED_STATUS
 
 MakeRun = Callable[..., TrainConfig]
@@ -60,17 +60,17 @@ def test_a_worker_asked_to_stop_leaves_its_trial_for_the_next(tiny_run: MakeRun)
 
 def test_of_the_workers_of_one_job_the_last_alone_is_told_so(tmp_path: Path) -> None:
     job = {"WORLD_SIZE": "3", "MASTER_ADDR": "node1", "MASTER_PORT": "12345"}
-    workers = [Company(tmp_path, job) for _ in range(3)]
+    workers = [WorkerGroup(tmp_path, job) for _ in range(3)]
     assert [worker.leave() for worker in workers] == [False, False, True]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_worker_of_another_job_is_no_company(tmp_path: Path) -> None:
+def test_a_worker_of_another_job_belongs_to_another_group(tmp_path: Path) -> None:
     job = {"WORLD_SIZE": "2", "MASTER_ADDR": "node1", "MASTER_PORT": "12345"}
     first, other, alone = (
-        Company(tmp_path, job),
-        Company(tmp_path, {**job, "MASTER_PORT": "12346"}),
-        Company(tmp_path, {}),
+        WorkerGroup(tmp_path, job),
+        WorkerGroup(tmp_path, {**job, "MASTER_PORT": "12346"}),
+        WorkerGroup(tmp_path, {}),
     )
     assert (first.leave(), alone.leave(), other.leave()) == (True, True, True)
 

@@ -11,7 +11,7 @@ from pianogen.train.requeue import (
     LOCAL_REQUEUE_STATUS,
     MAX_REQUEUES,
     UNFINISHED_STATUS,
-    leave_unfinished,
+    exit_unfinished,
     requeue,
     requeue_if_slurm,
 )
@@ -138,7 +138,7 @@ def test_submitits_local_executor_is_asked_by_exit_status(slurm: Slurm, monkeypa
 
 
 def test_a_job_that_is_requeued_leaves_in_peace(slurm: Slurm) -> None:
-    leave_unfinished()
+    exit_unfinished()
     assert slurm.requeued == ["7"]
 
 
@@ -149,7 +149,7 @@ def test_rank_0_alone_says_by_its_status_that_nobody_goes_on(
     monkeypatch.setenv("RANK", rank)
     slurm.shows(RUNNING.replace("Requeue=1", "Requeue=0"))
     with pytest.raises(SystemExit, match=str(status)) if status else nullcontext():
-        leave_unfinished()
+        exit_unfinished()
 
 
 def test_the_status_is_the_one_that_submitit_knows() -> None:

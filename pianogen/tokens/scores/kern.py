@@ -163,7 +163,7 @@ class _Reader:
             index = self._tied_to(spine, head.pitch, onset) if head.continues else None
             if index is None:
                 index = len(notes)
-                notes.append(WrittenNote(onset, end, head.pitch, part=spine.origin))
+                notes.append(WrittenNote(onset, end, head.pitch))
             else:
                 notes[index] = notes[index]._replace(end=end)
             if head.goes_on:

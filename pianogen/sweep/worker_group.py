@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-class Company:
+class WorkerGroup:
     """The workers that one launcher started; each holds a shared lock in the sweep's folder for as long as it works."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        """Join them; alone where `environment` names no others."""
+        """Join the group of the job that `environment` names; a worker without a launcher is a group of its own."""
         self._file = None
         if int(environment.get("WORLD_SIZE", "1")) > 1:
             job = f"{environment.get('MASTER_ADDR', '')}-{environment.get('MASTER_PORT', '')}".replace("/", "-")
@@ -19,12 +19,12 @@ class Company:
             fcntl.flock(self._file, fcntl.LOCK_SH)
 
     def leave(self) -> bool:
-        """Leave, and say whether nobody is left: of those that leave at once exactly one is the last."""
+        """Leave the group; returns whether this was its last worker, which of several at once exactly one is."""
         if self._file is None:
             return True
         with self._file:
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # lets go of the shared lock in any case
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # releases the shared lock in any case
             except BlockingIOError:
                 return False
             self._path.unlink(missing_ok=True)
