@@ -21,8 +21,8 @@ from accelerate import Accelerator
 
 from pianogen.config import TrainConfig
 from pianogen.data import open_shards, training_batches
+from pianogen.distributed.process_group import end_ranks, gather_rows, start_ranks, sum_over_ranks
 from pianogen.runs import open_run
-from pianogen.train.ranks import end_ranks, gather_rows, start_ranks, sum_over_ranks
 from pianogen.train.trainer import Trainer
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/scaling_prediction.py [--image docs/images/scaling.png] [--network_bytes_per_s 50e9 ...]
 
-The model is pianogen/train/cost.py. What a step consists of is counted on the real network (`scaling_counts.py`); each
-assumption is a flag, so that figures of another cluster give its table. `scaling.py` measures.
+The model is benchmarks/scaling_cost.py. What a step consists of is counted on the real network (`scaling_counts.py`);
+each assumption is a flag, so that figures of another cluster give its table. `scaling.py` measures.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from scaling_counts import StepCounts, counts_of
 
+from benchmarks.scaling_cost import Cluster, Link, Step, Work, cost_of_step
 from pianogen.config import ModelConfig, TrainConfig
-from pianogen.train.cost import Cluster, Link, Step, Work, cost_of_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

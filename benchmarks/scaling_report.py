@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 from scaling_counts import StepCounts
 
-from pianogen.train.cost import Cluster, Link, Step, Work, cost_of_step
+from benchmarks.scaling_cost import Cluster, Link, Step, Work, cost_of_step
 
 Way = tuple[int, int]
 """Ranks, and rows on each."""

@@ -1,4 +1,4 @@
-"""The one human interface, `pianogen VERB`: parse, call one library function, print one short result.
+"""The command line `pianogen COMMAND`: the registry of commands, and what becomes of their errors.
 
 Importing this loads no torch, music21, mlflow or accelerate, so `--help` answers at once.
 """
@@ -9,15 +9,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 from jsonargparse import Namespace
 
 from pianogen import __version__
-from pianogen.config import EvaluateConfig, GenerateConfig, ShardsConfig, SweepConfig, TokenizerConfig, TrainConfig
 from pianogen.errors import PianogenError, SettingError
-from pianogen.parsing import Parser, settings_of
+from pianogen.parsing import Parser
+from pianogen.verbs import demo, evaluate, generate, shards, submit, sweep, tokens, track, train
 
 
 @dataclass(frozen=True)
@@ -60,170 +58,22 @@ def _check_urls(arguments: Namespace, argv: Sequence[str]) -> None:
                 )
 
 
-def _out(arguments: Namespace) -> str:
-    """The folder to write to: an empty name, as of a shell variable that is not set, must not mean the present one."""
-    if not arguments.out:
-        raise SettingError("setting 'out' is empty; name a folder to write to")
-    return arguments.out
-
-
-def _add_tokens(parser: Parser) -> None:
-    parser.add_argument("file", type=str, help="A MIDI file or score, or with --to a text of words.")
-    parser.add_argument("--ids", action="store_true", help="Print numbers instead of words.")
-    parser.add_argument("--to", type=str, help="Decode FILE, words or ids, into this MIDI or MusicXML file.")
-    parser.add_class_arguments(TokenizerConfig, "tokenizer")
-
-
-def _tokens(arguments: Namespace) -> None:
-    from pianogen.tokens import text
-
-    path = Path(arguments.file)
-    if arguments.to:
-        num_notes = text.decode_file(path, Path(arguments.to), arguments.tokenizer)
-        print(f"{num_notes} notes in {arguments.to}")
-        return
-    ids, report = text.encode_file(path, arguments.tokenizer)
-    print(text.line_of(ids, as_ids=arguments.ids))
-    print(text.report_line(report), file=sys.stderr)
-
-
-def _add_shards(parser: Parser) -> None:
-    parser.add_argument("--config", action="config")
-    parser.add_argument("source", type=str, help="corpus, maestro, or a folder of MIDI files or scores.")
-    parser.add_argument("--out", type=str, required=True, help="Folder for the shards.")
-    parser.add_class_arguments(ShardsConfig)
-
-
-def _shards(arguments: Namespace) -> None:
-    from shards.build import run
-
-    print(run(arguments.source, Path(_out(arguments)), settings_of(ShardsConfig, arguments)))
-
-
-def _add_train(parser: Parser) -> None:
-    parser.add_argument("--config", action="config", help="A YAML file of settings; flags after it win.")
-    parser.add_class_arguments(TrainConfig)
-
-
-def _train(arguments: Namespace) -> None:
-    from pianogen.train import train
-
-    if train(settings_of(TrainConfig, arguments)) == "stopped":
-        from pianogen.train.requeue import exit_unfinished
-
-        exit_unfinished()  # the very last: Slurm ends the job as soon as it is asked for another life
-
-
-def _add_sweep(parser: Parser) -> None:
-    parser.add_argument("--config", action="config", help="A YAML file of settings; flags after it win.")
-    parser.add_argument("space", type=str, help="A YAML file of what to search; what it fixes wins over flags.")
-    parser.add_class_arguments(SweepConfig)
-    parser.add_class_arguments(TrainConfig)
-
-
-def _sweep(arguments: Namespace) -> None:
-    from pianogen.sweep import sweep
-
-    if sweep(Path(arguments.space), settings_of(TrainConfig, arguments), settings_of(SweepConfig, arguments)):
-        from pianogen.train.requeue import UNFINISHED_STATUS
-
-        raise SystemExit(UNFINISHED_STATUS)
-
-
-def _add_evaluate(parser: Parser) -> None:
-    parser.add_argument("runs", type=str, nargs="+", help="Run folders or their URLs; several are compared.")
-    parser.add_class_arguments(EvaluateConfig)
-
-
-def _evaluate(arguments: Namespace) -> None:
-    from pianogen.evaluate import evaluate
-    from pianogen.runs import local_run
-
-    config = settings_of(EvaluateConfig, arguments)
-    evaluate([local_run(run, config.checkpoint) for run in arguments.runs], config)
-
-
-def _add_generate(parser: Parser) -> None:
-    parser.add_argument("--config", action="config", help="A YAML file of settings; flags after it win.")
-    parser.add_argument("runs", type=str, nargs="+", help="Run folders of trained models, or their URLs.")
-    parser.add_argument("--out", type=str, required=True, help="Folder for the pieces, or an s3:// or gs:// URL.")
-    parser.add_class_arguments(GenerateConfig)
-
-
-def _generate(arguments: Namespace) -> None:
-    from pianogen.generate import generate_at
-    from pianogen.runs import local_run
-
-    out, config = _out(arguments), settings_of(GenerateConfig, arguments)
-    num = generate_at([local_run(run, config.checkpoint) for run in arguments.runs], out, config)
-    page = f"{out.rstrip('/')}/index.html"
-    where = f"{out}, one page of all: {page}" if config.part is None else f"{out} (part {config.part})"
-    print(f"{num} pieces in {where}")
-
-
-def _add_track(parser: Parser) -> None:
-    parser.add_argument("action", type=Literal["ui", "sync"], help="ui: open MLflow; sync: mirror or copy runs.")
-    parser.add_argument("runs", type=str, nargs="*", help="Run folders; for ui, the folder of runs.")
-    parser.add_argument("--to", type=str, help="For sync: copy finished runs below this URL instead of to MLflow.")
-    parser.add_argument("--port", type=int, default=5000, help="Port of the UI.")
-
-
-def _track(arguments: Namespace) -> None:
-    from pianogen import track
-
-    runs = [Path(run) for run in arguments.runs]
-    if arguments.action == "ui":
-        track.ui(runs[0] if runs else Path("runs"), arguments.port)
-    elif not runs:
-        raise SettingError("track sync needs at least one run folder: pianogen track sync RUN")
-    elif arguments.to is not None:
-        _copy(runs, arguments.to)
-    else:
-        for run in runs:
-            print(track.sync(run))
-
-
-def _copy(runs: Sequence[Path], url: str) -> None:
-    from pianogen.runs import store_runs
-
-    for stored in store_runs(runs, url):
-        print(f"{stored.run}: {stored.num_files} files ({stored.num_bytes / 1e6:.1f} MB) copied to {stored.url}")
-
-
-def _add_demo(parser: Parser) -> None:
-    parser.add_argument("--out", type=str, default="runs/demo", help="Folder for everything the demo makes.")
-    parser.add_argument("--seconds", type=float, default=60.0, help="Training time of each model.")
-    parser.add_argument("--workers", type=int, default=2, help="Processes that read scores.")
-
-
-def _demo(arguments: Namespace) -> None:
-    from pianogen.demo import demo
-
-    demo(Path(arguments.out), seconds=arguments.seconds, workers=arguments.workers)
-
-
-def _add_submit(parser: Parser) -> None:
-    from launch.command import add_arguments
-
-    add_arguments(parser)
-
-
-def _submit(arguments: Namespace) -> None:
-    from launch.command import run
-
-    run(arguments, main=main, parse=_parse)
-
-
 VERBS = {
-    "tokens": Verb("print the tokens of a performance, or decode tokens", _add_tokens, _tokens),
-    "shards": Verb("turn MAESTRO, a folder of music or the built-in corpus into shards", _add_shards, _shards),
-    "train": Verb("train an RNN, an LSTM or an LSTM with attention", _add_train, _train),
-    "sweep": Verb("search settings, by trials that any number of workers share", _add_sweep, _sweep),
-    "evaluate": Verb("score runs by precision, recall, F1 and NLL, beside baselines", _add_evaluate, _evaluate),
-    "generate": Verb("write pieces, from nothing or from a prompt", _add_generate, _generate),
-    "submit": Verb("run a verb on a cluster, or show how a run goes", _add_submit, _submit),
-    "track": Verb("look at runs in MLflow", _add_track, _track),
-    "demo": Verb("see all of it in minutes, on music that ships with music21", _add_demo, _demo),
+    "tokens": Verb("print the tokens of a performance, or decode tokens", tokens.add_arguments, tokens.run),
+    "shards": Verb("make shards of MAESTRO, a folder or the built-in corpus", shards.add_arguments, shards.run),
+    "train": Verb("train an RNN, an LSTM or an LSTM with attention", train.add_arguments, train.run),
+    "sweep": Verb("search settings, by trials that any number of workers share", sweep.add_arguments, sweep.run),
+    "evaluate": Verb(
+        "score runs by precision, recall, F1 and NLL, beside baselines", evaluate.add_arguments, evaluate.run
+    ),
+    "generate": Verb("write pieces, from nothing or from a prompt", generate.add_arguments, generate.run),
+    "submit": Verb(
+        "run a command on a cluster, or show the state of a run",
+        submit.add_arguments,
+        lambda arguments: submit.run(arguments, main=main, parse=_parse),
+    ),
+    "track": Verb("browse runs in MLflow, mirror or copy them", track.add_arguments, track.run),
+    "demo": Verb("see every step in minutes, on music that ships with music21", demo.add_arguments, demo.run),
 }
 
 

@@ -9,13 +9,13 @@ from rich.console import Console
 
 from pianogen.config import EvaluateConfig, GenerateConfig, ModelKind, ShardsConfig, TrainConfig, from_dict
 from pianogen.data import open_shards
+from pianogen.distributed.requeue import exit_unfinished
 from pianogen.errors import RunError
-from pianogen.evaluate import evaluate
-from pianogen.generate import generate
+from pianogen.evaluation import evaluate
+from pianogen.generation import generate
 from pianogen.progress import console
 from pianogen.tokens import decode, write_midi
 from pianogen.train import train
-from pianogen.train.requeue import exit_unfinished
 from shards.build import build, summary
 
 KINDS: tuple[ModelKind, ...] = get_args(ModelKind)

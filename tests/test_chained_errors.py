@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pianogen.errors import RunError
-from pianogen.generate.sidecar import read_sidecar
+from pianogen.generation.sidecar import read_sidecar
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,6 +15,8 @@ import yaml
 from pianogen import track
 from pianogen.config import SweepConfig, TrainConfig, to_dict
 from pianogen.data import open_shards_at
+from pianogen.distributed.preemption import Preemption
+from pianogen.distributed.requeue import requeue
 from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic, write_json
 from pianogen.folders import refuse_shards
@@ -26,8 +28,6 @@ from pianogen.sweep.space import Choice, Space, read_space, require_comparable_s
 from pianogen.sweep.study import Claim, Study, settings_of
 from pianogen.sweep.worker_group import WorkerGroup
 from pianogen.train import train
-from pianogen.train.preemption import Preemption
-from pianogen.train.requeue import requeue
 
 RECORD = "sweep.yaml"
 _MAY_CHANGE = frozenset({"shards", "out", "resume", "micro_batch", "rank_timeout_s"})

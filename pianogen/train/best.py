@@ -1,11 +1,11 @@
 """The best checkpoint when a run is opened: is it still there, and was it measured as validation measures now?"""
 
+from pianogen.distributed.process_group import on_any_rank
 from pianogen.errors import RunError
 from pianogen.models import build_model
 from pianogen.progress import console
 from pianogen.runs import Run
 from pianogen.runs.checkpoint import load_tensors, verify_checkpoint
-from pianogen.train.ranks import on_any_rank
 from pianogen.train.trainer import Best, Trainer
 from pianogen.train.validation import Validation
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from pianogen.config import to_dict
 from pianogen.data import ShardSet
+from pianogen.distributed.process_group import on_any_rank
 from pianogen.errors import RunError
 from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
 from pianogen.runs import Run
 from pianogen.runs.checkpoint import BEST, list_checkpoints, prune, write_checkpoint
-from pianogen.train.ranks import on_any_rank
 from pianogen.train.trainer import Best, Saved, Trainer
 
 

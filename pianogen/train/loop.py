@@ -9,6 +9,8 @@ import torch
 
 from pianogen import track
 from pianogen.config import BudgetConfig, TrainConfig
+from pianogen.distributed.preemption import Preemption
+from pianogen.distributed.process_group import before_end, end_ranks, start_ranks, sum_over_ranks
 from pianogen.errors import RunError, SettingError
 from pianogen.progress import Progress, console
 from pianogen.runs import Run
@@ -17,8 +19,6 @@ from pianogen.train.best import reconcile_best
 from pianogen.train.journal import Journal
 from pianogen.train.keeping import Keeper
 from pianogen.train.opening import open_training
-from pianogen.train.preemption import Preemption
-from pianogen.train.ranks import before_end, end_ranks, start_ranks, sum_over_ranks
 from pianogen.train.trainer import Best, Position, Trainer
 from pianogen.train.validation import Validation
 from pianogen.train.zero import make_plugin

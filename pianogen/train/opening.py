@@ -13,6 +13,7 @@ from accelerate import Accelerator
 
 from pianogen.config import TrainConfig, to_dict
 from pianogen.data import Batches, ShardSet, chosen_performances, open_shards_at, training_batches
+from pianogen.distributed.process_group import check_agreement, wait_for_all
 from pianogen.errors import RunError, SettingError
 from pianogen.folders import refuse_shards
 from pianogen.progress import console
@@ -22,7 +23,6 @@ from pianogen.train.code import code_hash
 from pianogen.train.environment import describe
 from pianogen.train.journal import cut_back
 from pianogen.train.optim import horizon
-from pianogen.train.ranks import check_agreement, wait_for_all
 from pianogen.train.trainer import Saved, Trainer
 
 # what may differ between two lives of one run, because it changes nothing that was computed before

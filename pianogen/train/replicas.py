@@ -13,9 +13,9 @@ import torch
 from accelerate import Accelerator
 
 from pianogen.config import OptimConfig
+from pianogen.distributed.process_group import meet, wait_for_all
 from pianogen.models import PianoModel
 from pianogen.train.optim import build_optimizer, load_optimizer, optimizer_tensors
-from pianogen.train.ranks import meet, wait_for_all
 
 Tensors = Mapping[str, torch.Tensor]
 

@@ -13,13 +13,13 @@ from accelerate import Accelerator
 
 from pianogen.config import TrainConfig
 from pianogen.data import Batch, Batches
+from pianogen.distributed.process_group import gather_rows, sum_over_ranks
 from pianogen.errors import RunError, SettingError
 from pianogen.models import State, build_model
 from pianogen.ops.masked_cross_entropy import masked_cross_entropy
 from pianogen.randomness import Stream, key_of
 from pianogen.tokens.grammar import allowed
 from pianogen.train.optim import learning_rate
-from pianogen.train.ranks import gather_rows, sum_over_ranks
 from pianogen.train.replicas import DataParallel, Replicas
 from pianogen.train.zero import Zero
 

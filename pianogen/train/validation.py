@@ -6,14 +6,14 @@ from jaxtyping import Int
 
 from pianogen.config import GenerateConfig
 from pianogen.data import ShardSet, Split
+from pianogen.distributed.process_group import sum_over_ranks
 from pianogen.evaluation import Counts, divide, metrics_of, results, score
-from pianogen.generate import Limits, Request, sample
+from pianogen.generation import Limits, Request, sample
 from pianogen.models import PianoModel
 from pianogen.progress import console
 from pianogen.render import piano_roll
 from pianogen.runs import Run
 from pianogen.tokens import decode, write_midi
-from pianogen.train.ranks import sum_over_ranks
 from pianogen.train.trainer import Trainer
 
 _LANES = 16

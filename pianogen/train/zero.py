@@ -19,10 +19,10 @@ from accelerate import Accelerator
 from accelerate.utils import DeepSpeedPlugin
 
 from pianogen.config import ModelConfig, OptimConfig
+from pianogen.distributed.process_group import meet, wait_for_all
 from pianogen.errors import RunError, SettingError
 from pianogen.models import PianoModel, build_model
 from pianogen.train.optim import build_optimizer
-from pianogen.train.ranks import meet, wait_for_all
 
 Tensors = Mapping[str, torch.Tensor]
 _MOMENTS = ("exp_avg", "exp_avg_sq")

@@ -26,7 +26,7 @@ from pianogen.config import (
     TrainConfig,
     ValidationConfig,
 )
-from pianogen.evaluate import evaluate
+from pianogen.evaluation.job import evaluate
 from pianogen.train import train
 
 if TYPE_CHECKING:

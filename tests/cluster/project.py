@@ -30,7 +30,7 @@ class Project:
         (self.path / "pianogen/train").mkdir(parents=True)
         for name in ("__init__.py", "train/__init__.py"):
             (self.path / "pianogen" / name).touch()
-        for name in ("progress.py", "train/requeue.py"):  # these are the real ones
+        for name in ("progress.py", "distributed/requeue.py"):  # these are the real ones
             shutil.copy(ROOT / "pianogen" / name, self.path / "pianogen" / name)
         shutil.copy(Path(__file__).with_name("stand_in.py"), self.path / "pianogen/__main__.py")
         (self.path / ".venv/bin").mkdir(parents=True)

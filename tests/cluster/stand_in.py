@@ -26,7 +26,7 @@ def note(name: str, value: object) -> None:
 
 def requeue_when_asked_to_stop(rank: int) -> int:
     """What the trainer does, without the training."""
-    from pianogen.train.requeue import requeue
+    from pianogen.distributed.requeue import requeue
 
     stopping = (signal.SIGUSR2, signal.SIGTERM)
     for number in stopping:

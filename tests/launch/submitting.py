@@ -5,9 +5,9 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from launch.command import add_arguments, run
 from pianogen.cli import build_parser, main
 from pianogen.parsing import Parser
+from pianogen.verbs.submit import add_arguments, run
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ from pianogen.cli import main
 from pianogen.config import GenerateConfig, TrainConfig
 from pianogen.errors import SettingError
 from pianogen.folders import refuse_shards
-from pianogen.generate import generate
+from pianogen.generation import generate
 from pianogen.runs import create_run
 
 

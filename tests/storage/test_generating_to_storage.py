@@ -9,7 +9,7 @@ import pytest
 from pianogen.cli import main
 from pianogen.config import GenerateConfig
 from pianogen.errors import RunError
-from pianogen.generate import generate, generate_at
+from pianogen.generation import generate, generate_at
 
 CONFIG = GenerateConfig(num=3, tokens=40)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from searching import LEARNING_RATES, rows_of, search, small, start_worker
 
 from pianogen.config import BudgetConfig, CheckpointConfig, TrainConfig
+from pianogen.distributed.requeue import UNFINISHED_STATUS
 from pianogen.sweep.worker_group import WorkerGroup
-from pianogen.train.requeue import UNFINISHED_STATUS
 
 MakeRun = Callable[..., TrainConfig]
 

@@ -16,7 +16,7 @@ from launching import command, environment, wait_for_step
 
 import pianogen
 from pianogen.config import BudgetConfig, TrainConfig
-from pianogen.train.watch import Report, suspects
+from pianogen.distributed.heartbeat import Report, suspects
 
 pytestmark = pytest.mark.slow
 MakeRun = Callable[..., TrainConfig]

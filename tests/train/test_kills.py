@@ -14,8 +14,8 @@ from launching import ONE, TWO, launch, start, wait_for_step
 from safetensors.torch import load_file
 
 from pianogen.config import BudgetConfig, CheckpointConfig, TrainConfig
+from pianogen.distributed.requeue import UNFINISHED_STATUS
 from pianogen.train import train
-from pianogen.train.requeue import UNFINISHED_STATUS
 
 MakeRun = Callable[..., TrainConfig]
 STEPS = 60

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pianogen.train.requeue import (
+from pianogen.distributed.requeue import (
     LOCAL_REQUEUE_STATUS,
     MAX_REQUEUES,
     UNFINISHED_STATUS,

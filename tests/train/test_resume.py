@@ -21,9 +21,9 @@ from pianogen.config import (
     TrainConfig,
 )
 from pianogen.errors import RunError, SettingError
-from pianogen.evaluate import evaluate
+from pianogen.evaluation.job import evaluate
 from pianogen.files import sha256_of, write_json
-from pianogen.generate import generate
+from pianogen.generation import generate
 from pianogen.train import train
 from pianogen.train.journal import TIMES
 

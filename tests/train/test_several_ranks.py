@@ -11,9 +11,9 @@ from launching import ACCELERATE, TWO, launch, logged, losses
 from safetensors.torch import load_file
 
 from pianogen.config import BudgetConfig, ModelConfig, TrainConfig
+from pianogen.distributed.process_group import check_launch
 from pianogen.errors import LaunchError
 from pianogen.train import train
-from pianogen.train.ranks import check_launch
 
 MakeRun = Callable[..., TrainConfig]
 TOLERANCE = 2e-6  # of the loss: sums over two ranks are made in another order

@@ -1,0 +1,36 @@
+"""Every setting, with its unit, default and limits; the same dataclasses serve files, flags and code.
+
+Defaults < `--config FILE.yaml` < `--model.hidden_size 512`. A run records its resolved settings.
+"""
+
+from pianogen.config.evaluate import EvaluateConfig
+from pianogen.config.generate import GenerateConfig
+from pianogen.config.model import EmbeddingKind, Mask, ModelConfig, ModelKind
+from pianogen.config.rules import part_of, require
+from pianogen.config.serialization import from_dict, to_dict
+from pianogen.config.shards import ShardsConfig
+from pianogen.config.sweep import SweepConfig
+from pianogen.config.tokenizer import TokenizerConfig
+from pianogen.config.train import BudgetConfig, CheckpointConfig, DataConfig, OptimConfig, TrainConfig, ValidationConfig
+
+__all__ = [
+    "BudgetConfig",
+    "CheckpointConfig",
+    "DataConfig",
+    "EmbeddingKind",
+    "EvaluateConfig",
+    "GenerateConfig",
+    "Mask",
+    "ModelConfig",
+    "ModelKind",
+    "OptimConfig",
+    "ShardsConfig",
+    "SweepConfig",
+    "TokenizerConfig",
+    "TrainConfig",
+    "ValidationConfig",
+    "from_dict",
+    "part_of",
+    "require",
+    "to_dict",
+]

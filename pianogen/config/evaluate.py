@@ -1,0 +1,26 @@
+"""Settings of `pianogen evaluate`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pianogen.config.rules import require
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What to score, and with which weights."""
+
+    split: Literal["train", "validation", "test"] | None = None
+    """One split; by default test, and train beside it."""
+    checkpoint: str = "best"
+    """best (lowest validation loss), last, or a step number."""
+    train_tokens: int = 500_000
+    """Size of the recorded subset that stands for the training split; a whole split is at most its own size."""
+    shards: str | None = None
+    """Where the shards lie now, if they have moved since training; a folder or a URL."""
+    lanes: int = 64
+    """Performances scored side by side."""
+
+    def __post_init__(self) -> None:
+        require(self.train_tokens >= 1, "train_tokens", self.train_tokens, "at least 1")
+        require(self.lanes >= 1, "lanes", self.lanes, "at least 1")

@@ -1,0 +1,36 @@
+"""Settings of the network."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pianogen.config.rules import require
+
+ModelKind = Literal["rnn", "lstm", "attn"]
+EmbeddingKind = Literal["one_hot", "learned", "musical"]
+Mask = Literal["strict", "paper"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network; the defaults are the paper's."""
+
+    kind: ModelKind = "lstm"
+    """rnn, lstm, or attn: an LSTM with feed-forward attention over its own past."""
+    hidden_size: int = 512
+    """Units in each recurrent layer."""
+    num_layers: int = 1
+    """Recurrent layers, one above the other."""
+    dropout: float = 0.0
+    """Probability of dropping a unit between layers and before the decoder."""
+    embedding: EmbeddingKind = "one_hot"
+    """What the first layer sees: the paper's one-hot word, a learned vector, or musical features of the word."""
+    embedding_size: int = 256
+    """Width of a learned or musical embedding; one_hot has none."""
+    mask: Mask = "strict"
+    """Grammar filter before the softmax: the paper's alternation, or strict, which admits canonical streams only."""
+
+    def __post_init__(self) -> None:
+        require(self.hidden_size >= 1, "model.hidden_size", self.hidden_size, "at least 1")
+        require(self.num_layers >= 1, "model.num_layers", self.num_layers, "at least 1")
+        require(0.0 <= self.dropout < 1.0, "model.dropout", self.dropout, "at least 0 and below 1")
+        require(self.embedding_size >= 1, "model.embedding_size", self.embedding_size, "at least 1")

@@ -1,0 +1,142 @@
+"""Settings of `pianogen train`."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from pianogen.config.model import ModelConfig
+from pianogen.config.rules import require
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which excerpts the model sees, and in which order."""
+
+    order: Literal["excerpts", "stream"] = "stream"
+    """excerpts: windows in random order, each from a zero state; stream: performances end to end, state carried."""
+    excerpt_tokens: int = 256
+    """Length of one excerpt, and so of back-propagation through time."""
+    transpose: bool = True
+    """Transpose each training performance by a random -6 to +5 semitones that keeps it on the keyboard."""
+    fraction: float = 1.0
+    """Share of the training performances to use: the paper tuned on a sub-sample."""
+
+    def __post_init__(self) -> None:
+        require(self.excerpt_tokens >= 2, "data.excerpt_tokens", self.excerpt_tokens, "at least 2")
+        require(0.0 < self.fraction <= 1.0, "data.fraction", self.fraction, "above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Adam with warm-up and cosine decay, both functions of the targets seen."""
+
+    lr: float = 2e-3
+    """Peak learning rate."""
+    beta1: float = 0.9
+    """Adam's decay of the gradient mean."""
+    beta2: float = 0.999
+    """Adam's decay of the squared-gradient mean."""
+    clip_norm: float = 1.0
+    """Largest gradient norm over all parameters."""
+    warmup_tokens: int = 100_000
+    """Targets over which the learning rate rises linearly."""
+    horizon_tokens: int | None = None
+    """Targets at which the cosine ends; by default the budget in tokens or steps, or else one epoch."""
+    final_lr_ratio: float = 0.05
+    """Learning rate at the horizon and beyond, as a share of the peak."""
+
+    def __post_init__(self) -> None:
+        require(self.lr > 0, "optim.lr", self.lr, "above 0")
+        require(0 <= self.beta1 < 1, "optim.beta1", self.beta1, "at least 0 and below 1")
+        require(0 <= self.beta2 < 1, "optim.beta2", self.beta2, "at least 0 and below 1")
+        require(self.clip_norm > 0, "optim.clip_norm", self.clip_norm, "above 0")
+        require(self.warmup_tokens >= 0, "optim.warmup_tokens", self.warmup_tokens, "at least 0")
+        horizon = self.horizon_tokens
+        require(horizon is None or horizon > 0, "optim.horizon_tokens", horizon, "above 0")
+        require(0 <= self.final_lr_ratio <= 1, "optim.final_lr_ratio", self.final_lr_ratio, "from 0 to 1")
+
+
+@dataclass(frozen=True)
+class BudgetConfig:
+    """When training ends: at the first of these that is reached. At least one must be set."""
+
+    steps: int | None = None
+    """Optimizer steps."""
+    tokens: int | None = None
+    """Targets seen."""
+    seconds: float | None = None
+    """Wall time spent training, over all lives of the run."""
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            require(value is None or value > 0, f"budget.{name}", value, "above 0")
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """What is looked at while training goes on."""
+
+    every_steps: int = 200
+    """Steps between evaluations."""
+    slice_tokens: int = 100_000
+    """Tokens of the validation split that each evaluation reads, always the same ones."""
+    num_samples: int = 1
+    """Pieces to generate at each evaluation, as MIDI and piano roll."""
+    sample_tokens: int = 512
+    """Length of each sample."""
+
+    def __post_init__(self) -> None:
+        require(self.every_steps >= 1, "validation.every_steps", self.every_steps, "at least 1")
+        # xxbos and xxpad are given, so that three tokens are the fewest with something to predict
+        require(self.slice_tokens >= 3, "validation.slice_tokens", self.slice_tokens, "at least 3")
+        require(self.num_samples >= 0, "validation.num_samples", self.num_samples, "at least 0")
+        require(self.sample_tokens >= 8, "validation.sample_tokens", self.sample_tokens, "at least 8")
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """How often a run can be resumed from."""
+
+    every_steps: int = 200
+    """Steps between checkpoints."""
+    keep: int = 2
+    """Newest checkpoints to keep; the one with the lowest validation loss is kept besides."""
+
+    def __post_init__(self) -> None:
+        require(self.every_steps >= 1, "checkpoint.every_steps", self.every_steps, "at least 1")
+        require(self.keep >= 1, "checkpoint.keep", self.keep, "at least 1")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run."""
+
+    shards: str = ""
+    """Folder of shards, written by `pianogen shards`, or its URL."""
+    out: str = ""
+    """Run folder to create or to resume."""
+    seed: int = 0
+    """Of the initial weights, the sample order, transposition, dropout and samples."""
+    global_batch: int = 64
+    """Excerpts in one optimizer step, over all ranks; the sample order depends on it and not on the ranks."""
+    micro_batch: int | None = None
+    """Excerpts that one rank holds at once; by default its whole share. Smaller ones accumulate gradients."""
+    deepspeed: str | None = None
+    """A DeepSpeed file such as configs/deepspeed/zero2.json; without one, every rank holds the whole model."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the matrix products; weights, state and loss stay in fp32."""
+    rank_timeout_s: float = 600.0
+    """Longest that ranks wait for one of them; then the job ends and names it."""
+    resume: Literal["auto", "never"] = "auto"
+    """auto: go on from the newest whole checkpoint in `out`; never: refuse a folder that has one."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+    def __post_init__(self) -> None:
+        require(self.global_batch >= 1, "global_batch", self.global_batch, "at least 1")
+        micro = self.micro_batch
+        require(micro is None or micro >= 1, "micro_batch", micro, "at least 1")
+        require(self.rank_timeout_s >= 1, "rank_timeout_s", self.rank_timeout_s, "at least 1")
