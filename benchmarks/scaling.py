@@ -29,7 +29,7 @@ from pianogen.runs import open_run
 ROOT = Path(__file__).parents[1]
 WARM_UP_STEPS = 2
 _LAUNCHER = (sys.executable, "-m", "torch.distributed.run", "--standalone")
-# no look at the validation split and no checkpoint, but at the end
+# validation and checkpoints only at the end
 _ONLY_STEPS = ("--validation.every_steps=1000000", "--validation.slice_tokens=3", "--validation.num_samples=0")
 _ONLY_STEPS += ("--checkpoint.every_steps=1000000",)
 _SHOWN_OF_ERROR = 3000  # characters
