@@ -13,9 +13,9 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scaling_cost import Cluster, Link, Step, Work, cost_of_step
 from scaling_counts import StepCounts, counts_of
 
-from benchmarks.scaling_cost import Cluster, Link, Step, Work, cost_of_step
 from pianogen.config import ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Outlook:
 
 def assumptions(given: Mapping[str, float], counts: StepCounts) -> str:
     """What the prediction rests on, as Markdown."""
-    lines = ["| figure | value | where it is from |", "| --- | ---: | --- |"]
+    lines = ["| figure | value | source |", "| --- | ---: | --- |"]
     for name, figure in ASSUMED.items():
         source = figure.source if given[name] == figure.value else "given on the command line"
         lines.append(f"| {name} | {given[name]:,.9g} | {source} |")

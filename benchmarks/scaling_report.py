@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
+from scaling_cost import Cluster, Link, Step, Work, cost_of_step
 from scaling_counts import StepCounts
-
-from benchmarks.scaling_cost import Cluster, Link, Step, Work, cost_of_step
 
 Way = tuple[int, int]
 """Ranks, and rows on each."""
