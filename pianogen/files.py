@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file so that a crash at any instant leaves the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_atomic(path: Path, data: bytes | str, *, staging: Path | None = None) -> None:
+    """Write a file so that a crash at any instant leaves the old one or the new one.
+
+    It is written in the folder `staging` of the same file system, by default beside its final path, and renamed.
+    """
+    temporary = (staging or path.parent) / f".{path.name}.{os.getpid()}.tmp"
     try:
         with temporary.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)

@@ -4,7 +4,6 @@ CACHE/s3/BUCKET/PATH   as the URL is written; CACHE is $PIANOGEN_CACHE, or else 
 CACHE/locks/
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from pianogen.errors import StorageError
 from pianogen.files import sha256_of, sync_folder
+from pianogen.locks import FileLock, LockHeldError
 from pianogen.progress import Progress, status
 from pianogen.storage.address import Address
 from pianogen.storage.expected import Expected
@@ -55,8 +55,7 @@ def keep_copy(address: Address) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.parent.mkdir(exist_ok=True)
-        with lock.open("w") as file:
-            _wait_for(file.fileno(), address)
+        with _waiting_lock(lock, address):
             yield folder
     except OSError as error:
         raise StorageError(
@@ -64,12 +63,12 @@ def keep_copy(address: Address) -> Iterator[Path]:
         ) from error
 
 
-def _wait_for(descriptor: int, address: Address) -> None:
+def _waiting_lock(path: Path, address: Address) -> FileLock:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with status(f"waiting for another process to fetch {address}"):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return FileLock(path, wait=False)
+    except LockHeldError as error:
+        with status(f"waiting for process {error.holder} to fetch {address}"):
+            return FileLock(path)
 
 
 def fetch(remote: Remote, files: Sequence[Expected], folder: Path) -> None:

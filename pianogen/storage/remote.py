@@ -7,7 +7,6 @@ one line.
 import hashlib
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pianogen.errors import PianogenError, StorageError
+from pianogen.retry import retry
 from pianogen.storage.address import WRITABLE, Address
 from pianogen.storage.expected import Expected
 from pianogen.storage.transport import UnreadableError, explain, is_final, is_local, open_transport
@@ -84,18 +84,17 @@ class Remote:
             part.unlink(missing_ok=True)
 
     def _get(self, name: str, target: Path, at_most: int, on_bytes: OnBytes) -> None:
-        for attempt in range(self._attempts):
+        def transfer() -> None:
             meter = self._meter(name, at_most, on_bytes)
             options = {**self._transport.get_options, "callback": meter}
             try:
                 with self._explaining(name):
                     self._transport.files.get_file(f"{self._root}/{name}", str(target), **options)
-                return
-            except StorageError as error:
-                if attempt == self._attempts - 1 or error.__cause__ is None or is_final(error.__cause__):
-                    raise
+            except StorageError:
                 on_bytes(-meter.value)
-            time.sleep(PAUSE_S * 2**attempt)
+                raise
+
+        retry(transfer, attempts=self._attempts, pause_s=PAUSE_S, is_temporary=_is_temporary)
 
     def sizes(self) -> dict[str, int]:
         """List every file below, with its size in bytes.
@@ -174,3 +173,8 @@ class Remote:
                 check(self.value)
 
         return Meter()
+
+
+def _is_temporary(error: Exception) -> bool:
+    cause = error.__cause__
+    return isinstance(error, StorageError) and isinstance(cause, Exception) and not is_final(cause)

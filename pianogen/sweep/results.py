@@ -15,11 +15,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pianogen.config import TrainConfig, to_dict
+from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.errors import RunError
 from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
-from pianogen.sweep.naming import Value, leaves, put, with_settings
+from pianogen.sweep.naming import Value, put, with_settings
 from pianogen.sweep.study import Study, settings_of
 
 _STATES = {
@@ -105,12 +105,10 @@ def best_yaml(row: Row, base: TrainConfig, folder: Path) -> str:
     searched = set(row.settings)
     if "data.fraction" not in searched:
         base = replace(base, data=replace(base.data, fraction=1.0))
-    settings, defaults = (
-        to_dict(replace(with_settings(base, row.settings), out="")),
-        dict(leaves(to_dict(TrainConfig()))),
-    )
+    settings = flatten(to_dict(replace(with_settings(base, row.settings), out="")))
+    defaults = flatten(to_dict(TrainConfig()))
     file: dict[str, Any] = {}
-    for name, value in leaves(settings):
+    for name, value in settings.items():
         if name in searched or value != defaults[name]:
             put(file, name, value)
     chosen = ", ".join(row.settings)

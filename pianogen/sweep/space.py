@@ -10,16 +10,16 @@ A range may have a `step`; one of whole numbers has a step of 1 anyway.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pianogen.config import TrainConfig, to_dict
+from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.errors import SettingError
-from pianogen.sweep.naming import Value, leaves, with_settings
+from pianogen.sweep.naming import Value, with_settings
 
 _RANGE_KEYS = {"low", "high", "step", "log"}
 _PLACES = {"shards", "out", "resume"}
@@ -101,17 +101,13 @@ def read_space(path: Path, base: TrainConfig) -> Space:
     if not isinstance(content, dict):
         raise SettingError(f"{path} must hold settings, as in `optim: {{lr: [0.001, 0.002]}}`")
     try:
-        return _tried_out(_space_of(dict(_leaves(content))), base)
+        return _tried_out(_space_of(flatten(content, _is_range)), base)
     except SettingError as error:
         raise SettingError(f"{path}: {error}") from error
 
 
-def _leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, dict) and not _RANGE_KEYS & set(value):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+def _is_range(value: dict[Any, Any]) -> bool:
+    return bool(_RANGE_KEYS & set(value))
 
 
 def _space_of(given: Mapping[str, Any]) -> Space:
@@ -172,7 +168,7 @@ def _tried_out(space: Space, base: TrainConfig) -> Space:
     fixed = with_settings(base, space.fixed)
 
     def read(name: str, value: Value) -> Any:
-        return dict(leaves(to_dict(with_settings(fixed, {name: value}))))[name]
+        return flatten(to_dict(with_settings(fixed, {name: value})))[name]
 
     def read_all(name: str, what: Searched) -> Searched:
         if isinstance(what, Choice):

@@ -12,20 +12,19 @@ A worker holds a lock in the folder of its trial. The kernel lets go of it when 
 so a trial that is running without a lock is one to go on with.
 """
 
-import fcntl
 import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pianogen.config import SweepConfig
+from pianogen.locks import FileLock, LockHeldError
 from pianogen.randomness import Stream, key_of
 from pianogen.runs.checkpoint import list_checkpoints
 from pianogen.sweep.journal import damaged, open_journal, require_sound
@@ -44,7 +43,7 @@ class Claim:
     folder: Path
     looks: dict[int, float]
     """Validation NLL by step, of earlier lives too."""
-    lock: IO[str]
+    lock: FileLock
 
 
 class Study:
@@ -78,8 +77,7 @@ class Study:
     def alone(self, lock: str = ".lock") -> Iterator[None]:
         """Keep the other workers from claiming trials and writing results, or with another lock from something else."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / lock).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with FileLock(self.folder / lock):
             yield
 
     def trials(self) -> list[FrozenTrial]:
@@ -100,7 +98,7 @@ class Study:
                 return None
             return self._begun(len(trials), waiting)
 
-    def _taken_up(self, trial: FrozenTrial, lock: IO[str]) -> Claim:
+    def _taken_up(self, trial: FrozenTrial, lock: FileLock) -> Claim:
         self._seed_sampler(trial.number)
         # Optuna has no public way to a Trial of another process
         return self._claim_of(Trial(self._study, trial._trial_id), dict(trial.intermediate_values), lock)
@@ -128,7 +126,7 @@ class Study:
         assert lock, "nobody else knows of a new trial before .lock is free"
         return self._claim_of(trial, {}, lock)
 
-    def _claim_of(self, trial: Trial, looks: dict[int, float], lock: IO[str]) -> Claim:
+    def _claim_of(self, trial: Trial, looks: dict[int, float], lock: FileLock) -> Claim:
         for name, what in self.space.searched.items():  # what a dead worker had not drawn yet is drawn now
             try:
                 _draw(trial, name, what)
@@ -145,16 +143,13 @@ class Study:
         """The run folder of a trial."""
         return self.folder / "trials" / f"{number:04d}"
 
-    def _try_lock(self, number: int) -> IO[str] | None:
+    def _try_lock(self, number: int) -> FileLock | None:
         folder = self.trial_folder(number)
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".worker").open("a")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
+            return FileLock(folder / ".worker", wait=False)
+        except LockHeldError:
             return None
-        return file
 
     def report(self, claim: Claim, step: int, nll: float) -> bool:
         """Note a look at a trial and say whether to give it up."""

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from pianogen import track
-from pianogen.config import SweepConfig, TrainConfig, to_dict
+from pianogen.config import SweepConfig, TrainConfig, flatten, to_dict
 from pianogen.data import open_shards_at
 from pianogen.distributed.preemption import Preemption
 from pianogen.distributed.requeue import requeue
@@ -22,7 +22,7 @@ from pianogen.files import write_atomic, write_json
 from pianogen.folders import refuse_shards
 from pianogen.progress import console
 from pianogen.sweep.figure import redraw
-from pianogen.sweep.naming import leaves, put, with_settings
+from pianogen.sweep.naming import put, with_settings
 from pianogen.sweep.results import print_results, write_results
 from pianogen.sweep.space import Choice, Space, read_space, require_comparable_steps
 from pianogen.sweep.study import Claim, Study, settings_of
@@ -112,7 +112,7 @@ def _require_as_begun(folder: Path, record: dict[str, Any]) -> None:
     if not file.exists():
         write_atomic(file, yaml.safe_dump(record, sort_keys=False))
         return
-    now, then = dict(leaves(record)), dict(leaves(_begun_with(file)))
+    now, then = flatten(record), flatten(_begun_with(file))
     for name in sorted({*now, *then}):
         if now.get(name) != then.get(name):
             raise SettingError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from pianogen.config import flatten
 from pianogen.errors import RunError
 
 _SHOWN = (
@@ -46,7 +47,7 @@ class Folder:
     def settings(self) -> dict[str, str]:
         """Every setting by its full name, such as optim.lr."""
         with self._reading():
-            return {name: str(value) for name, value in _flat(_read(self.settings_file))}
+            return {name: str(value) for name, value in flatten(_read(self.settings_file)).items()}
 
     def origin(self) -> dict[str, str]:
         """What made it. Ranks, machines and host are those of its newest life."""
@@ -147,14 +148,6 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{file} cannot be read: it holds {type(content).__name__}, not settings by name")
     return content
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 def _milliseconds(told_s: float | None, file: Path) -> int:

@@ -5,7 +5,6 @@ uri, run_id      where it was mirrored last
 artifacts        when each file that is there was changed last, in ns
 """
 
-import fcntl
 import json
 import uuid
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from pianogen.errors import RunError
 from pianogen.files import write_json
+from pianogen.locks import FileLock
 
 _FILE = "mlflow.json"
 
@@ -28,11 +28,10 @@ def alone(folder: Path) -> Iterator[None]:
     """
     path = folder / ".mlflow.lock"
     try:
-        file = path.open("a")
+        lock = FileLock(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with lock:
         yield
 
 

@@ -41,7 +41,7 @@ def use(folder: Path, space: Space) -> None:
     study = Study(folder, space, SweepConfig(trials=4), seed=0)
     rows_of(study.trials())
     if claim := study.claim():
-        claim.lock.close()
+        claim.lock.release()
         study.report(claim, 1, 2.0)
     rows_of(study.trials())
 
@@ -66,7 +66,7 @@ def test_a_damaged_record_of_any_kind_is_one_line(config: TrainConfig) -> None:
     assert claim
     study.report(claim, 1, 2.0)
     claim.trial.set_user_attr("deaths", (0, 1))
-    claim.lock.close()
+    claim.lock.release()
     lines, refused = journal.read_text().splitlines(), 0
     for number, text in damages(lines):
         journal.write_text("\n".join([*lines[:number], text, *lines[number + 1 :]]) + "\n")

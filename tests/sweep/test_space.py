@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from searching import space_file
 
-from pianogen.config import TrainConfig, to_dict
+from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.errors import SettingError
-from pianogen.sweep.naming import leaves, with_settings
+from pianogen.sweep.naming import with_settings
 from pianogen.sweep.space import Choice, Range, Space, read_space, require_comparable_steps
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -32,8 +32,8 @@ def test_a_range_with_a_decimal_step_reaches_both_ends(first: int, number: int, 
 
 
 def test_setting_values_by_name_changes_these_alone() -> None:
-    changed = dict(leaves(to_dict(with_settings(TrainConfig(), {"optim.lr": 0.5, "model.kind": "rnn"}))))
-    before = dict(leaves(to_dict(TrainConfig())))
+    changed = flatten(to_dict(with_settings(TrainConfig(), {"optim.lr": 0.5, "model.kind": "rnn"})))
+    before = flatten(to_dict(TrainConfig()))
     assert {name: value for name, value in changed.items() if value != before[name]} == {
         "optim.lr": 0.5,
         "model.kind": "rnn",
