@@ -1,4 +1,4 @@
-"""A job asks a real Slurm for another life, and gets it exactly when it should.
+"""A job requests a requeue from a real Slurm, exactly when it should.
 
 A stand-in takes the place of the trainer: asked to stop, it calls the real `requeue` on every rank, and leaves.
 """
@@ -23,7 +23,7 @@ def test_a_job_that_is_signalled_before_its_limit_gets_another_life(project: Pro
     job = waiting(project, f"--nodes=2 {TINY}", 0, 1)
     project.cluster.ask("scancel", "--signal=USR2", job)
     assert (project.cluster.wait(job), project.cluster.restarts(job)) == ("COMPLETED", 1)
-    assert (project.told("requeued-0"), project.told("requeued-1")) == (True, False)
+    assert (project.note("requeued-0"), project.note("requeued-1")) == (True, False)
 
 
 def test_a_job_that_is_preempted_gets_another_life(project: Project) -> None:

@@ -79,7 +79,7 @@ def test_the_sites_partition_holds_where_none_is_asked_for(project: Project) -> 
 
 
 def test_what_slurm_refuses_is_one_line(project: Project) -> None:
-    with pytest.raises(AssertionError, match=r"LaunchError: Slurm refuses the job: .*[Ii]nvalid partition"):
+    with pytest.raises(AssertionError, match=r"LaunchError: Slurm refused the job: .*[Ii]nvalid partition"):
         project.submit("--partition", "nowhere", *TRAIN)
     assert list((project.elsewhere / "jobs").iterdir()) == []
 
