@@ -1,8 +1,8 @@
-"""What a folder keeps of its mirror: mlflow.json, and the lock on writing it.
+"""The state of a folder's mirror, mlflow.json in that folder, and the lock for writing it.
 
-id               what its run in MLflow is found by, in whatever store: the tag `folder_id`
-uri, run_id      where it was mirrored last
-artifacts        when each file that is there was changed last, in ns
+id               identifies its run in any MLflow store: the value of the tag `folder_id`
+uri, run_id      the store and run of the last mirroring
+artifacts        modification time of each file that was sent, in ns
 """
 
 import json
@@ -20,15 +20,15 @@ _FILE = "mlflow.json"
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from mirroring the same folder, as a follower and `track sync` may at once.
+def locked(folder: Path) -> Iterator[None]:
+    """Exclude other processes from mirroring the same folder, as a follower and `track sync` may do at once.
 
     Raises:
         RunError: The folder cannot be written.
     """
     path = folder / ".mlflow.lock"
     try:
-        lock = FileLock(path)
+        lock = FileLock(path, record_holder=False)  # so that syncing again writes nothing
     except OSError as error:
         raise _cannot_write(path, error) from error
     with lock:
@@ -36,8 +36,8 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @dataclass
-class Memory:
-    """mlflow.json of a folder."""
+class MirrorState:
+    """The content of a folder's mlflow.json."""
 
     folder: Path
     id: str
@@ -45,8 +45,8 @@ class Memory:
     run_id: str = ""
     artifacts: dict[str, int] = field(default_factory=dict)
 
-    def keep(self) -> None:
-        """Write it.
+    def write(self) -> None:
+        """Write mlflow.json.
 
         Raises:
             RunError: The folder cannot be written.
@@ -58,41 +58,41 @@ class Memory:
             raise _cannot_write(file, error) from error
 
 
-def new_memory(folder: Path) -> Memory:
-    """Begin anew. The id is on the disk before any store hears of it, so that it can never name two runs."""
-    memory = Memory(folder, uuid.uuid4().hex)
-    memory.keep()
-    return memory
+def new_state(folder: Path) -> MirrorState:
+    """Write a state with a new id. It is on disk before any store gets the id, so that no two runs can have it."""
+    state = MirrorState(folder, uuid.uuid4().hex)
+    state.write()
+    return state
 
 
-def memory_of(folder: Path) -> Memory | None:
-    """What a folder remembers, if it was ever mirrored.
+def read_state(folder: Path) -> MirrorState | None:
+    """Read a folder's mlflow.json, or return None if it was never mirrored.
 
     Raises:
         RunError: mlflow.json is damaged.
     """
     file = folder / _FILE
     try:
-        return Memory(folder, **json.loads(file.read_text()))
+        return MirrorState(folder, **json.loads(file.read_text()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: {error}; without that file {folder} is mirrored anew") from error
+        raise RunError(f"cannot read {file}: {error}; remove that file to mirror {folder} as a new run") from error
 
 
-def is_copied(folder: Path, place: Path, identity: str) -> bool:
-    """Whether the same id lies at another `place` too: a folder that was moved has left nothing behind."""
+def is_copied(folder: Path, recorded: Path, identity: str) -> bool:
+    """Whether the folder at the `recorded` path has the same id too, as after copying it but not after moving it."""
     try:
-        if place == folder.resolve() or not (place / _FILE).exists() or place.samefile(folder):
+        if recorded == folder.resolve() or not (recorded / _FILE).exists() or recorded.samefile(folder):
             return False
-        other = memory_of(place)
-    except (PermissionError, RunError):  # somebody else's; who moves a folder can look where it was
+        other = read_state(recorded)
+    except (PermissionError, RunError):  # another user's; whoever moved the folder could read it there
         return True
     return other is not None and other.id == identity
 
 
 def _cannot_write(file: Path, error: OSError) -> RunError:
     return RunError(
-        f"{file} cannot be written: {error.strerror}; a mirror needs room and the right to write in the run folder, "
+        f"cannot write {file}: {error.strerror}; mirroring needs free space and write permission in the run folder, "
         "and in the folder of an sqlite store"
     )
