@@ -11,7 +11,7 @@ Value = str | int | float | bool | None
 
 
 def with_settings(base: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
-    """Give settings new values.
+    """Replace the values of some settings.
 
     Raises:
         SettingError: A name is unknown, or a value is of the wrong kind or out of range.
@@ -21,7 +21,7 @@ def with_settings(base: TrainConfig, values: Mapping[str, Value]) -> TrainConfig
     known = flatten(settings)
     for name, value in values.items():
         if any(other.startswith(f"{name}.") for other in known):
-            raise SettingError(f"setting '{name}' is {value!r}, but it must be settings, each with a name of its own")
+            raise SettingError(f"setting '{name}' is {value!r}, but it must be settings by name")
         if name not in known:
             parser.error(f'Key "{name}" is not expected')
         put(settings, name, value)
@@ -29,7 +29,7 @@ def with_settings(base: TrainConfig, values: Mapping[str, Value]) -> TrainConfig
 
 
 def put(settings: dict[str, Any], name: str, value: Any) -> None:
-    """Set one of nested settings."""
+    """Set one of nested settings by its dotted name."""
     *sections, leaf = name.split(".")
     for section in sections:
         settings = settings.setdefault(section, {})

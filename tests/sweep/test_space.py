@@ -74,7 +74,7 @@ def test_the_example_is_a_space_of_each_model() -> None:
         ("optim.lr: []", "one or more plain values"),
         ("optim.lr: {low: 1}", "needs both low and high"),
         ("optim.lr: {low: 2, high: 1}", "low must be below high"),
-        ("optim.lr: {low: 0, high: 1, log: true}", "begins above 0"),
+        ("optim.lr: {low: 0, high: 1, log: true}", "must start above 0"),
         ("optim.lr: {low: 1, high: 2, log: true, step: 1}", "either log or a step"),
         ("optim.lr: {low: 1, high: 2, setp: 1}", "made of low, high, step and log"),
         ("optim.lr: {low: slow, high: 2}", "must be a number"),
@@ -86,19 +86,19 @@ def test_the_example_is_a_space_of_each_model() -> None:
         ("optim.lr: [0.1]\nout: here", "belongs on the command line"),
         ("optim.lr: 0.1", "nothing is searched"),
         ("optim: {lr: [0.1]}\nmodel: {kind: gru}", "'rnn', 'lstm', 'attn'"),
-        ("", "must hold settings"),
-        ("a: b: c", "cannot be read"),
+        ("", "must contain settings"),
+        ("a: b: c", "cannot read"),
     ],
 )
 def test_a_bad_space_file_is_named_with_what_is_wrong(tmp_path: Path, content: str, complaint: str) -> None:
     with pytest.raises(SettingError, match=complaint) as error:
         read_space(space_file(tmp_path, content), TrainConfig())
-    assert str(error.value).startswith(str(tmp_path / "space.yaml"))
+    assert str(tmp_path / "space.yaml") in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_space_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"none\.yaml cannot be read"):
+    with pytest.raises(SettingError, match=r"cannot read .*none\.yaml"):
         read_space(tmp_path / "none.yaml", TrainConfig())
 
 
