@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from launch.job_folder import FoundJobs, JobRecord, find_jobs, read_object, reason_of
+from launch.submitit_private import RANK_0_LOGS, WATCHER
 from pianogen.errors import LaunchError
 
 LOG_LINES = 10
@@ -101,7 +102,7 @@ def local_state(record: JobRecord) -> JobState:
         command = Path(f"/proc/{int(record.job_id)}/cmdline").read_bytes()
     except OSError:
         command = b""
-    return JobState("RUNNING" if b"submitit.local" in command else "ended")
+    return JobState("RUNNING" if WATCHER in command else "ended")
 
 
 def _run_status(run: Path) -> tuple[dict[str, Any], list[str]]:
@@ -155,7 +156,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _log(folder: Path) -> Path | None:
-    return max(folder.glob("*_0_log.out"), key=lambda path: path.stat().st_mtime, default=None)
+    return max(folder.glob(RANK_0_LOGS), key=lambda path: path.stat().st_mtime, default=None)
 
 
 def _log_lines(log: Path | None) -> Sequence[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from launch.job_folder import absolute_path, make_job_folder, write_record
 from launch.rank import become_rank
 from launch.settings import SIGNAL_SECONDS, SubmitConfig, Verb, overridden_variables, resources_of, sbatch_parameters
+from launch.submitit_private import batch_file
 from pianogen.errors import LaunchError
 
 Command = Sequence[str]
@@ -20,7 +21,6 @@ Command = Sequence[str]
 PROJECT = Path(__file__).parents[1]
 # USR2 would kill Python while it imports; -P: the current folder must not be on the import path
 _PYTHON = f"""sh -c 'trap "" USR2; exec "$0" -P "$@"' {shlex.quote(sys.executable)}"""
-_SUBMITIT = f"{_PYTHON} -u -m submitit.core._submit"
 
 
 def submit(config: SubmitConfig, verb: Verb, arguments: Sequence[str], target: str) -> str:
@@ -43,8 +43,6 @@ def submit(config: SubmitConfig, verb: Verb, arguments: Sequence[str], target: s
 
 def batch_files(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> str:
     """The text that `submit` would pass to sbatch, or start on this machine."""
-    from submitit.slurm.slurm import _make_sbatch_string
-
     if config.cluster != "slurm":
         ranks = resources_of(config, verb).tasks_per_node if config.cluster == "local" else 1
         return f"# {config.cluster}: {ranks} ranks on this machine of\n{shlex.join(['pianogen', verb, *arguments])}"
@@ -53,7 +51,7 @@ def batch_files(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> s
     for commands in submissions(verb, arguments, config.array):
         count = len(commands) if len(commands) > 1 else None
         parameters = {**sbatch_parameters(config, verb, after), "setup": _setup(), "map_count": count}
-        text = _make_sbatch_string(f"{_SUBMITIT} {shlex.quote(str(folder))}", folder, **parameters)
+        text = batch_file(_PYTHON, folder, parameters)
         what = "".join(f"# {shlex.join(['pianogen', *command])}\n" for command in commands)
         texts.append(f"{text}\n# each task becomes one rank of\n{what}")
         after = "THE-JOB-ABOVE"

@@ -56,10 +56,10 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         (["shards", ".", "--out", ""], "setting 'out' is empty"),
         (["generate", "run", "--out", ""], "setting 'out' is empty"),
         (["trian"], "'trian'"),
-        (["--seed"], "'seed' cannot stand here as --seed; it goes after its verb"),
+        (["--seed"], "'seed' is not valid as --seed here; give it after its verb"),
         (
             ["tokens", "--file", "x"],
-            "'file' cannot stand here as --file; it goes after its verb, or without the dashes",
+            "'file' is not valid as --file here; give it after its verb, or without the dashes",
         ),
         (["train", "--version"], "unknown setting 'version'; did you mean 'precision'?"),
     ],
