@@ -100,20 +100,33 @@ def build_parser() -> Parser:
     return parser
 
 
-def _parse(argv: Sequence[str] | None) -> Namespace:
+def _parse(argv: Sequence[str]) -> Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    _check_urls(arguments, sys.argv[1:] if argv is None else argv)
+    _check_urls(arguments, argv)
     return parser.instantiate(arguments)
+
+
+def _canonical(words: Sequence[str]) -> list[str]:
+    """Replace other common ways to ask for the version or for help by --version and --help."""
+    match list(words):
+        case ["-V" | "version"]:
+            return ["--version"]
+        case [verb, "--version" | "-V"] if verb in VERBS:
+            return ["--version"]
+        case ["help", *verb] if len(verb) <= 1:
+            return [*verb, "--help"]
+        case others:
+            return others
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; a user's mistake becomes one line on stderr and exit status 2."""
     # before torch loads: threads that spin while they wait made a busy machine twenty times slower than one thread
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    words = sys.argv[1:] if argv is None else argv
+    words = _canonical(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = _parse(argv)
+        arguments = _parse(words)
         VERBS[arguments.verb].run(arguments[arguments.verb])
     except BrokenPipeError:  # the reader of our stdout, such as `head`, has seen enough
         sys.stderr.close()

@@ -1,6 +1,6 @@
 """Command lines and YAML files into settings, and a parser's errors into one helpful line.
 
-Only this module uses what is not jsonargparse's public interface: `_subcommands_action`, `_actions`, `_typehint` and the
+Only this module uses what is not public in jsonargparse: `_subcommands_action`, `_actions`, `_typehint` and the
 text of its messages. tests/test_parsing.py checks it.
 """
 
