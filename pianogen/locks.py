@@ -11,9 +11,9 @@ class LockHeldError(Exception):
     """Another process holds the lock."""
 
     def __init__(self, path: Path, holder: str) -> None:
-        super().__init__(f"{path} is locked by process {holder or '(not recorded)'}")
-        self.holder = holder
-        """Its "PID on HOST", or empty if the lock does not record it."""
+        self.holder = holder or "(not recorded)"
+        """Its "PID on HOST"."""
+        super().__init__(f"{path} is locked by process {self.holder}")
 
 
 class FileLock:

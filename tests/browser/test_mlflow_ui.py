@@ -39,13 +39,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # mlflow and sqlalchemy deprecate parts of each other as they load
 ]
 KINDS: tuple[ModelKind, ...] = ("rnn", "lstm", "attn")
-# one worker and no job runners: all of them load MLflow anew, and one visitor needs one
+# one worker and no job runners: all of them load MLflow again, and one visitor needs one
 _SMALL_SERVER = {
     "MLFLOW_WORKERS": "1",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-# the page draws its tables as columns of loose boxes and keeps hidden ones, so that a row is what lies at one height
+# the page draws its tables as columns of loose boxes and keeps hidden ones, so a row is what has one vertical position
 _SEEN_BESIDE = """label => {
     const here = label.getBoundingClientRect(), seen = new Set()
     for (let x = here.right; x < innerWidth; x += 4)

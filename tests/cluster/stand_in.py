@@ -1,4 +1,4 @@
-"""Stands in for pianogen where a test is about batch scripts: notes in seen/ how it was called, and acts as told."""
+"""Replaces pianogen where a test is about batch scripts: records its calls in seen/ and acts as STAND_IN says."""
 
 import json
 import os

@@ -65,7 +65,7 @@ def test_a_job_that_ends_its_budget_completes_and_is_not_requeued(quiet: str, tr
     assert (trainings.cluster.state(quiet), trainings.cluster.restarts(quiet)) == ("COMPLETED", 0)
 
 
-def test_a_job_that_is_preempted_twice_has_three_lives(disturbed: str, trainings: Trainings) -> None:
+def test_a_job_that_is_preempted_twice_has_three_attempts(disturbed: str, trainings: Trainings) -> None:
     ended = (trainings.cluster.state(disturbed), trainings.cluster.restarts(disturbed))
     assert ended == ("COMPLETED", 2), trainings.log()
 
@@ -85,7 +85,7 @@ def test_it_sees_every_sample_once(trainings: Trainings) -> None:
 @pytest.mark.mlflow
 @pytest.mark.filterwarnings("ignore")  # as in `store`
 @pytest.mark.usefixtures("disturbed")
-def test_its_three_lives_are_one_run_in_mlflow(store: str) -> None:
+def test_its_three_attempts_are_one_run_in_mlflow(store: str) -> None:
     from mlflow import MlflowClient
 
     client = MlflowClient(store)

@@ -92,7 +92,7 @@ def test_types_of_gpus_that_the_site_asks_for_are_left_to_sbatch(monkeypatch: py
     assert (parameters["gpus_per_node"], parameters["ntasks_per_node"]) == (None, 8)
 
 
-def test_gpus_of_the_command_take_the_place_of_generic_ones() -> None:
+def test_gpus_of_the_command_override_generic_ones() -> None:
     config = SubmitConfig(gpus_per_node=2)
     assert "SBATCH_GRES" in overridden_variables(config, {"SBATCH_GRES": "gpu:a100:4"})
     assert "SBATCH_GRES" not in overridden_variables(config, {"SBATCH_GRES": "gpu:4,lustre:1"})
@@ -124,7 +124,7 @@ def test_a_link_to_a_folder_with_a_percent_sign_is_refused_too(tmp_path: Path) -
 
 @pytest.mark.parametrize("verb", ["shards", "generate"])
 @given(gpus=st.integers(0, 16))
-def test_what_an_array_shares_out_is_one_process_a_task(verb: Verb, gpus: int) -> None:
+def test_what_an_array_divides_is_one_process_per_task(verb: Verb, gpus: int) -> None:
     assert resources_of(SubmitConfig(), verb, {"SBATCH_GPUS_PER_NODE": str(gpus)}).tasks_per_node == 1
 
 
@@ -140,7 +140,7 @@ def test_the_ranks_of_a_node_share_its_cpus(tasks: int) -> None:
     assert cpus == max(1, 8 // tasks)
 
 
-def test_only_settings_that_are_given_overrule_the_site() -> None:
+def test_only_settings_that_are_given_override_the_site() -> None:
     assert overridden_variables(SubmitConfig()) == set()
     assert overridden_variables(SubmitConfig(partition="debug", time_min=5)) == {"SBATCH_PARTITION", "SBATCH_TIMELIMIT"}
 
@@ -161,7 +161,7 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, object], mess
         SubmitConfig(**settings)  # pyright: ignore[reportArgumentType]
 
 
-def test_site_names_stand_in_one_file_alone() -> None:
+def test_only_one_file_has_names_of_the_site() -> None:
     others = [path for path in Path(ROOT / "slurm").glob("*.sh") if path.name != "site.sh"]
     text = "".join(path.read_text() for path in others)
     assert not re.search(r"--(partition|account|qos|constraint|reservation)\b", text)

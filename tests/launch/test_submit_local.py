@@ -116,14 +116,14 @@ def test_a_local_job_runs_the_same_ranks(here: Path, seen: Path) -> None:
     assert calls[0]["arguments"] == list(TRAIN)
 
 
-def test_a_job_folder_is_for_its_owner_alone(here: Path, seen: Path) -> None:
+def test_a_job_folder_is_for_its_owner_only(here: Path, seen: Path) -> None:
     submit_in_its_own_process("--cluster", "local", *TRAIN)
     until(lambda: (seen / "left-0-0-0.json").exists())
     (folder,) = (here / "jobs").iterdir()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_job_that_asks_for_another_life_gets_it(here: Path, seen: Path) -> None:
+def test_a_job_that_requests_a_requeue_is_started_again(here: Path, seen: Path) -> None:
     submit_in_its_own_process("--cluster", "local", *TRAIN, STAND_IN="request a requeue")
     until(lambda: (seen / "attempts.json").exists() and json.loads((seen / "attempts.json").read_text()) == 2)
 

@@ -31,7 +31,7 @@ def test_a_range_with_a_decimal_step_reaches_both_ends(first: int, number: int, 
     assert (len(points), points[0], points[-1]) == (number + 1, low, pytest.approx(low + number * step))
 
 
-def test_setting_values_by_name_changes_these_alone() -> None:
+def test_setting_values_by_name_changes_only_these() -> None:
     changed = flatten(to_dict(with_settings(TrainConfig(), {"optim.lr": 0.5, "model.kind": "rnn"})))
     before = flatten(to_dict(TrainConfig()))
     assert {name: value for name, value in changed.items() if value != before[name]} == {
@@ -40,7 +40,7 @@ def test_setting_values_by_name_changes_these_alone() -> None:
     }
 
 
-def test_nested_and_dotted_names_say_the_same(tmp_path: Path) -> None:
+def test_nested_and_dotted_names_mean_the_same(tmp_path: Path) -> None:
     nested = read_space(space_file(tmp_path, "optim: {lr: {low: 0.1, high: 1}, beta1: [0.5]}\nseed: 3"), TrainConfig())
     dotted = read_space(
         space_file(tmp_path, "optim.lr: {low: 0.1, high: 1}\noptim.beta1: [0.5]\nseed: 3"), TrainConfig()
@@ -102,7 +102,7 @@ def test_a_missing_space_file_is_named(tmp_path: Path) -> None:
         read_space(tmp_path / "none.yaml", TrainConfig())
 
 
-def test_a_grid_over_endless_values_is_refused() -> None:
+def test_a_grid_over_a_continuous_range_is_refused() -> None:
     with pytest.raises(SettingError, match=r"'optim\.lr' is a range without a step"):
         Space({"optim.lr": Range(0.1, 1.0)}, {}).grid()
 

@@ -32,7 +32,7 @@ def config(tiny_run: MakeRun) -> TrainConfig:
     return small(tiny_run("sweep", steps=4))
 
 
-def test_calling_again_with_more_trials_goes_on(config: TrainConfig) -> None:
+def test_calling_again_with_more_trials_resumes_the_sweep(config: TrainConfig) -> None:
     folder = search(config, LEARNING_RATES, trials=1)
     first = rows_of(folder)[0]
     search(config, LEARNING_RATES, trials=3)
@@ -48,7 +48,7 @@ def test_a_grid_tries_every_combination_exactly_once(config: TrainConfig) -> Non
     ]
 
 
-def test_a_trial_worse_than_the_others_is_given_up_early(config: TrainConfig) -> None:
+def test_a_trial_worse_than_the_others_is_pruned(config: TrainConfig) -> None:
     space = {"optim.lr": [1.0e-2, 2.0e-2, 1.0e-6]}
     folder = search(replace(config, optim=replace(config.optim, warmup_tokens=0)), space, grid=True, prune_after=2)
     last = rows_of(folder)[-1]
@@ -56,12 +56,12 @@ def test_a_trial_worse_than_the_others_is_given_up_early(config: TrainConfig) ->
     assert json.loads((folder / "trials" / last["trial"] / "status.json").read_text())["state"] == "pruned"
 
 
-def test_without_pruning_every_trial_spends_its_budget(config: TrainConfig) -> None:
+def test_without_pruning_every_trial_uses_its_budget(config: TrainConfig) -> None:
     rows = rows_of(search(config, {"optim.lr": [1.0e-2, 1.0e-6]}, grid=True, prune=False, prune_after=1))
     assert [(row["state"], row["last_step"]) for row in rows] == [("finished", "4")] * 2
 
 
-def test_settings_that_cannot_be_trained_cost_one_trial(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_cannot_be_trained_fail_one_trial(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     from pianogen.sweep import worker
 
     def diverging(config: TrainConfig, *hook: object) -> None:
@@ -77,7 +77,7 @@ def test_settings_that_cannot_be_trained_cost_one_trial(config: TrainConfig, mon
     ]
 
 
-def test_a_sweep_of_failures_says_why(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_of_failures_names_the_first_reason(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     from pianogen.sweep import worker
 
     def failing(config: TrainConfig, *hook: object) -> None:
@@ -166,7 +166,7 @@ def test_a_damaged_journal_is_named(config: TrainConfig) -> None:
         search(config, LEARNING_RATES, trials=1)
 
 
-def test_shards_that_are_not_there_cost_no_trial(config: TrainConfig, tmp_path: Path) -> None:
+def test_missing_shards_fail_no_trial(config: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(ShardError, match="nowhere"):
         search(replace(config, shards=str(tmp_path / "nowhere")), LEARNING_RATES, trials=1)
     assert not (Path(config.out) / "trials").exists()
@@ -255,7 +255,7 @@ def test_each_rank_of_a_job_is_a_worker_with_a_gpu_of_its_own() -> None:
     }
 
 
-def test_a_lone_rank_of_a_job_is_a_worker_without_a_process_group() -> None:
+def test_a_single_rank_of_a_job_is_a_worker_without_a_process_group() -> None:
     environment = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "node1"}
     separate_ranks(environment)
     assert environment == {"RANK": "0", "LOCAL_WORLD_SIZE": "1"}

@@ -53,7 +53,7 @@ def test_every_state_has_its_mark(state: str, nll: float, colour: tuple[int, int
     assert amount(picture_of([*ROWS, row(3, nll, state)]), colour) > amount(picture_of(ROWS), colour)
 
 
-def test_a_trial_that_diverges_does_not_press_the_others_together() -> None:
+def test_a_diverged_trial_does_not_compress_the_others() -> None:
     rows = [row(number, 1.6 + number / 50) for number in range(12)]
     heights = [np.ptp(places(picture_of(some), FINISHED)[:, 0]) for some in (rows, [*rows, row(12, 50.0)])]
     assert heights[1] > heights[0] / 2
@@ -88,7 +88,7 @@ def test_a_range_of_a_billion_numbers_is_drawn_at_once() -> None:
     assert amount(picture_of(rows, {"optim.horizon_tokens": Range(1, 2_000_000_000)}), BEST) > 0
 
 
-def test_a_sweep_leaves_its_picture_beside_its_table(tiny_run) -> None:
+def test_a_sweep_writes_its_figure_beside_its_table(tiny_run) -> None:
     config: TrainConfig = small(tiny_run("sweep", steps=2))
     folder: Path = search(config, LEARNING_RATES, trials=1)
     assert amount((folder / "trials.png").read_bytes(), BEST) > 0

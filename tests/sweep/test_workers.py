@@ -58,7 +58,7 @@ def test_a_worker_asked_to_stop_leaves_its_trial_for_the_next(tiny_run: MakeRun)
     assert status["state"] == "stopped"
 
 
-def test_exactly_the_last_worker_of_a_job_is_the_last(tmp_path: Path) -> None:
+def test_exactly_the_last_worker_of_a_job_to_leave_is_told_so(tmp_path: Path) -> None:
     job = {"WORLD_SIZE": "3", "MASTER_ADDR": "node1", "MASTER_PORT": "12345"}
     workers = [WorkerGroup(tmp_path, job) for _ in range(3)]
     assert [worker.leave() for worker in workers] == [False, False, True]

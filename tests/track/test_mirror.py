@@ -25,7 +25,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("name", ["train/loss", "train/tokens_per_s", "system/cpu_percent", "validation/nll"])
-def test_every_logged_metric_arrives_once_at_its_step_and_time(client: "MlflowClient", run: Path, name: str) -> None:
+def test_every_logged_metric_is_sent_once_at_its_step_and_time(client: "MlflowClient", run: Path, name: str) -> None:
     track.sync(run)
     expected = [(line["step"], round(line["time"] * 1000), line[name]) for line in logged(run) if name in line]
     assert points(client, run, name) == expected != []
@@ -69,7 +69,7 @@ def test_settings_state_times_and_final_model_are_there(client: "MlflowClient", 
     }
 
 
-def test_tags_tell_model_shards_and_machines(client: "MlflowClient", run: Path) -> None:
+def test_tags_are_model_shards_and_machines(client: "MlflowClient", run: Path) -> None:
     for name in ("environment.json", "status.json"):
         change(run / name, world_size=8, num_nodes=2, host="node1")
     track.sync(run)
@@ -88,7 +88,7 @@ def test_ranks_and_machines_are_those_of_the_last_attempt(client: "MlflowClient"
     assert (tags["world_size"], tags["num_nodes"], tags["host"]) == ("4", "1", "node7")
 
 
-def test_a_run_that_goes_on_is_running_again(client: "MlflowClient", run: Path) -> None:
+def test_a_resumed_run_is_running_again(client: "MlflowClient", run: Path) -> None:
     track.sync(run)
     change(run / "status.json", state="running")
     track.sync(run)
@@ -106,7 +106,7 @@ def test_a_step_that_was_sent_before_a_kill_is_not_sent_again(client: "MlflowCli
     assert steps(client, run, "train/loss") == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_a_half_written_line_waits_for_its_end(client: "MlflowClient", run: Path) -> None:
+def test_a_half_written_line_is_sent_when_it_is_complete(client: "MlflowClient", run: Path) -> None:
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 7, "time": 4e9, "train')
     track.sync(run)
@@ -117,9 +117,7 @@ def test_a_half_written_line_waits_for_its_end(client: "MlflowClient", run: Path
     assert steps(client, run, "train/loss") == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_of_two_evaluations_the_newer_is_shown_though_it_is_of_an_earlier_step(
-    client: "MlflowClient", run: Path
-) -> None:
+def test_the_newer_of_two_evaluations_is_shown_even_of_an_earlier_step(client: "MlflowClient", run: Path) -> None:
     scored(run, f1=0.5, step=6)
     track.sync(run)
     scored(run, f1=0.4, step=4)
@@ -128,7 +126,7 @@ def test_of_two_evaluations_the_newer_is_shown_though_it_is_of_an_earlier_step(
     assert (shown["test/f1_weighted"], shown["test/step"]) == (0.4, 4)
 
 
-def test_a_score_does_not_disturb_a_curve_of_the_same_name(client: "MlflowClient", run: Path) -> None:
+def test_a_score_does_not_change_a_training_metric_of_the_same_name(client: "MlflowClient", run: Path) -> None:
     scored(run, f1=0.5)
     track.sync(run)
     assert steps(client, run, "train/loss") == [1, 2, 3, 4, 5, 6]
@@ -188,9 +186,7 @@ def test_a_trial_that_was_taken_out_of_its_sweep_is_a_run_like_others(client: "M
     assert "mlflow.parentRunId" not in there(client, Path(copy)).data.tags
 
 
-def test_a_folder_of_runs_is_mirrored_whole_and_a_damaged_run_does_not_hold_it_up(
-    client: "MlflowClient", run: Path
-) -> None:
+def test_all_runs_of_a_folder_are_mirrored_despite_a_damaged_one(client: "MlflowClient", run: Path) -> None:
     for name in ("a", "c"):
         shutil.copytree(run, run.parent / name)
     (run.parent / "comparison.md").write_text("no run")

@@ -31,7 +31,7 @@ def unnamed_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("unnamed_store")
 @pytest.mark.parametrize("name", ODD)
-def test_the_store_lies_in_its_folder_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
+def test_the_store_is_in_its_folder_whatever_the_name_of_the_folder(tmp_path: Path, name: str) -> None:
     from sqlalchemy.engine import make_url
 
     uri = default_store(tmp_path / name)
@@ -55,7 +55,7 @@ def test_a_run_in_an_oddly_named_folder_is_mirrored_there_and_nowhere_else(train
 
 
 @pytest.mark.usefixtures("unnamed_store")
-def test_a_path_that_is_no_text_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf_8_is_refused_at_once(tmp_path: Path) -> None:
     run = tmp_path / os.fsdecode(b"a\xff")
     run.mkdir()
     (run / "config.yaml").write_text("model: {kind: rnn}\n")
@@ -85,7 +85,7 @@ def test_an_experiment_that_has_no_kind_yet_gets_one(
     assert _kind(client, "untagged") == "custom_model_development"
 
 
-def test_a_kind_that_somebody_chose_stays(client: "MlflowClient", run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kind_that_a_user_chose_is_kept(client: "MlflowClient", run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pianogen.track.store.EXPERIMENT", "chosen")
     client.create_experiment("chosen", f"{run.as_uri()}-artifacts", tags={"mlflow.experimentKind": "regression"})
     track.sync(run)

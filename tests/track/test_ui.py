@@ -86,7 +86,7 @@ def _end(tmp_path: Path, pids: Path, way: str) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def test_the_ui_of_a_folder_without_runs_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ui_of_a_folder_without_runs_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(SettingError, match=r"has no mlflow\.db"):
         ui(tmp_path, 5000)
