@@ -40,18 +40,12 @@ run_one() {
   SLURM_JOB_NUM_NODES=1 SLURM_NTASKS_PER_NODE=1 SLURM_GPUS_ON_NODE=0 run "$@"
 }
 
-name=$1
+name=$1 model=${1#train_}
 shift
 case $name in
-  train_*)
-    model=${name#train_}
-    run train --config "$project/configs/$model.yaml" --shards "$shards" --out "$runs/$model" "$@" ;;
-  sweep)
-    run sweep "${1:?which space? sbatch slurm/sweep.sh SPACE.yaml}" --shards "$shards" --out "$runs/sweep" "${@:2}" ;;
-  evaluate)
-    run evaluate "$@" ;;
-  generate)
-    run_one generate --out "${1:?which run? sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@" ;;
-  shards)
-    run_one shards --out "$shards" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@" ;;
+  train_*) run train --config "$project/configs/$model.yaml" --shards "$shards" --out "$runs/$model" "$@" ;;
+  sweep) run sweep "${1:?usage: sbatch slurm/sweep.sh SPACE.yaml}" --shards "$shards" --out "$runs/sweep" "${@:2}" ;;
+  evaluate) run evaluate "$@" ;;
+  generate) run_one generate --out "${1:?usage: sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@" ;;
+  shards) run_one shards --out "$shards" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@" ;;
 esac
