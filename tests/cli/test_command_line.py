@@ -125,7 +125,7 @@ def test_a_target_that_cannot_be_written_is_one_line_that_names_it(
     target = tmp_path / "none" / "out.mid"
     assert main(["tokens", str(tmp_path / "words.txt"), "--to", str(target)]) == 2
     assert capsys.readouterr().err == (
-        f"pianogen: No such file or directory ({target}); mend that, and the same command goes on\n"
+        f"pianogen: No such file or directory ({target}); fix this and run the same command again to resume\n"
     )
 
 

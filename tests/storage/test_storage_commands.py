@@ -22,7 +22,7 @@ def error_of(command: list[str], capfd: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        (["train", "--out", "s3://b/x"], "'out' is 's3://b/x', but it must lie on this machine; train to disk, then"),
+        (["train", "--out", "s3://b/x"], "'out' is 's3://b/x', but it must be a local path; train to disk, then"),
         (["train", "--out", "https://u:pw@h/x"], "a https:// URL contains credentials"),
         (["sweep", "s.yaml", "--out", "s3://b/x"], "sweep on a disk that all workers share"),
         (["shards", "corpus", "--out", "s3://b/x"], "make them on disk, then copy the folder there"),
@@ -33,7 +33,7 @@ def error_of(command: list[str], capfd: pytest.CaptureFixture[str]) -> str:
         (["track", "sync", "s3://b/runs/a"], "setting 'runs' is"),
         (["track", "sync", "run", "--to", "elsewhere"], "'elsewhere' is not supported; a URL must start with"),
         (["evaluate", "http://example.com/run"], "would be fetched unencrypted"),
-        (["submit", "--dry_run", "train", "--shards", "s3://b/s", "--out", "s3://b/x"], "must lie on this machine"),
+        (["submit", "--dry_run", "train", "--shards", "s3://b/s", "--out", "s3://b/x"], "must be a local path"),
     ],
 )
 def test_a_url_where_none_can_be_is_refused_at_once(command, expected, capfd):
