@@ -32,7 +32,7 @@ def test_a_bucket_holds_the_files_of_a_folder(bucket, runs, one_job):
     assert bucket.contents("pieces") == one_job
 
 
-def test_an_array_and_a_final_job_make_the_same(bucket, runs, one_job):
+def test_an_array_and_a_sealing_job_make_the_same(bucket, runs, one_job):
     for part in ("1/2", "0/2"):
         generate_at(runs, bucket.url("pieces"), replace(CONFIG, part=part))
         assert "index.html" not in bucket.contents("pieces")
@@ -54,14 +54,14 @@ def test_a_second_call_makes_only_what_is_missing(bucket, runs, one_job):
     assert bucket.contents("pieces") == one_job
 
 
-def test_a_sidecar_is_uploaded_after_the_files_that_it_describes(bucket, runs):
+def test_a_sidecar_comes_after_what_it_tells_of(bucket, runs):
     with bucket.asked("PUT") as names:
         generate_at(runs[:1], bucket.url("pieces"), replace(CONFIG, musicxml=True))
     for piece in ("pieces/0000", "pieces/0001", "pieces/0002"):
         assert [name for name in names if name.startswith(piece)][-1] == f"{piece}.json"
 
 
-def test_a_picture_that_is_requested_later_is_added(bucket, runs):
+def test_a_picture_that_is_asked_for_later_is_added(bucket, runs):
     generate_at(runs[:1], bucket.url("pieces"), CONFIG)
     with bucket.asked("PUT") as names:
         generate_at(runs[:1], bucket.url("pieces"), replace(CONFIG, piano_roll=True))
@@ -77,7 +77,7 @@ def test_pieces_of_another_request_are_refused_by_their_url(bucket, runs):
         generate_at(runs[:1], url, replace(CONFIG, temperature=0.5))
 
 
-def test_other_files_than_pieces_are_not_changed(bucket, runs, one_job):
+def test_what_is_no_piece_is_left_alone(bucket, runs, one_job):
     foreign = {"notes.txt": b"mine", "0001.wav": b"sound", "a/b/c/0001.json": b"{}", "index.html": b"old"}
     for name, data in foreign.items():
         bucket.put(f"pieces/{name}", data)
