@@ -1,4 +1,4 @@
-"""The command line `pianogen COMMAND`: the registry of commands, and what becomes of their errors.
+"""The command line `pianogen VERB`: the registry of verbs, and the handling of their errors.
 
 Importing this loads no torch, music21, mlflow or accelerate, so `--help` answers at once.
 """
@@ -20,14 +20,14 @@ from pianogen.verbs import demo, evaluate, generate, shards, submit, sweep, toke
 
 @dataclass(frozen=True)
 class Verb:
-    """One thing that pianogen does: its help line, its arguments, and what runs it."""
+    """A verb: its help line, the function that declares its arguments, and the one that runs it."""
 
     help: str
     add_arguments: Callable[[Parser], None]
     run: Callable[[Namespace], None]
 
 
-# what may be a URL; anywhere else it would be taken for a folder of that strange name
+# settings that may be URLs; elsewhere a URL would be used as the name of a folder
 _MAY_BE_URL = {
     *(("train", "shards"), ("sweep", "shards"), ("evaluate", "shards")),
     *(("evaluate", "runs"), ("generate", "runs"), ("generate", "out"), ("track", "to")),
@@ -40,7 +40,7 @@ _INSTEAD = {
 
 
 def _check_urls(arguments: Namespace, argv: Sequence[str]) -> None:
-    """Refuse URLs where none can be, and those that a file names: we go only where the user's own words send us."""
+    """Refuse URLs in other settings, and URLs from files: only a URL on the command line itself is followed."""
     from pianogen.storage import Address, is_url
 
     verb = arguments.verb
@@ -51,10 +51,10 @@ def _check_urls(arguments: Namespace, argv: Sequence[str]) -> None:
             Address.parse(url)
             if (verb, name) not in _MAY_BE_URL:
                 instead = _INSTEAD.get((verb, name), "fetch it first, or leave it out")
-                raise SettingError(f"setting '{name}' is {url!r}, but it must lie on this machine; {instead}")
+                raise SettingError(f"setting '{name}' is {url!r}, but it must be a local path; {instead}")
             if not any(word == url or word.endswith(f"={url}") for word in argv):
                 raise SettingError(
-                    f"setting '{name}' is {url!r} in a file, but a URL must stand in the command itself: --{name} {url}"
+                    f"setting '{name}' is {url!r} in a file, but a URL must be on the command line: --{name} {url}"
                 )
 
 
@@ -78,17 +78,17 @@ VERBS = {
 
 
 class _Debug(argparse.Action):
-    """The flag --debug, which is no setting: no config file and no record of a run holds it."""
+    """The flag --debug, which is not a setting: it is in no config file and no record of a run."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
 
     def __call__(self, *_: object) -> None:
-        """Change nothing: `main` has looked for the flag, since an error may come before it is parsed."""
+        """Do nothing: `main` searches the arguments for the flag, since an error may precede parsing."""
 
 
 def build_parser() -> Parser:
-    """Make the parser of every verb."""
+    """Create the parser of all verbs."""
     parser = Parser(prog="pianogen", description="Human piano performances into models that write piano music.")
     parser.add_argument("--version", action="version", version=f"pianogen {__version__}")
     subparsers = parser.add_subcommands(dest="verb", required=True)
@@ -100,22 +100,35 @@ def build_parser() -> Parser:
     return parser
 
 
-def _parse(argv: Sequence[str] | None) -> Namespace:
+def _parse(argv: Sequence[str]) -> Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    _check_urls(arguments, sys.argv[1:] if argv is None else argv)
+    _check_urls(arguments, argv)
     return parser.instantiate(arguments)
+
+
+def _canonical(words: Sequence[str]) -> list[str]:
+    """Replace other common ways to ask for the version or for help by --version and --help."""
+    match list(words):
+        case ["-V" | "version"]:
+            return ["--version"]
+        case [verb, "--version" | "-V"] if verb in VERBS:
+            return ["--version"]
+        case ["help", *verb] if len(verb) <= 1:
+            return [*verb, "--help"]
+        case others:
+            return others
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; a user's mistake becomes one line on stderr and exit status 2."""
-    # before torch loads: threads that spin while they wait made a busy machine twenty times slower than one thread
+    # before torch loads: threads that spin while waiting made a busy machine twenty times slower than one thread
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    words = sys.argv[1:] if argv is None else argv
+    words = _canonical(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = _parse(argv)
+        arguments = _parse(words)
         VERBS[arguments.verb].run(arguments[arguments.verb])
-    except BrokenPipeError:  # the reader of our stdout, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has closed it
         sys.stderr.close()
         return 141
     except (PianogenError, KeyboardInterrupt, OSError) as error:
@@ -130,14 +143,17 @@ def _wants_traceback(words: Sequence[str]) -> bool:
 
 
 def _say(error: PianogenError | KeyboardInterrupt | OSError) -> int:
-    """Print the one line about an error and return the exit status."""
+    """Print an error in one line and return the exit status."""
     if isinstance(error, KeyboardInterrupt):
-        print("pianogen: interrupted; the same command goes on", file=sys.stderr)
+        print("pianogen: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     if isinstance(error, PianogenError):
         print(f"pianogen: {error}", file=sys.stderr)
         return 2
-    # a full disk, a folder that may not be written: no mistake of the program's
+    # a full disk or a missing permission, not a fault of the program
     where = f" ({error.filename})" if error.filename is not None else ""
-    print(f"pianogen: {error.strerror or error}{where}; mend that, and the same command goes on", file=sys.stderr)
+    print(
+        f"pianogen: {error.strerror or error}{where}; fix this and run the same command again to resume",
+        file=sys.stderr,
+    )
     return 2

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pianogen.config import GenerateConfig
+from pianogen.config import GenerateConfig, flatten
 from pianogen.errors import RunError
 from pianogen.generation.prompt import Prompt
 
@@ -68,17 +68,10 @@ def check_same_request(path: Path, found: dict[str, Any], wanted: dict[str, Any]
     Raises:
         RunError: They differ; the message names the first difference.
     """
-    there, here = _flat({key: found.get(key) for key in wanted}), _flat(wanted)
+    there, here = flatten({key: found.get(key) for key in wanted}), flatten(wanted)
     for name in here | there:
         if there.get(name) != here.get(name):
             raise RunError(
                 f"{path} was made with {name} = {there.get(name)!r}, but {here.get(name)!r} is asked for;"
                 " choose another --out, or remove that folder"
             )
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat

@@ -46,7 +46,7 @@ def read_manifest(remote: Remote) -> dict[str, Expected]:
     Raises:
         StorageError: The manifest is damaged.
     """
-    data = remote.read_if_there(MANIFEST, MOST_BYTES)
+    data = remote.read_optional(MANIFEST, MOST_BYTES)
     return {} if data is None else _entries(data, remote.url(MANIFEST), "files")
 
 
@@ -76,7 +76,7 @@ class _Source:
                 write_atomic(self.folder / name, self._read(name))
             except UnreadableError as error:
                 if name in _RECORDS:
-                    raise RunError(f"{self.remote.address} is no run: {error}") from error
+                    raise RunError(f"{self.remote.address} is not a run: {error}") from error
                 (self.folder / name).unlink(missing_ok=True)
 
     def _read(self, name: str) -> bytes:

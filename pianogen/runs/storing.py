@@ -87,7 +87,7 @@ def _files_of(run: Path) -> dict[str, Expected]:
 
 
 def _require_same_run(run: Path, remote: Remote) -> None:
-    there = remote.read_if_there(_ENVIRONMENT, MOST_BYTES)
+    there = remote.read_optional(_ENVIRONMENT, MOST_BYTES)
     if there is not None and there != (run / _ENVIRONMENT).read_bytes():
         raise RunError(
             f"{remote.address} holds another run of that name (its {_ENVIRONMENT} differs); "

@@ -1,21 +1,20 @@
 """Opening a run folder for one life: nobody else is in it, the settings fit, and training goes on where it stopped."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
-from pianogen.config import TrainConfig, to_dict
+from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.data import Batches, ShardSet, chosen_performances, open_shards_at, training_batches
 from pianogen.distributed.process_group import check_agreement, wait_for_all
 from pianogen.errors import RunError, SettingError
 from pianogen.folders import refuse_shards
+from pianogen.locks import FileLock, LockHeldError
 from pianogen.progress import console
 from pianogen.runs import Run, create_run, open_run, record_config
 from pianogen.runs.checkpoint import FORMAT, load_tensors, remove_stale, whole_checkpoints
@@ -50,7 +49,7 @@ def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStac
     config = _as_begun(config, began) if began else _with_horizon(config, batches)
     environment = describe(shards, config.shards, accelerator.num_processes)
     # ranks may find the same shards in different places
-    check_agreement({**_flat(to_dict(config)), "code": code_hash(), "shards": shards.fingerprint})
+    check_agreement({**flatten(to_dict(config)), "code": code_hash(), "shards": shards.fingerprint})
     if began:
         _require_same_shards(began, shards)
     if accelerator.is_main_process and not began:
@@ -98,18 +97,10 @@ def _as_begun(config: TrainConfig, began: Run) -> TrainConfig:
 
 
 def _differences(now: dict[str, Any], then: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    before = _flat(then)
-    for name, value in _flat(now).items():
+    before = flatten(then)
+    for name, value in flatten(now).items():
         if name.partition(".")[0] not in _MAY_CHANGE and value != before.get(name):
             yield name, value, before.get(name)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by their full names, such as optim.lr."""
-    flat = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
 
 
 def _require_same_shards(run: Run, shards: ShardSet) -> None:
@@ -121,21 +112,11 @@ def _require_same_shards(run: Run, shards: ShardSet) -> None:
         )
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the folder for this process alone; the kernel lets go of it when the process dies, however it dies."""
-    with (path / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise RunError(
-                f"{path} is in use by process {file.read().strip()}; wait for it, or give another --out"
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()} on {os.uname().nodename}")
-        file.flush()
-        yield
+def _locked(path: Path) -> FileLock:
+    try:
+        return FileLock(path / ".lock", wait=False)
+    except LockHeldError as error:
+        raise RunError(f"{path} is in use by process {error.holder}; wait for it, or give another --out") from error
 
 
 def _saved(run: Run, accelerator: Accelerator) -> Saved | None:

@@ -27,6 +27,22 @@ def test_help_imports_nothing_heavy() -> None:
     assert ran.stdout.endswith("loaded: []\n")
 
 
+@pytest.mark.parametrize("words", [["--version"], ["-V"], ["version"], ["train", "--version"], ["submit", "-V"]])
+def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(words)
+    assert capsys.readouterr().out == f"pianogen {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [(["help"], "usage: pianogen"), (["help", "train"], VERBS["train"].help.capitalize())]
+)
+def test_help_is_a_command_too(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(words)
+    assert expected in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
@@ -56,12 +72,13 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         (["shards", ".", "--out", ""], "setting 'out' is empty"),
         (["generate", "run", "--out", ""], "setting 'out' is empty"),
         (["trian"], "'trian'"),
-        (["--seed"], "'seed' cannot stand here as --seed; it goes after its verb"),
+        (["--seed"], "'seed' is not valid as --seed here; give it after its verb"),
         (
             ["tokens", "--file", "x"],
-            "'file' cannot stand here as --file; it goes after its verb, or without the dashes",
+            "'file' is not valid as --file here; give it after its verb, or without the dashes",
         ),
-        (["train", "--version"], "unknown setting 'version'; did you mean 'precision'?"),
+        (["train", "--seed", "1", "--version"], "unknown setting 'version'; did you mean 'precision'?"),
+        (["help", "trian"], "'trian'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(
@@ -108,7 +125,7 @@ def test_a_target_that_cannot_be_written_is_one_line_that_names_it(
     target = tmp_path / "none" / "out.mid"
     assert main(["tokens", str(tmp_path / "words.txt"), "--to", str(target)]) == 2
     assert capsys.readouterr().err == (
-        f"pianogen: No such file or directory ({target}); mend that, and the same command goes on\n"
+        f"pianogen: No such file or directory ({target}); fix this and run the same command again to resume\n"
     )
 
 
@@ -153,12 +170,6 @@ def test_every_verb_takes_debug_and_records_nothing_of_it(verb: str, capsys: pyt
         main([verb, "--help"])
     assert "--debug" in capsys.readouterr().out
     assert "debug" not in build_parser().parse_args(["train", "--debug"])["train"]
-
-
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["--version"])
-    assert capsys.readouterr().out == f"pianogen {__version__}\n"
 
 
 @given(st.sampled_from(build_parser().settings()))

@@ -27,7 +27,9 @@ SETTINGS = {
     "validation.num_samples": 0,
     "checkpoint.every_steps": 50,
 }
-LIFE_S = 200  # for a life to begin and reach its first steps: imports, and for ZeRO a compiler, on a busy machine
+ATTEMPT_S = (
+    200  # for an attempt to start and reach its first steps: imports, and for ZeRO a compiler, on a busy machine
+)
 
 
 class Trainings:
@@ -66,14 +68,14 @@ class Trainings:
     def wait_for_step(self, name: str, step: int) -> None:
         """Wait until a run has got as far."""
         run = self.run(name)
-        until(lambda: bool(run.steps) and run.steps[-1] >= step, LIFE_S, self.log)
+        until(lambda: bool(run.steps) and run.steps[-1] >= step, ATTEMPT_S, self.log)
 
     def wait(self, job: str) -> str:
-        """Wait until a job has ended for good, its further lives included, and return how."""
-        return self.cluster.wait(job, 2 * LIFE_S)
+        """Wait until a job has ended for good, after any requeues, and return how."""
+        return self.cluster.wait(job, 2 * ATTEMPT_S)
 
     def log(self) -> str:
-        """All that the jobs have said."""
+        """The output of all jobs."""
         return "".join(path.read_text() for path in sorted(self.folder.rglob("*[._]log*")))
 
     def preempt(self) -> None:

@@ -1,4 +1,4 @@
-"""What a run folder, or that of a sweep, has to show. Reading it changes nothing."""
+"""What the mirror reads from the folder of a run or sweep. Reading changes nothing."""
 
 import json
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from pianogen.config import flatten
 from pianogen.errors import RunError
 
 _SHOWN = (
@@ -17,54 +18,54 @@ _SHOWN = (
 _LAYOUT = ("world_size", "num_nodes", "host")
 
 
-class Folder:
-    """A run folder, or that of a sweep. Every reading may find a damaged file, which is a RunError."""
+class RunFolder:
+    """The folder of a run or sweep. Every method may raise RunError for a damaged file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.is_sweep = (path / "sweep.yaml").exists()
         self.settings_file = path / ("sweep.yaml" if self.is_sweep else "config.yaml")
-        self.began_file = path / ("sweep.yaml" if self.is_sweep else "environment.json")  # written once
+        self.origin_file = path / ("sweep.yaml" if self.is_sweep else "environment.json")  # written once
 
     @property
-    def place(self) -> Path:
-        """Where it lies, whatever way leads there."""
+    def resolved(self) -> Path:
+        """The absolute path without symbolic links."""
         return self.path.resolve()
 
     @property
     def sweep(self) -> Path | None:
-        """The sweep that it is a trial of, unless it was taken away from there."""
+        """The sweep of a trial, unless the trial was moved out of it."""
         file = self.path / "parent.json"
         sweep = (self.path / _read(file)["folder"]).resolve() if file.exists() else None
         return sweep if sweep and (sweep / "sweep.yaml").exists() else None
 
     @property
-    def shelf(self) -> Path:
-        """The folder that holds it, or that holds its sweep."""
-        return (self.sweep or self.place).parent
+    def parent_directory(self) -> Path:
+        """The folder that contains this folder, or its sweep."""
+        return (self.sweep or self.resolved).parent
 
     def settings(self) -> dict[str, str]:
-        """Every setting by its full name, such as optim.lr."""
+        """Every setting by its dotted name, such as optim.lr."""
         with self._reading():
-            return {name: str(value) for name, value in _flat(_read(self.settings_file))}
+            return {name: str(value) for name, value in flatten(_read(self.settings_file)).items()}
 
     def origin(self) -> dict[str, str]:
-        """What made it. Ranks, machines and host are those of its newest life."""
+        """Model, shards and commit; the number of ranks and nodes and the host are those of the last attempt."""
         with self._reading():
             model = {"model": str(_read(self.settings_file)["model"]["kind"])}
             if self.is_sweep:
                 return {**model, "kind": "sweep"}
-            began = _read(self.began_file)
-            newest = {**began, **self._status()}
+            environment = _read(self.origin_file)
+            newest = {**environment, **self._status()}
             return {
                 **model,
-                "shards": began["shards"]["fingerprint"][:12],
-                "git_commit": str(began["git_commit"]),
+                "shards": environment["shards"]["fingerprint"][:12],
+                "git_commit": str(environment["git_commit"]),
                 **{name: str(newest[name]) for name in _LAYOUT if name in newest},
             }
 
     def _status(self) -> dict[str, Any]:
-        """What status.json says; a run that has none yet is about to begin."""
+        """The content of status.json; a run without one is starting."""
         file = self.path / "status.json"
         return _read(file) if file.exists() else {"state": "running"}
 
@@ -73,17 +74,17 @@ class Folder:
         with self._reading():
             return self._status()["state"]
 
-    def began_ms(self) -> int:
-        """When its first life began, since the Unix epoch."""
-        told = {} if self.is_sweep else _read(self.began_file)
-        return _milliseconds(told.get("time"), self.began_file)
+    def started_ms(self) -> int:
+        """When the first attempt started, since the Unix epoch."""
+        origin = {} if self.is_sweep else _read(self.origin_file)
+        return _milliseconds(origin.get("time"), self.origin_file)
 
     def ended_ms(self) -> int:
-        """When its newest life ended, since the Unix epoch."""
+        """When the last attempt ended, since the Unix epoch."""
         return _milliseconds(self._status().get("time"), self.path / "status.json")
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What it has logged, in order, up to a line that is not whole: somebody may be writing it."""
+        """The lines of metrics.jsonl, up to the first incomplete one, which may be being written."""
         file = self.path / "metrics.jsonl"
         if not file.exists():
             return
@@ -98,7 +99,7 @@ class Folder:
                 yield logged
 
     def evaluations(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """What `pianogen evaluate` found: when, in ms since the Unix epoch, and the scores by name."""
+        """Results of `pianogen evaluate`: the time in ms since the Unix epoch, and the scores by name."""
         for file in sorted((self.path / "evaluation").glob("*.json")):
             with self._reading():
                 found = _read(file)
@@ -107,7 +108,7 @@ class Folder:
             yield _milliseconds(None, file), scores
 
     def files(self) -> Iterator[tuple[str, Path]]:
-        """What else is worth a look: names in the folder, and paths."""
+        """Files to send as artifacts: names in the folder, and paths."""
         for file in sorted(path for pattern in _SHOWN for path in self.path.glob(pattern)):
             if file.is_file():
                 yield file.relative_to(self.path).as_posix(), file
@@ -117,25 +118,25 @@ class Folder:
         try:
             yield
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{self.path} cannot be read: {type(error).__name__}: {error}") from error
+            raise RunError(f"cannot read {self.path}: {type(error).__name__}: {error}") from error
 
 
-def folders_in(path: Path) -> list[Folder]:
-    """What `path` means: a run, a sweep and then its trials, or all runs and sweeps that lie in it.
+def run_folders_in(path: Path) -> list[RunFolder]:
+    """The run at `path`, the sweep there followed by its trials, or all runs and sweeps in that folder.
 
     Raises:
-        RunError: There is none.
+        RunError: There is no run or sweep.
     """
-    if _holds_one(path):
+    if _is_one(path):
         trials = sorted((path / "trials").glob("*")) if (path / "sweep.yaml").exists() else []
-        return [Folder(path), *(Folder(trial) for trial in trials if _holds_one(trial))]
+        return [RunFolder(path), *(RunFolder(trial) for trial in trials if _is_one(trial))]
     inside = sorted(path.glob("*"))
-    if found := [folder for one in inside if _holds_one(one) for folder in folders_in(one)]:
+    if found := [folder for one in inside if _is_one(one) for folder in run_folders_in(one)]:
         return found
-    raise RunError(f"{path} is no run folder and holds none: it has no config.yaml")
+    raise RunError(f"{path} is not a run folder and contains none: it has no config.yaml")
 
 
-def _holds_one(path: Path) -> bool:
+def _is_one(path: Path) -> bool:
     return (path / "config.yaml").exists() or (path / "sweep.yaml").exists()
 
 
@@ -143,20 +144,12 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text()) if file.suffix == ".yaml" else json.loads(file.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+        raise RunError(f"cannot read {file}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise RunError(f"{file} cannot be read: it holds {type(content).__name__}, not settings by name")
+        raise RunError(f"cannot read {file}: it contains {type(content).__name__}, not settings by name")
     return content
 
 
-def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def _milliseconds(told_s: float | None, file: Path) -> int:
-    """A time that a file tells, or that of the file itself."""
-    return round((file.stat().st_mtime if told_s is None else told_s) * 1000)
+def _milliseconds(recorded_s: float | None, file: Path) -> int:
+    """The time recorded in a file, or else its modification time."""
+    return round((file.stat().st_mtime if recorded_s is None else recorded_s) * 1000)

@@ -1,8 +1,8 @@
-"""A job folder: what was submitted, and where its logs lie.
+"""A job folder: the record of what was submitted, and its logs.
 
-JOBS/train-20250131-120000-x7f3/    mode 0700: submitit keeps pickles in it, which are as good as code
+JOBS/train-20250131-120000-x7f3/    mode 0700: submitit keeps pickles in it, which can execute code
   job.json                          verb, arguments, cluster, job number, and the folder that the job works on
-  123_0_log.out                     what rank 0 of job 123 said; later lives are appended
+  123_0_log.out                     output of rank 0 of job 123; a requeued job appends to it
 """
 
 import json
@@ -30,45 +30,45 @@ class JobRecord:
     target: str
     """The folder that the job works on, such as the run folder; an absolute path."""
     host: str
-    """Where it was submitted; where it runs, if it is local."""
+    """The machine that it was submitted from, on which a local job runs."""
     submitted: float
     """Seconds since 1970."""
 
 
-def place_of(jobs: Path) -> Path:
+def absolute_path(jobs: Path) -> Path:
     """The absolute path of the folder for job folders.
 
     Raises:
-        SettingError: It contains %, which Slurm and submitit replace in the names of logs; neither takes it escaped.
+        SettingError: It contains %, which Slurm and submitit replace in the names of logs, without a way to escape it.
     """
-    place = jobs.resolve()
-    if "%" in str(place):
+    path = jobs.resolve()
+    if "%" in str(path):
         raise SettingError(
-            f"setting 'jobs' is {str(jobs)!r}, which is {str(place)!r}, but it must be a path without %, which Slurm "
-            "would replace; --jobs names another folder"
+            f"setting 'jobs' is {str(jobs)!r}, which is {str(path)!r}, but it must be a path without %, which Slurm "
+            "would replace; choose another folder with --jobs"
         )
-    return place
+    return path
 
 
 def make_job_folder(jobs: Path, verb: str) -> Path:
-    """Make a new folder that only its owner may enter.
+    """Create a new folder that only its owner can access.
 
     Raises:
         SettingError: Its path contains %.
-        LaunchError: It cannot be made.
+        LaunchError: It cannot be created.
     """
-    place = place_of(jobs)
+    parent = absolute_path(jobs)
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=time.strftime(f"{verb}-%Y%m%d-%H%M%S-"), dir=place))
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=time.strftime(f"{verb}-%Y%m%d-%H%M%S-"), dir=parent))
     except OSError as error:
         raise LaunchError(
-            f"cannot make a job folder in {jobs}: {error.strerror}; --jobs names another place"
+            f"cannot create a job folder in {jobs}: {error.strerror}; choose another folder with --jobs"
         ) from error
 
 
 def write_record(folder: Path, *, verb: str, arguments: Sequence[str], cluster: str, job_id: str, target: str) -> None:
-    """Note what was submitted."""
+    """Write job.json."""
     record = JobRecord(
         verb,
         list(arguments),
@@ -83,16 +83,16 @@ def write_record(folder: Path, *, verb: str, arguments: Sequence[str], cluster: 
 
 @dataclass(frozen=True)
 class FoundJobs:
-    """What the job folders say of one target."""
+    """The records of the jobs of one target."""
 
     of_target: Sequence[tuple[Path, JobRecord]]
-    """Job folders of the jobs that work on it, newest first."""
+    """Job folders and records of its jobs, newest first."""
     damaged: Sequence[tuple[Path, str]]
-    """Records that cannot be read, of whichever target, and why."""
+    """Records of any target that cannot be read, and the reasons."""
 
 
 def find_jobs(jobs: Path, target: Path) -> FoundJobs:
-    """Look through all job folders for the jobs that work on a folder; a damaged record hides no other job."""
+    """Find the jobs that work on a folder; damaged records are skipped and listed."""
     found: list[tuple[Path, JobRecord]] = []
     damaged: list[tuple[Path, str]] = []
     for file in sorted(jobs.glob(f"*/{_RECORD}")):
@@ -108,37 +108,38 @@ def find_jobs(jobs: Path, target: Path) -> FoundJobs:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a file cannot be read, in one line and without its name."""
+    """The reason why a file cannot be read, in one line without the file's name."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split())
 
 
 def read_object(file: Path) -> dict[str, Any]:
-    """Read a file that holds one JSON object.
+    """Read a file that contains one JSON object.
 
     Raises:
-        OSError, ValueError, RecursionError: It does not.
+        OSError: The file cannot be read.
+        ValueError, RecursionError: Its content is not a JSON object.
     """
     content = json.loads(file.read_text())
     if not isinstance(content, dict):
-        raise ValueError("it holds no JSON object")
+        raise ValueError("it does not contain a JSON object")
     return content
 
 
 def _read_record(file: Path) -> JobRecord:
     content = read_object(file)
-    for name, is_right in _IS_RIGHT.items():
-        if not is_right(content.get(name)):
+    for name, is_valid in _IS_VALID.items():
+        if not is_valid(content.get(name)):
             raise ValueError(f"its {name} is {content.get(name)!r}")
-    return JobRecord(**{name: content[name] for name in _IS_RIGHT})
+    return JobRecord(**{name: content[name] for name in _IS_VALID})
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-_IS_RIGHT: dict[str, Callable[[Any], bool]] = {
+_IS_VALID: dict[str, Callable[[Any], bool]] = {
     "verb": _is_text,
     "arguments": lambda value: isinstance(value, list) and all(map(_is_text, value)),
     "cluster": _is_text,
