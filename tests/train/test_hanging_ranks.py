@@ -51,10 +51,10 @@ def hanging(module: str, place: str, rank: int, when: str = "True") -> str:
 # what each rank does between the first agreement and the first backward pass
 OPENING = [
     ("train.opening", "create_run", 0),
-    ("train.opening", "whole_checkpoints", 1),
+    ("train.checkpointing", "verified_checkpoints", 1),
     ("train.trainer", "build_model", 1),
     ("train.trainer", "Trainer._micro_batches", 1),
-    ("train.keeping", "write_checkpoint", 0),
+    ("train.checkpointing", "write_checkpoint", 0),
 ]
 
 
