@@ -11,7 +11,7 @@ import torch
 from pianogen import track
 from pianogen.config import BudgetConfig, TrainConfig
 from pianogen.distributed.preemption import Preemption
-from pianogen.distributed.process_group import before_end, end_ranks, start_ranks, sum_over_ranks
+from pianogen.distributed.process_group import before_exit, end_ranks, start_ranks, sum_over_ranks
 from pianogen.errors import RunError, SettingError
 from pianogen.progress import Progress, console
 from pianogen.runs import Run
@@ -51,7 +51,7 @@ def train(config: TrainConfig, on_validation: OnValidation | None = None) -> Out
             validation = Validation(run, trainer, shards)
             checkpoints.reconcile_best(trainer, validation)
             loop = TrainingLoop(trainer, validation, checkpoints, journal, preemption, on_validation)
-            before_end(lambda: journal.fail(trainer.position))
+            before_exit(lambda: journal.fail(trainer.position))
             with journal.attempt(trainer.position, loop.outcome):
                 loop.run()
         if accelerator.is_main_process:
