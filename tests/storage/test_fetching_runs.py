@@ -116,7 +116,7 @@ def test_a_web_server_can_where_the_run_has_a_manifest(web, bucket, stored):
 
 @pytest.mark.parametrize(
     ("checkpoint", "complaint"),
-    [("3", "has no checkpoint of step 3"), ("first", "no checkpoint 'first'; .* one of the steps 2, 4, 6, is there")],
+    [("3", "has no checkpoint of step 3"), ("first", "no checkpoint 'first'; .* one of the steps 2, 4, 6")],
 )
 def test_a_checkpoint_that_is_not_there_is_named(uploaded, checkpoint, complaint):
     with pytest.raises(RunError, match=complaint):
@@ -124,7 +124,7 @@ def test_a_checkpoint_that_is_not_there_is_named(uploaded, checkpoint, complaint
 
 
 def test_a_url_without_a_run_is_one_error(web):
-    with pytest.raises(RunError, match=r"is no run: .*/config\.yaml is not there"):
+    with pytest.raises(RunError, match=r"is not a run: .*/config\.yaml is not there"):
         local_run(f"{web.url}/attn")
 
 
