@@ -61,7 +61,7 @@ class Bench:
         return Exchange(**json.loads(printed.splitlines()[-1]))
 
     def folder(self, way: Way) -> Path:
-        """Where a way's last run lies."""
+        """Folder of a way's last run."""
         return self.out / f"{way[0]}-ranks-{way[1]}-rows"
 
     def _start(self, ranks: int, words: Sequence[str]) -> str:

@@ -43,16 +43,6 @@ _NOTE_WORDS = FIRST_NOTE + LOWEST_PITCH + _KEYS
 _NEVER_LEGAL = VOCABULARY_SIZE - 1  # a dummy: stands in for ids outside the vocabulary
 
 
-def note_state(pitch: int) -> int:
-    """The state in which a note of this pitch awaits its length."""
-    return FIRST_NOTE_STATE + pitch - LOWEST_PITCH
-
-
-def after_note_state(pitch: int) -> int:
-    """The state after a note of this pitch and its length."""
-    return FIRST_AFTER_NOTE_STATE + pitch - LOWEST_PITCH
-
-
 @cache
 def allowed(mask: Mask) -> Bool[np.ndarray, "S V"]:
     """The words that may be chosen in each state, as a read-only table."""

@@ -12,7 +12,7 @@ from pianogen.config import flatten
 from pianogen.errors import RunError
 
 _SHOWN = (
-    *("config.yaml", "environment.json", "samples/*", "evaluation/*", "model/*"),
+    *("config.yaml", "environment.json", "samples/*", "evaluation/*"),
     *("sweep.yaml", "best.yaml", "trials.csv", "trials.png"),
 )
 _LAYOUT = ("world_size", "num_nodes", "host")

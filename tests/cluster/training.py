@@ -11,8 +11,9 @@ from project import ROOT
 from safetensors.torch import load_file
 from slurm_cluster import Cluster, until
 
-from pianogen.train.journal import TIMES
+from pianogen.train.usage import USAGE
 
+TIMES = frozenset({"time", "train/tokens_per_s"}) | USAGE  # what an exact resume does not repeat
 STEPS = 800  # some seconds: a disturbance that is sent at a step arrives before the end
 SETTINGS = {
     "seed": 1,
@@ -110,7 +111,7 @@ class TinyRun:
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Weights, optimizer and lanes of the newest checkpoint."""
+        """Weights, optimizer and state of the newest checkpoint."""
         newest = sorted((self.path / "checkpoints").glob("step-*"))[-1]
         return {
             f"{file.stem}/{name}": value

@@ -260,7 +260,7 @@ def test_a_gpu_that_is_not_there_is_refused(run, out, monkeypatch: pytest.Monkey
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path, out):
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         generate(tmp_path, out, CONFIG)
 
 

@@ -199,7 +199,7 @@ def test_settings_that_ask_for_nothing_are_refused(settings):
 
 
 def test_a_mistake_in_the_last_run_shows_before_the_first_piece(runs, tmp_path, out):
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         generate([*runs, tmp_path / "nowhere"], out, CONFIG)
     assert not out.exists()
 

@@ -116,7 +116,7 @@ def test_the_last_checkpoint_on_a_web_server_is_known_from_a_manifest(web, bucke
 
 @pytest.mark.parametrize(
     ("checkpoint", "complaint"),
-    [("3", "has no checkpoint of step 3"), ("first", "no checkpoint 'first'; .* one of the steps 2, 4, 6, is there")],
+    [("3", "has no checkpoint of step 3"), ("first", "no checkpoint 'first'; .* one of the steps 2, 4, 6")],
 )
 def test_a_missing_checkpoint_is_named(uploaded, checkpoint, complaint):
     with pytest.raises(RunError, match=complaint):

@@ -75,19 +75,19 @@ def test_another_run_of_the_same_name_is_not_overwritten(bucket, run, make_run):
     assert bucket.contents(RUN) == before
 
 
-@pytest.mark.parametrize("state", ["running", "not begun"])
+@pytest.mark.parametrize("state", ["running", "not started"])
 def test_a_run_that_has_not_ended_is_refused(bucket, run, state):
     if state == "running":
         (run / "status.json").write_text(json.dumps({"state": state}))
     else:
         (run / "status.json").unlink()
-    with pytest.raises(RunError, match=f"is {state}; a run is copied once it has ended"):
+    with pytest.raises(RunError, match=f"is {state}; only a run that has ended can be copied"):
         store(run, bucket.url("runs"))
     assert bucket.contents("runs") == {}
 
 
 def test_a_mistake_in_the_last_run_shows_before_the_first_is_copied(bucket, run, tmp_path):
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         store_runs([run, tmp_path / "none"], bucket.url("runs"))
     assert bucket.contents("runs") == {}
 
@@ -99,7 +99,7 @@ def test_two_runs_of_one_name_are_refused(run, make_run):
 
 def test_a_name_that_no_url_can_hold_is_refused(bucket, run):
     (run / "what?.txt").touch()
-    with pytest.raises(RunError, match="has a name that no URL can hold"):
+    with pytest.raises(RunError, match="has a name that is not allowed in a URL"):
         store(run, bucket.url("runs"))
 
 

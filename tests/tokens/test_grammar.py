@@ -34,9 +34,9 @@ def states_and_their_streams() -> Iterator[tuple[int, str]]:
     yield grammar.WAIT, "xxbos xxpad xxsep "
     yield grammar.AFTER_WAIT, "xxbos xxpad xxsep d1 "
     yield grammar.END, "xxbos xxpad n60 d1 xxeos "
-    for pitch in range(21, 109):
-        yield grammar.note_state(pitch), f"xxbos xxpad n{pitch} "
-        yield grammar.after_note_state(pitch), f"xxbos xxpad n{pitch} d1 "
+    for key, pitch in enumerate(range(21, 109)):
+        yield grammar.FIRST_NOTE_STATE + key, f"xxbos xxpad n{pitch} "
+        yield grammar.FIRST_AFTER_NOTE_STATE + key, f"xxbos xxpad n{pitch} d1 "
 
 
 def finished(words: str) -> str:

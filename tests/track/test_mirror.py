@@ -55,7 +55,7 @@ def scored(run: Path, f1: float, step: int = 6) -> None:
     (run / "evaluation" / "test.json").write_text(json.dumps({"split": "test", "step": step, "metrics": scores}))
 
 
-def test_settings_state_times_and_final_model_are_there(client: "MlflowClient", run: Path) -> None:
+def test_settings_state_and_times_are_there(client: "MlflowClient", run: Path) -> None:
     track.sync(run)
     found = there(client, run)
     status, environment = (json.loads((run / f"{name}.json").read_text()) for name in ("status", "environment"))
@@ -63,10 +63,6 @@ def test_settings_state_times_and_final_model_are_there(client: "MlflowClient", 
     assert (found.info.status, found.info.run_name) == ("FINISHED", "run")
     assert found.info.start_time == round(environment["time"] * 1000)
     assert found.info.end_time == round(status["time"] * 1000)
-    assert {item.path for item in client.list_artifacts(found.info.run_id, "model")} == {
-        "model/model.safetensors",
-        "model/training.json",
-    }
 
 
 def test_tags_are_model_shards_and_machines(client: "MlflowClient", run: Path) -> None:

@@ -13,7 +13,7 @@ from mirrored import all_of, log, logged, points, state_of
 
 from pianogen import track
 from pianogen.track import mirror
-from pianogen.train.journal import cut_back
+from pianogen.train.journal import truncate_after
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -60,9 +60,9 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def attempt(run: Path, back: int, num_steps: int, *, half: bool) -> None:
     """An attempt that resumes `back` steps before the last one, validates at every other step, and is killed."""
-    cut_back(run / "metrics.jsonl", EVER)
+    truncate_after(run / "metrics.jsonl", EVER)
     start = max(0, logged(run)[-1]["step"] - back) if logged(run) else 0
-    cut_back(run / "metrics.jsonl", start)
+    truncate_after(run / "metrics.jsonl", start)
     for step in range(start + 1, start + num_steps + 1):
         log(run, step, loss=1 / step, speed=time.time())
         if step % 2 == 0:
@@ -114,7 +114,7 @@ def test_wherever_run_and_mirror_are_killed_each_step_is_sent_once(
     for back, num_steps, half, request, received in attempts:
         attempt(run, back, num_steps, half=half)
         sync_or_die(run, kill_at, request, received=received)
-    cut_back(run / "metrics.jsonl", EVER)
+    truncate_after(run / "metrics.jsonl", EVER)
     sync_or_die(run, kill_at, None, received=False)
     (one,) = all_of(client, run)
     assert one.info.run_id == state_of(run)["run_id"]
