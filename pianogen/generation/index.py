@@ -12,8 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pianogen.files import write_atomic
-from pianogen.generation.folder import Put
-from pianogen.generation.sidecar import read_sidecar
+from pianogen.generation.piece_folder import WriteFile, read_sidecar
 from pianogen.render import escape, link, page, player, resource
 from pianogen.tokens import Notes, decode
 from pianogen.tokens.vocab import ids_of
@@ -57,15 +56,15 @@ class Piece:
         return (self.sidecar["prompt"] or {}).get("name", "")
 
 
-def write_index(folder: Path, put: Put = write_atomic) -> None:
+def write_index(folder: Path, write_file: WriteFile = write_atomic) -> None:
     """Write index.csv and index.html of a folder that `generate` has written to.
 
     Raises:
         RunError: A sidecar is damaged.
     """
     pieces = find_pieces(folder)
-    put(folder / "index.csv", _table(pieces).encode("utf-8", "replace"))
-    put(folder / "index.html", _page(folder.resolve().name, pieces).encode("utf-8", "replace"))
+    write_file(folder / "index.csv", _table(pieces).encode("utf-8", "replace"))
+    write_file(folder / "index.html", _page(folder.resolve().name, pieces).encode("utf-8", "replace"))
 
 
 def find_pieces(folder: Path) -> list[Piece]:
