@@ -49,13 +49,13 @@ def test_weighted_averages_agree_with_scikit_learn(pairs):
 
 
 @given(pairs_of_words)
-def test_all_312_averages_agree_with_scikit_learn_over_every_word(
+def test_all_classes_averages_agree_with_scikit_learn_over_every_word(
     pairs,
 ):
     targets, predictions = zip(*pairs, strict=True)
     ours = averages_of(targets, predictions)
     expected = sklearn_averages(targets, predictions, "macro", range(NUM_CLASSES))
-    assert (ours.all_312_precision, ours.all_312_recall) == pytest.approx(expected[:2])
+    assert (ours.all_classes_precision, ours.all_classes_recall) == pytest.approx(expected[:2])
 
 
 @given(pairs_of_words)
