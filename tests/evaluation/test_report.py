@@ -60,7 +60,7 @@ def test_the_end_costs_likelihood_but_is_in_no_average():
     assert (found["averages"]["accuracy"], found["nll"]["nats"], found["end"]["recall"]) == (1.0, 6.0, 0.0)
 
 
-def test_groups_are_reported_apart():
+def test_groups_are_reported_separately():
     found = results(counts_of([69, 138], [69, 139], [0, 2], [1.0, 1.0]), seconds=1.0, notes=1)["by_group"]
     assert [found[name]["accuracy"] for name in ("note", "wait", "duration")] == [1.0, 0.0, 0.0]
 

@@ -241,7 +241,7 @@ def test_a_missing_prompt_is_refused_before_anything_is_written(run, out):
     assert not out.exists()
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(run, out):
+def test_a_file_instead_of_the_folder_is_refused(run, out):
     out.write_text("")
     with pytest.raises(SettingError, match="cannot create the folder --out"):
         make(run, out, CONFIG)
@@ -258,7 +258,7 @@ def test_a_run_folder_is_opened_by_its_path(run, tmp_path, out):
 
 
 @pytest.mark.parametrize(("has_gpu", "device", "expected"), [(True, "auto", "cuda"), (True, "cpu", "cpu")])
-def test_the_model_generates_on_the_gpu_where_there_is_one(
+def test_the_model_generates_on_the_gpu_if_there_is_one(
     run, out, monkeypatch: pytest.MonkeyPatch, has_gpu, device, expected
 ):
     moved: list[str] = []
@@ -268,13 +268,13 @@ def test_the_model_generates_on_the_gpu_where_there_is_one(
     assert moved == [expected]
 
 
-def test_a_gpu_that_is_not_there_is_refused(run, out, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_gpu_is_refused(run, out, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingError, match="'device' is 'cuda', but torch finds no GPU"):
         make(run, out, replace(CONFIG, device="cuda"))
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path, out):
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path, out):
     with pytest.raises(RunError, match="is no run folder"):
         generate(tmp_path, out, CONFIG)
 

@@ -1,4 +1,4 @@
-"""Runs x prompts x seeds as one request or one array: each piece once, in its place, and one index of them all."""
+"""Runs x prompts x seeds as one request or one array: each piece once, in its folder, and one index of all."""
 
 import csv
 import html
@@ -61,7 +61,7 @@ def prompts(tmp_path: Path) -> Path:
     folder.mkdir()
     for pitch, name in ((60, "low"), (72, "high")):
         write_midi(Notes(np.array([0, 4]), np.array([4, 4]), np.array([pitch, pitch + 4])), folder / f"{name}.mid")
-    (folder / "notes.txt").write_text("no prompt")
+    (folder / "notes.txt").write_text("not a prompt")
     return folder
 
 

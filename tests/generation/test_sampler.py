@@ -124,7 +124,7 @@ def test_sampling_one_word_at_a_time_follows_the_model_over_the_whole_piece(kind
         assert (chosen >= rivals[[position - 1 for position in fresh]].amax(dim=1) - 1e-4).all()
 
 
-def test_prompts_stand_unchanged_at_the_beginning():
+def test_prompts_are_unchanged_at_the_beginning():
     for made in sample(random_model(), requests_of(9, Limits(max_tokens=40)), GenerateConfig(batch=4)):
         np.testing.assert_array_equal(made.tokens[: len(made.request.prompt)], made.request.prompt)
 

@@ -96,7 +96,7 @@ def test_overall_counts_every_group_but_the_end(rows):
     assert overall == averages_of([target for _, target, _ in rows], [guess for _, _, guess in rows])
 
 
-def test_the_end_is_reported_apart():
+def test_the_end_is_reported_separately():
     true_positive, predicted, support = np.zeros((3, len(GROUPS), NUM_CLASSES), dtype=np.int64)
     support[3, 2], true_positive[3, 2], predicted[3, 2] = 4, 1, 1
     predicted[0, 2] = 1
