@@ -120,7 +120,7 @@ def test_the_best_is_the_best_on_the_slice_that_is_read_now(tiny_run: MakeRun, m
     for path in list_checkpoints(run.checkpoints):
         model, info = run.load_model(path.name[5:])
         if info.step >= 4:  # step 2 was worse than 4 when it was measured
-            found = results(score(model, performances, "strict", lanes=16), seconds=0.0, notes=0)
+            found = results(score(model, performances, "strict", rows=16), seconds=0.0, notes=0)
             nlls[info.step] = metrics_of("validation", found)["validation/nll"]
     named = json.loads((run.checkpoints / "best.json").read_text())
     assert (named["step"], named["slice_tokens"]) == (min(nlls, key=lambda step: nlls[step]), SHORTER)

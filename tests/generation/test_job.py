@@ -1,6 +1,7 @@
 """A job writes every piece once, whole, with its sidecar, and a second run makes only what is missing."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from pianogen.config import GenerateConfig, ModelConfig, TokenizerConfig, TrainConfig, to_dict
 from pianogen.errors import RunError, SettingError, SourceError
 from pianogen.files import write_atomic
-from pianogen.generation import generate, generate_pieces, jobs
+from pianogen.generation import generate, job
 from pianogen.models import PianoModel, build_model
 from pianogen.runs import CheckpointInfo, create_run
 from pianogen.runs.checkpoint import write_checkpoint
@@ -56,8 +57,13 @@ def prompt(tmp_path: Path) -> Path:
     return tmp_path / "prompt.mid"
 
 
-def make(run: SmallRun, out: Path, config: GenerateConfig) -> list[Path]:
-    return generate_pieces(run, out, config, range(config.num))
+def make(
+    run: SmallRun, out: Path, config: GenerateConfig, write_file: Callable[[Path, bytes | str], None] = write_atomic
+) -> list[Path]:
+    """Generate as a task of an array, which writes no index; by default the only task."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "open_run", lambda path: run)
+        return generate(run.path, out, replace(config, part=config.part or "0/1"), write_file)
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -107,7 +113,7 @@ def test_a_continuation_is_written_in_the_tempo_of_its_prompt(run, out, prompt):
     assert read_midi(path).tempo_map.quarters_per_minute.tolist() == [60.0]
 
 
-def test_no_sidecar_or_midi_file_tells_a_path_of_this_machine(run, out, prompt, tmp_path):
+def test_no_sidecar_or_midi_file_contains_a_path_of_this_machine(run, out, prompt, tmp_path):
     make(run, out, replace(CONFIG, prompt=str(prompt)))
     assert not any(str(tmp_path).encode() in data for data in contents(out).values())
 
@@ -126,11 +132,11 @@ def test_a_second_run_makes_only_what_is_missing(run, out):
     }
 
 
-def test_slices_of_an_array_make_the_same_folder_as_one_job(run, tmp_path):
+def test_parts_of_an_array_make_the_same_folder_as_one_job(run, tmp_path):
     config = replace(CONFIG, num=5)
     make(run, tmp_path / "one", config)
-    for pieces in ([3, 4], [0, 1, 2]):
-        generate_pieces(run, tmp_path / "array", replace(config, batch=2), pieces)
+    for part in ("1/2", "0/2"):
+        make(run, tmp_path / "array", replace(config, batch=2, part=part))
     assert contents(tmp_path / "array") == contents(tmp_path / "one")
 
 
@@ -144,9 +150,9 @@ def test_more_pieces_can_be_asked_for_later(run, out):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 1}, "0000.json was made with seed = 0, but 1 is asked for; choose another --out"),
-        ({"top_k": 3}, "made with settings.top_k = None, but 3 is asked for"),
-        ({"tokens": 50}, "made with settings.tokens = 40, but 50 is asked for"),
+        ({"seed": 1}, "0000.json was generated with seed = 0, but 1 is requested; choose another --out"),
+        ({"top_k": 3}, "generated with settings.top_k = None, but 3 is requested"),
+        ({"tokens": 50}, "generated with settings.tokens = 40, but 50 is requested"),
     ],
 )
 def test_pieces_of_another_request_are_left_alone(run, out, change, message):
@@ -159,16 +165,16 @@ def test_pieces_of_another_request_are_left_alone(run, out, change, message):
 
 def test_pieces_of_another_checkpoint_or_prompt_are_left_alone(run, out, prompt):
     make(run, out, CONFIG)
-    with pytest.raises(RunError, match=r"made with checkpoint\.sha256 = '0000"):
+    with pytest.raises(RunError, match=r"generated with checkpoint\.sha256 = '0000"):
         make(replace(run, sha256="1" * 64), out, CONFIG)
-    with pytest.raises(RunError, match=r"made with prompt\.name = None, but 'prompt\.mid' is asked for"):
+    with pytest.raises(RunError, match=r"generated with prompt\.name = None, but 'prompt\.mid' is requested"):
         make(run, out, replace(CONFIG, prompt=str(prompt)))
 
 
-def test_a_file_that_is_no_sidecar_is_named(run, out):
+def test_a_file_that_is_not_a_sidecar_is_named(run, out):
     make(run, out, CONFIG)
     (out / "0001.json").write_text('{"run": "sm')
-    with pytest.raises(RunError, match=r"0001\.json is no sidecar of a piece; remove it"):
+    with pytest.raises(RunError, match=r"0001\.json is not a sidecar of a piece; remove it"):
         make(run, out, CONFIG)
 
 
@@ -185,7 +191,7 @@ def test_a_killed_job_leaves_no_half_piece_and_is_finished_by_a_second_one(run, 
         write_atomic(path, data)
 
     with pytest.raises(KeyboardInterrupt):
-        generate_pieces(run, out, config, range(6), die_at_the_last)
+        make(run, out, config, die_at_the_last)
     assert len(list(out.glob("*.json"))) == 3
     make(run, out, config)
     assert contents(out) == contents(tmp_path / "whole")
@@ -198,8 +204,8 @@ def test_a_failed_piece_is_reported_when_the_others_are_written(run, out, tmp_pa
         for made in sample_each(*arguments):
             yield replace(made, ended="failed", reason="no finite scores") if made.request.piece == 1 else made
 
-    sample_each = jobs.sample_each
-    monkeypatch.setattr(jobs, "sample_each", fail_piece_1)
+    sample_each = job.sample_each
+    monkeypatch.setattr(job, "sample_each", fail_piece_1)
     with pytest.raises(RunError, match="piece 1 failed: no finite scores"):
         make(run, out, CONFIG)
     whole = contents(tmp_path / "whole")
@@ -214,6 +220,15 @@ def test_scores_and_pictures_are_written_on_demand_even_later(run, out):
     assert b"<score-partwise" in (out / "0001.musicxml").read_bytes()
 
 
+def test_pieces_on_a_grid_that_notation_cannot_express_are_written_without_scores_and_with_one_warning(
+    run, out, capsys
+):
+    run.tokenizer = TokenizerConfig(steps_per_quarter=11)
+    paths = make(run, out, replace(CONFIG, musicxml=True))
+    assert sorted(contents(out)) == sorted(f"{path.stem}.{kind}" for path in paths for kind in ("json", "mid"))
+    assert capsys.readouterr().err.count("warning: no score: notation has no signs for a grid of 11 steps") == 1
+
+
 @pytest.mark.parametrize("name", ["prompt_seconds", "prompt_bars"])
 def test_a_cut_without_a_prompt_is_refused(run, out, name):
     with pytest.raises(SettingError, match=f"setting '{name}' is 2, but there is no prompt"):
@@ -226,9 +241,9 @@ def test_a_missing_prompt_is_refused_before_anything_is_written(run, out):
     assert not out.exists()
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(run, out):
+def test_a_file_instead_of_the_folder_is_refused(run, out):
     out.write_text("")
-    with pytest.raises(SettingError, match="cannot be a folder"):
+    with pytest.raises(SettingError, match="cannot create the folder --out"):
         make(run, out, CONFIG)
 
 
@@ -243,7 +258,7 @@ def test_a_run_folder_is_opened_by_its_path(run, tmp_path, out):
 
 
 @pytest.mark.parametrize(("has_gpu", "device", "expected"), [(True, "auto", "cuda"), (True, "cpu", "cpu")])
-def test_the_model_generates_on_the_gpu_where_there_is_one(
+def test_the_model_generates_on_the_gpu_if_there_is_one(
     run, out, monkeypatch: pytest.MonkeyPatch, has_gpu, device, expected
 ):
     moved: list[str] = []
@@ -253,13 +268,13 @@ def test_the_model_generates_on_the_gpu_where_there_is_one(
     assert moved == [expected]
 
 
-def test_a_gpu_that_is_not_there_is_refused(run, out, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_gpu_is_refused(run, out, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingError, match="'device' is 'cuda', but torch finds no GPU"):
         make(run, out, replace(CONFIG, device="cuda"))
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path, out):
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path, out):
     with pytest.raises(RunError, match="is not a run folder"):
         generate(tmp_path, out, CONFIG)
 

@@ -1,8 +1,8 @@
-"""One piece while it grows: which words may come next, and when it ends.
+"""One unfinished piece: which words may come next, and when it ends.
 
-The rule at a maximum: draw as if there were none, and where what was drawn has no room, write xxeos in its place. So a
-shorter piece is the beginning of a longer one of the same seed. Only two things are kept from being drawn at all:
-lengths of notes that would sound on beyond the last step, and, while a minimum is not reached, what has no room.
+The rule at a maximum: draw as if there were no maximum, and replace a drawn word that has no room by xxeos. So a
+shorter piece is the beginning of a longer one of the same seed. Only two things are never drawn: lengths of notes that
+would end after the last step, and, before a minimum is reached, words that have no room.
 """
 
 from typing import Literal
@@ -17,27 +17,27 @@ from pianogen.generation.prompt import clock_and_end
 from pianogen.tokens.grammar import NEXT_STATE, allowed, first_violation, states_of
 from pianogen.tokens.vocab import EOS, FIRST_DURATION, FIRST_NOTE, LOWEST_PITCH, SEP, VOCABULARY_SIZE, WORDS
 
-Ending = Literal["xxeos", "limit"]
+EndReason = Literal["xxeos", "limit"]
 
 
-class Growing:
-    """Tokens so far, and where they stand in the grammar and on the clock."""
+class PieceBuilder:
+    """The tokens so far, their grammar state, and their time in steps."""
 
     def __init__(self, prompt: Int[np.ndarray, " T"], limits: Limits, mask: Mask) -> None:
-        """Begin with a prompt: `xxbos xxpad` and whole pairs.
+        """Start from a prompt: `xxbos xxpad` and whole pairs.
 
         Raises:
             TokenError: The prompt breaks the grammar, ends inside a pair, or leaves no room for a note.
         """
         _check_prompt(prompt, limits, mask)
         self.tokens = [int(word) for word in prompt]
-        self.ending: Ending | None = None
+        self.end_reason: EndReason | None = None
         self._limits = limits
         self._strict = mask == "strict"
         self._allowed = allowed(mask)
         self._state = int(NEXT_STATE[states_of(prompt)[-1], prompt[-1]])
-        self.clock, prompt_end = clock_and_end(prompt)  # steps; the clock is the present onset
-        self.reached = 0  # the step where the last note ends, not counting how long the prompt's own notes sound
+        self.clock, prompt_end = clock_and_end(prompt)  # steps; the clock is the current onset
+        self.end_step = 0  # where the last note ends, the prompt's own notes not included
         self._has_note = prompt_end > 0
 
     @property
@@ -59,30 +59,30 @@ class Growing:
                 words[FIRST_DURATION + room :] = False  # a note of one step has to follow
         return words
 
-    def take(self, word: int) -> None:
+    def append(self, word: int) -> None:
         """Append a word, or end the piece."""
         if not self.awaits_length and (word == EOS or not self._fits(word)):
-            self.ending = "xxeos" if word == EOS and self._may_end() else "limit"
+            self.end_reason = "xxeos" if word == EOS and self._may_end() else "limit"
             self.tokens.append(EOS)
         elif self._waits_too_long(word):
-            self.ending = "limit"
+            self.end_reason = "limit"
             self.tokens[-1] = EOS  # in place of the xxsep
         else:
-            self._append(word)
+            self._append_word(word)
 
-    def _append(self, word: int) -> None:
+    def _append_word(self, word: int) -> None:
         if self.awaits_length:
             steps = word - FIRST_DURATION
             if self.tokens[-1] == SEP:
                 self.clock += steps
             else:
-                self.reached = max(self.reached, self.clock + steps)
+                self.end_step = max(self.end_step, self.clock + steps)
                 self._has_note = True
         self.tokens.append(word)
         self._state = int(NEXT_STATE[self._state, word])
 
     def _leave_room(self, words: Bool[np.ndarray, " V"]) -> None:
-        """Rule out, at the start of a pair, xxeos and what would force it before a minimum is reached."""
+        """Exclude, at the start of a pair, xxeos and the words that would force it, before a minimum is reached."""
         words[EOS] = False
         words[SEP] &= self._fits(SEP)
         pairs = self._limits.pairs_left(len(self.tokens))
@@ -95,11 +95,11 @@ class Growing:
 
     def _may_end(self) -> bool:
         pair_start = len(self.tokens) // 2 * 2
-        long_enough = self._limits.pairs_due(pair_start) == 0 and self.reached >= self._limits.min_steps
+        long_enough = self._limits.pairs_due(pair_start) == 0 and self.end_step >= self._limits.min_steps
         return long_enough and self._has_note  # the paper mask would let a piece of waits alone end
 
     def _fits(self, word: int) -> bool:
-        """Whether a pair that begins with `word` has room; behind a wait there must be some for a note too."""
+        """Whether a pair that begins with `word` has room; a wait needs room for a note after it too."""
         pairs = self._limits.pairs_left(len(self.tokens))
         if word != SEP:
             return pairs >= 1
@@ -116,7 +116,7 @@ def _check_prompt(prompt: Int[np.ndarray, " T"], limits: Limits, mask: Mask) -> 
     violation = first_violation(prompt, mask)
     if violation is not None:
         index = int(prompt[violation])
-        word = WORDS[index] if 0 <= index < VOCABULARY_SIZE else "no word"
+        word = WORDS[index] if 0 <= index < VOCABULARY_SIZE else "not a word"
         raise TokenError(
             f"position {violation} of the prompt is {index} ({word}), which breaks the {mask} grammar;"
             " encode prompts from notes"
@@ -125,10 +125,10 @@ def _check_prompt(prompt: Int[np.ndarray, " T"], limits: Limits, mask: Mask) -> 
         raise TokenError(f"the prompt has {len(prompt)} tokens, but must be xxbos xxpad and whole pairs, without xxeos")
     if limits.pairs_left(len(prompt)) < 1:
         raise TokenError(
-            f"the prompt has {len(prompt)} tokens, which leaves no room for a note among {limits.max_tokens}"
+            f"the prompt has {len(prompt)} tokens, and a piece at most {limits.max_tokens}: no room for a note"
         )
     clock, _ = clock_and_end(prompt)
     if limits.max_steps is not None and clock >= limits.max_steps:
         raise TokenError(
-            f"the prompt's last onset is step {clock}, which leaves no room among {limits.max_steps} steps"
+            f"the prompt's last onset is step {clock}, and a piece has {limits.max_steps} steps: no room for a note"
         )
