@@ -195,7 +195,7 @@ def test_train_does_not_follow_a_url_in_a_file(bucket, tiny_shards, tmp_path, ca
     (tmp_path / "run.yaml").write_text(yaml.safe_dump({"shards": shards, "budget": {"steps": 1}}))
     with bucket.asked("GET") as names:
         status = main(["train", "--config", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "run")])
-    assert (status, f"must stand in the command itself: --shards {shards}" in capsys.readouterr().err) == (2, True)
+    assert (status, f"must be typed on the command line: --shards {shards}" in capsys.readouterr().err) == (2, True)
     assert names == []
 
 

@@ -22,10 +22,10 @@ def error_of(command: list[str], capfd: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        (["train", "--out", "s3://b/x"], "'out' is 's3://b/x', but it must lie on this machine; train to disk, then"),
+        (["train", "--out", "s3://b/x"], "'out' is 's3://b/x', but it must be a local path; train to a local folder"),
         (["train", "--out", "https://u:pw@h/x"], "a https:// URL holds credentials"),
-        (["sweep", "s.yaml", "--out", "s3://b/x"], "sweep on a disk that all workers share"),
-        (["shards", "corpus", "--out", "s3://b/x"], "make them on disk, then copy the folder there"),
+        (["sweep", "s.yaml", "--out", "s3://b/x"], "sweep in a folder that all workers share"),
+        (["shards", "corpus", "--out", "s3://b/x"], "write to a local folder, then upload it"),
         (["shards", "https://h/music", "--out", "x"], "setting 'source' is"),
         (["generate", "run", "--out", "x", "--prompt", "s3://b/p.mid"], "setting 'prompt' is"),
         (["generate", "run", "--out", "https://h/x"], "nothing can be written to https://h/x"),
@@ -33,7 +33,7 @@ def error_of(command: list[str], capfd: pytest.CaptureFixture[str]) -> str:
         (["track", "sync", "s3://b/runs/a"], "setting 'runs' is"),
         (["track", "sync", "run", "--to", "elsewhere"], "'elsewhere' cannot be used; a URL begins with"),
         (["evaluate", "http://example.com/run"], "would be fetched unprotected"),
-        (["submit", "--dry_run", "train", "--shards", "s3://b/s", "--out", "s3://b/x"], "must lie on this machine"),
+        (["submit", "--dry_run", "train", "--shards", "s3://b/s", "--out", "s3://b/x"], "it must be a local path"),
     ],
 )
 def test_a_url_where_none_can_be_is_refused_at_once(command, expected, capfd):
