@@ -74,7 +74,7 @@ def test_the_staves_are_split_at_middle_c(tmp_path: Path) -> None:
     ],
 )
 def test_notes_are_spelled_in_their_key(tmp_path: Path, scale: list[int], sharps: int, names: str) -> None:
-    score = engraved(table_of([(4 * place, 4, 60 + step) for place, step in enumerate(scale)]), tmp_path)
+    score = engraved(table_of([(4 * index, 4, 60 + step) for index, step in enumerate(scale)]), tmp_path)
     assert score.recurse().getElementsByClass("KeySignature")[0].sharps == sharps
     assert [one.pitches[0].name for one in score.parts[0].recurse().notes] == names.split()
 

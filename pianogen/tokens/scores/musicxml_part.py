@@ -47,7 +47,7 @@ class _BarNote(NamedTuple):
     onset: Fraction
     staff: str
     semitones: Fraction  # the written pitch as a MIDI number
-    note: WrittenNote
+    written: WrittenNote
 
 
 class PartReader:
@@ -104,7 +104,7 @@ class PartReader:
                 self._tempo(element, start + position)
             end = max(end, position)
         self.notes += self._sounding(notes, changes)
-        sounding = max((note.note.end - start for note in notes), default=Fraction(0))
+        sounding = max((note.written.end - start for note in notes), default=Fraction(0))
         return BarFill(end, sounding, self._bar_length)
 
     def _length(self, children: dict[str, Element]) -> Fraction:
@@ -200,9 +200,9 @@ class PartReader:
                 by_staff.get(note.staff) or by_staff.get(None, _UNTRANSPOSED) if by_staff else _UNTRANSPOSED
             )
             pitch = round(note.semitones + shift)
-            yield note.note._replace(pitch=pitch)
+            yield note.written._replace(pitch=pitch)
             if doubling:
-                yield note.note._replace(pitch=pitch + doubling)
+                yield note.written._replace(pitch=pitch + doubling)
         while changes:
             self._transpose(*changes.pop()[1:])
 
