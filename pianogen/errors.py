@@ -1,4 +1,4 @@
-"""What a user can do wrong, as exceptions: each message says what, which value, the rule and the way out."""
+"""Exceptions for a user's mistakes; each message states the problem, the value, the rule and how to fix it."""
 
 
 class PianogenError(Exception):
@@ -14,7 +14,7 @@ class SourceError(PianogenError):
 
 
 class InconsistentScoreError(SourceError):
-    """A score whose notation contradicts itself, so that nobody can tell which notes are meant."""
+    """A score's notation contradicts itself, so that the intended notes are ambiguous."""
 
 
 class TokenError(PianogenError):
@@ -22,16 +22,16 @@ class TokenError(PianogenError):
 
 
 class ShardError(PianogenError):
-    """Shards are missing, damaged, or made with other tokenizer settings."""
+    """Shards are missing, damaged, or made with different tokenizer settings."""
 
 
 class RunError(PianogenError):
-    """A run folder or checkpoint is missing, damaged, busy or made by other settings."""
+    """A run folder or checkpoint is missing, damaged, in use, or made with different settings."""
 
 
 class StorageError(PianogenError):
-    """Object storage cannot be reached, refuses, or holds other bytes than its manifest says."""
+    """Object storage is unreachable, refuses a request, or holds bytes that do not match its manifest."""
 
 
 class LaunchError(PianogenError):
-    """Processes were started in a way that cannot work, such as fewer ranks than asked for."""
+    """Processes were started incorrectly, such as with fewer ranks than requested."""

@@ -1,4 +1,4 @@
-"""Progress bars on stderr: what is being done, how fast, and how long it will still take."""
+"""Progress bars on stderr, with rate and estimated time left."""
 
 import datetime
 import time
@@ -20,15 +20,12 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-# stdout belongs to results, so that they can be piped
-console = Console(stderr=True, highlight=False)
-
-
+console = Console(stderr=True, highlight=False)  # stdout is for results, so that they can be piped
 _LINE_EVERY_S = 30.0
 
 
 class _Rate(ProgressColumn):
-    """Units a second, such as `812 files/s`."""
+    """Units per second, such as `812 files/s`."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -39,7 +36,7 @@ class _Rate(ProgressColumn):
 
 
 class Progress:
-    """One bar; where stderr is no terminal, a line when it begins, when it ends, and every half minute between.
+    """One bar; where stderr is not a terminal, a line at the start, at the end and every 30 seconds in between.
 
     Example:
         with Progress("reading", total=1276, unit="files") as bar:
@@ -77,38 +74,38 @@ class Progress:
             self._line(f"{task.completed:,.0f} {task.fields['unit']}".rstrip() + f", {task.elapsed or 0:.1f} s")
 
     def advance(self, amount: float = 1, note: str | None = None) -> None:
-        """Move on by `amount` units, and show `note` behind the bar."""
+        """Advance by `amount` units, and show `note` after the bar."""
         self._bar.advance(self._task, amount)
-        self._after(note)
+        self._refresh(note)
 
     def update(self, completed: float, total: float | None = None, note: str | None = None) -> None:
-        """Set how far it is."""
+        """Set the number of completed units."""
         self._bar.update(self._task, completed=completed)
         if total is not None:
             self._bar.update(self._task, total=total)
-        self._after(note)
+        self._refresh(note)
 
-    def _after(self, note: str | None) -> None:
+    def _refresh(self, note: str | None) -> None:
         if note is not None:
             self._bar.update(self._task, note=note)
         if time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_S
-            self._line(self._how_far())
+            self._line(self._state())
 
-    def _how_far(self) -> str:
+    def _state(self) -> str:
         task = self._bar.tasks[0]
         of = f" of {task.total:,.0f}" if task.total is not None else ""
         left = f", {datetime.timedelta(seconds=round(task.time_remaining))} left" if task.time_remaining else ""
         return f"{task.completed:,.0f}{of} {task.fields['unit']}{left}  {task.fields['note']}".rstrip()
 
     def _line(self, text: str) -> None:
-        """Write a line into a log file; a terminal has the bar."""
+        """Print a line where there is no terminal to show the bar."""
         if self._shown and not console.is_terminal:
             console.print(f"{self._description}: {text}", soft_wrap=True)
 
 
 @contextmanager
 def status(description: str) -> Iterator[None]:
-    """Show that something of unknown length goes on."""
+    """Show a spinner during a task of unknown length."""
     with console.status(description):
         yield

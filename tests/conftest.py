@@ -1,4 +1,4 @@
-"""Fixtures that several parts of the suite share: small shards, and settings of a run that takes a second."""
+"""Shared fixtures: small shards, and settings of a run that takes a second."""
 
 import os
 from collections.abc import Callable
@@ -23,15 +23,15 @@ from pianogen.config import (
 from pianogen.tokens import write_midi
 from pianogen.tokens.notes import Notes, canonical
 
-# a noisy machine has no deadlines; in CI the examples are the same each time, so that a red run can be repeated
+# no deadlines, since machines are noisy; in CI the examples are deterministic, so that a failure can be reproduced
 settings.register_profile("pianogen", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("pianogen")
-# one thread a process: sums come in a fixed order, and the cores are shared with other tests
+# one thread per process: sums have a fixed order, and the cores are shared with other tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def random_notes(seed: int, num_notes: int = 60) -> Notes:
-    """A made-up performance: two voices that walk, so that there is something to learn."""
+    """A synthetic performance: a random walk of the pitch, so that there is something to learn."""
     random = np.random.default_rng(seed)
     onset = np.cumsum(random.choice([0, 1, 2, 4], num_notes))
     pitch = 60 + np.cumsum(random.integers(-2, 3, num_notes)) % 24
@@ -40,7 +40,7 @@ def random_notes(seed: int, num_notes: int = 60) -> Notes:
 
 @pytest.fixture(scope="session")
 def tiny_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shards of twenty made-up performances, some shorter and some longer than an excerpt."""
+    """Shards of twenty synthetic performances, some shorter and some longer than an excerpt."""
     from shards.build import build
 
     folder = tmp_path_factory.mktemp("tiny")
@@ -75,6 +75,6 @@ def tiny_run(tiny_shards: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
 
 @pytest.fixture(autouse=True)
 def _no_mlflow(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Do not start a mirror beside each little run; tests of the mirror itself ask for it."""
+    """Start no MLflow mirror beside test runs, except for tests marked `mlflow`."""
     if "mlflow" not in request.keywords:
         monkeypatch.setenv("PIANOGEN_TRACK", "off")

@@ -1,4 +1,4 @@
-"""Every random stream has keys of its own, and no file of the program draws in another way."""
+"""Random streams share no keys, and every random draw uses one of them."""
 
 import re
 from pathlib import Path
@@ -12,42 +12,44 @@ from pianogen.data import chosen_performances
 from pianogen.randomness import Stream, key_of
 
 PACKAGE = Path(pianogen.__file__).parent
-SEEDS, PLACES = st.integers(-(2**63), 2**64 - 1), st.lists(st.integers(0, 2**40), max_size=3)
+SEEDS, COUNTERS = st.integers(-(2**63), 2**64 - 1), st.lists(st.integers(0, 2**40), max_size=3)
 
 
-@given(SEEDS, PLACES, st.lists(st.sampled_from(Stream), min_size=2, max_size=2, unique=True))
-def test_no_two_streams_share_a_key(seed: int, place: list[int], streams: list[Stream]) -> None:
+@given(SEEDS, COUNTERS, st.lists(st.sampled_from(Stream), min_size=2, max_size=2, unique=True))
+def test_two_streams_share_no_key(seed: int, counters: list[int], streams: list[Stream]) -> None:
     first, second = streams
-    assert key_of(seed, first, *place) != key_of(seed, second, *place)
+    assert key_of(seed, first, *counters) != key_of(seed, second, *counters)
 
 
-def test_no_place_of_a_stream_is_the_start_of_another() -> None:
-    keys = [key_of(seed, stream, *place) for seed in range(9) for stream in Stream for place in [(), *places()]]
+def test_all_positions_of_all_streams_have_different_keys() -> None:
+    keys = [
+        key_of(seed, stream, *counters) for seed in range(9) for stream in Stream for counters in [(), *all_counters()]
+    ]
     assert len(set(keys)) == len(keys)
 
 
-def places() -> list[tuple[int, ...]]:
-    """Epochs, steps and ranks, small ones as they occur."""
+def all_counters() -> list[tuple[int, ...]]:
+    """Small epochs, steps and ranks, as they occur in training."""
     return [(first,) for first in range(20)] + [(first, second) for first in range(20) for second in range(8)]
 
 
-def test_what_evaluate_scores_of_train_is_not_what_a_fraction_trained_on() -> None:
+def test_evaluate_samples_the_training_split_independently_of_data_fraction() -> None:
     trained, scored = (chosen_performances(1000, 0.1, 0, stream) for stream in (Stream.SUBSAMPLE, Stream.EVALUATED))
     assert len(set(trained.tolist()) & set(scored.tolist())) < 30  # 10 of the 100 by chance
 
 
-@pytest.mark.parametrize("drawing", [r"key_of\([^)]*,\s*\d", r"np\.random\.(?!Philox)", r"^(import|from) random"])
-def test_no_file_draws_but_from_a_named_stream(drawing: str) -> None:
-    found = [file.name for file in PACKAGE.rglob("*.py") if re.search(drawing, file.read_text(), re.MULTILINE)]
+@pytest.mark.parametrize("pattern", [r"key_of\([^)]*,\s*\d", r"np\.random\.(?!Philox)", r"^(import|from) random"])
+def test_every_file_draws_from_a_named_stream(pattern: str) -> None:
+    found = [file.name for file in PACKAGE.rglob("*.py") if re.search(pattern, file.read_text(), re.MULTILINE)]
     assert found == []
 
 
-def test_pieces_alone_are_drawn_by_philox() -> None:
+def test_only_generation_uses_philox() -> None:
     files = [file for file in PACKAGE.rglob("*.py") if "np.random.Philox" in file.read_text()]
     assert [file.name for file in files] == ["draws.py"]
 
 
-def test_a_stream_keeps_its_number_and_its_keys() -> None:
+def test_stream_numbers_and_keys_are_stable() -> None:
     numbers = {stream.name: stream.value for stream in Stream}
     assert (numbers["ORDER"], numbers["DROPOUT"], numbers["TRIAL"]) == (1, 5, 7)
-    assert key_of(7, Stream.ORDER, 3) == 17660545061438988286  # another key is another format of checkpoint
+    assert key_of(7, Stream.ORDER, 3) == 17660545061438988286  # a changed key would break resuming

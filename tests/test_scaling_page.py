@@ -1,4 +1,4 @@
-"""docs/scaling.md shows what the script that predicts prints, and says that it is arithmetic."""
+"""docs/scaling.md shows the output of benchmarks/scaling_prediction.py, and labels it as arithmetic."""
 
 import re
 import subprocess
@@ -25,9 +25,9 @@ def test_the_page_shows_every_line_of_the_predicted_tables(printed: str) -> None
 
 def test_every_heading_over_a_prediction_calls_it_arithmetic(printed: str) -> None:
     first_cells = {line for line in printed.splitlines() if re.match(r"\| \d+ \|", line)}
-    heading, under = "", set()
+    heading, headings = "", set()
     for line in (ROOT / "docs/scaling.md").read_text().splitlines():
         heading = line if line.startswith("#") else heading
-        under |= {heading} if line in first_cells else set()
-    assert under
-    assert all("arithmetic, not measurement" in heading for heading in under)
+        headings |= {heading} if line in first_cells else set()
+    assert headings
+    assert all("arithmetic, not measurement" in heading for heading in headings)

@@ -1,4 +1,4 @@
-"""What every settings class uses to state its limits."""
+"""Validation shared by the settings classes."""
 
 import re
 
@@ -19,7 +19,7 @@ def part_of(part: str | None) -> tuple[int, int]:
     """Read the setting `part`, K/N with K from 0: every N-th task from the K-th on; None is all of them.
 
     Raises:
-        SettingError: It is no such share.
+        SettingError: It is not K/N with K below N.
     """
     if part is None:
         return 0, 1

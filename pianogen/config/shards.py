@@ -12,27 +12,27 @@ class ShardsConfig:
     """The preprocessing job."""
 
     split: Literal["official", "random", "composition", "csv"] | None = None
-    """official: MAESTRO's own; random: a tenth of the files each; composition: none on two sides; csv: as in `list`."""
+    """official: MAESTRO's own; random: 80/10/10 by file; composition: 80/10/10 by composition; csv: as in `list`."""
     list: str | None = None  # named as the flag users type; nothing below uses the builtin
-    """A csv in MAESTRO's form: only its rows are used, and `--split csv` takes its split."""
+    """A csv in MAESTRO's format: only files in it are used, and `--split csv` uses its split column."""
     seed: int = 0
-    """Of the random and composition splits."""
+    """Seed of the random and composition splits."""
     workers: int = 1
     """Processes that read and tokenize; the output does not depend on their number."""
     version: Literal["v1.0.0", "v2.0.0", "v3.0.0"] | None = None
-    """MAESTRO version: what to download, by default v3.0.0; with `archive`, what that must be."""
+    """MAESTRO version to download, by default v3.0.0, or that `archive` must have."""
     archive: str | None = None
-    """A MAESTRO zip that is already there; used as it is, never extracted."""
+    """A local MAESTRO zip; read in place, never extracted."""
     tempo_variants: tuple[float, ...] = ()
-    """Tempo factors, 0.9 to 1.1, of further training members, such as "[0.95,1.05]"."""
+    """Tempo factors from 0.9 to 1.1 of additional training members, such as "[0.95,1.05]"."""
     shard_mb: float = 16.0
-    """Size at which the next shard begins, in MB of tokens."""
+    """Size at which a new shard is started, in MB of tokens."""
     max_file_mb: float = 16.0
     """A larger source file is quarantined."""
     max_notes: int = 1_000_000
     """A performance with more notes is quarantined."""
     part: str | None = None
-    """K/N, K from 0: only read every N-th file from the K-th on, for a later job without it, which makes the shards."""
+    """K/N with K from 0: only read every N-th file, from the K-th; a later job without `part` writes the shards."""
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
 
     def __post_init__(self) -> None:

@@ -7,16 +7,16 @@ from pianogen.config.rules import require
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """How settings are searched; what each trial trains with is a TrainConfig."""
+    """How hyperparameters are searched; each trial trains with a TrainConfig."""
 
     trials: int | None = None
-    """Trials in all, over all workers and calls; by default 20, or the whole grid."""
+    """Total number of trials, over all workers and calls; by default 20, or the whole grid."""
     grid: bool = False
     """Try every combination instead of letting Optuna choose; ranges then need a step."""
     prune: bool = True
-    """Give a trial up when its best validation NLL is above the median of finished trials at the same step."""
+    """Stop a trial early when its best validation NLL is above the median of finished trials at the same step."""
     prune_after: int = 5
-    """Trials that must have finished before one is given up."""
+    """Trials that must finish before any is stopped early."""
 
     def __post_init__(self) -> None:
         require(self.trials is None or self.trials >= 1, "trials", self.trials, "at least 1")

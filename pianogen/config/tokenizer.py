@@ -11,9 +11,9 @@ class TokenizerConfig:
     """How notes become tokens; shards and models must agree on all of it."""
 
     steps_per_quarter: int = 4
-    """Grid steps in a quarter note; 4, a sixteenth, is the paper's."""
+    """Grid steps per quarter note; the paper uses 4, a sixteenth note each."""
     short_notes: Literal["keep", "drop"] = "keep"
-    """A note that rounds to no step: keep it as one step, or drop it as the paper's encoder does."""
+    """A note that rounds to 0 steps: keep it as one step, or drop it as the paper's encoder does."""
     pedal: Literal["ignore", "extend"] = "ignore"
     """Sustain pedal: ignore it as the paper does, or let notes sound until it lifts or the key is struck again."""
 

@@ -18,7 +18,7 @@ class DataConfig:
     transpose: bool = True
     """Transpose each training performance by a random -6 to +5 semitones that keeps it on the keyboard."""
     fraction: float = 1.0
-    """Share of the training performances to use: the paper tuned on a sub-sample."""
+    """Share of the training performances to use; the paper tuned on a subsample."""
 
     def __post_init__(self) -> None:
         require(self.excerpt_tokens >= 2, "data.excerpt_tokens", self.excerpt_tokens, "at least 2")
@@ -38,9 +38,9 @@ class OptimConfig:
     clip_norm: float = 1.0
     """Largest gradient norm over all parameters."""
     warmup_tokens: int = 100_000
-    """Targets over which the learning rate rises linearly."""
+    """Targets over which the learning rate rises linearly from 0."""
     horizon_tokens: int | None = None
-    """Targets at which the cosine ends; by default the budget in tokens or steps, or else one epoch."""
+    """Targets at which the cosine ends; by default the budget in tokens or steps, otherwise one epoch."""
     final_lr_ratio: float = 0.05
     """Learning rate at the horizon and beyond, as a share of the peak."""
 
@@ -64,7 +64,7 @@ class BudgetConfig:
     tokens: int | None = None
     """Targets seen."""
     seconds: float | None = None
-    """Wall time spent training, over all lives of the run."""
+    """Wall time spent training, over all attempts of the run."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -73,20 +73,20 @@ class BudgetConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """What is looked at while training goes on."""
+    """What is evaluated during training, and how often."""
 
     every_steps: int = 200
-    """Steps between evaluations."""
+    """Steps between validations."""
     slice_tokens: int = 100_000
-    """Tokens of the validation split that each evaluation reads, always the same ones."""
+    """Tokens of the validation split that each validation reads, always the same ones."""
     num_samples: int = 1
-    """Pieces to generate at each evaluation, as MIDI and piano roll."""
+    """Pieces to generate at each validation, as MIDI and piano roll."""
     sample_tokens: int = 512
-    """Length of each sample."""
+    """Length of each sample in tokens."""
 
     def __post_init__(self) -> None:
         require(self.every_steps >= 1, "validation.every_steps", self.every_steps, "at least 1")
-        # xxbos and xxpad are given, so that three tokens are the fewest with something to predict
+        # xxbos and xxpad are given, so a prediction needs at least three tokens
         require(self.slice_tokens >= 3, "validation.slice_tokens", self.slice_tokens, "at least 3")
         require(self.num_samples >= 0, "validation.num_samples", self.num_samples, "at least 0")
         require(self.sample_tokens >= 8, "validation.sample_tokens", self.sample_tokens, "at least 8")
@@ -94,12 +94,12 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """How often a run can be resumed from."""
+    """When checkpoints are written, and how many are kept."""
 
     every_steps: int = 200
     """Steps between checkpoints."""
     keep: int = 2
-    """Newest checkpoints to keep; the one with the lowest validation loss is kept besides."""
+    """Newest checkpoints to keep, in addition to the one with the lowest validation loss."""
 
     def __post_init__(self) -> None:
         require(self.every_steps >= 1, "checkpoint.every_steps", self.every_steps, "at least 1")
@@ -111,23 +111,23 @@ class TrainConfig:
     """One training run."""
 
     shards: str = ""
-    """Folder of shards, written by `pianogen shards`, or its URL."""
+    """Folder of shards written by `pianogen shards`, or its URL."""
     out: str = ""
     """Run folder to create or to resume."""
     seed: int = 0
-    """Of the initial weights, the sample order, transposition, dropout and samples."""
+    """Seed of the initial weights, the sample order, transposition, dropout and samples."""
     global_batch: int = 64
-    """Excerpts in one optimizer step, over all ranks; the sample order depends on it and not on the ranks."""
+    """Excerpts per optimizer step, over all ranks; the sample order depends on it, not on the number of ranks."""
     micro_batch: int | None = None
-    """Excerpts that one rank holds at once; by default its whole share. Smaller ones accumulate gradients."""
+    """Excerpts per forward pass on one rank, by default its whole share; smaller ones accumulate gradients."""
     deepspeed: str | None = None
     """A DeepSpeed file such as configs/deepspeed/zero2.json; without one, every rank holds the whole model."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the matrix products; weights, state and loss stay in fp32."""
     rank_timeout_s: float = 600.0
-    """Longest that ranks wait for one of them; then the job ends and names it."""
+    """Longest time that ranks wait for another rank before the job ends and names it."""
     resume: Literal["auto", "never"] = "auto"
-    """auto: go on from the newest whole checkpoint in `out`; never: refuse a folder that has one."""
+    """auto: resume from the newest complete checkpoint in `out`; never: refuse a folder that has one."""
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)

@@ -1,1 +1,1 @@
-"""One folder an operation: reference.py says in plain torch what is meant, fused.py is the same function made fast."""
+"""One folder per operation: reference.py defines it in plain torch, fused.py computes the same faster."""

@@ -1,4 +1,4 @@
-"""Notes and token ids: reading, the grid, the codec, the grammar. No torch; music21 loads only to write a score."""
+"""Notes and token ids: reading, quantising, encoding, the grammar. Loads no torch; music21 only to write a score."""
 
 from pianogen.tokens.codec import decode, encode, tokenize
 from pianogen.tokens.engrave import write_musicxml

@@ -1,7 +1,7 @@
-"""Note tables to token ids and back, without a loop over notes.
+"""Note tables to token ids and back, vectorized.
 
 A stream is `xxbos xxpad`, then pairs, then `xxeos`: a note pair is `n60 d4`, a wait pair `xxsep d2`, counted from the
-onset before. Legend: N notes, T tokens.
+previous onset. Shapes: N notes, T tokens.
 
 Reference: musicautobot `numpy_encode.py`; Abbou (2020), DeepClassic, section 3.1.
 """
@@ -29,34 +29,34 @@ from pianogen.tokens.vocab import (
 
 
 def encode(notes: Notes) -> Int16[np.ndarray, " T"]:
-    """Spell a note table as token ids; waits longer than d160 are cut to it, trailing silence is not written.
+    """Encode a note table as token ids; waits are capped at d160, trailing silence is left out.
 
     Raises:
         TokenError: There are no notes.
     """
     if len(notes) == 0:
-        raise TokenError("there is no note to encode; a stream holds at least one note from A0 to C8")
+        raise TokenError("there are no notes to encode; a stream needs at least one note from A0 to C8")
     wait = np.minimum(waits(notes), MAX_WAIT_STEPS)
-    pairs = np.empty((len(notes), 2, 2), dtype=np.int16)  # a wait and a note for each, though most waits are 0
+    pairs = np.empty((len(notes), 2, 2), dtype=np.int16)  # a wait pair and a note pair each; waits of 0 are dropped
     pairs[:, 0, 0], pairs[:, 0, 1] = SEP, wait + FIRST_DURATION
     pairs[:, 1, 0], pairs[:, 1, 1] = notes.pitch + FIRST_NOTE, notes.duration + FIRST_DURATION
     written = np.ones((len(notes), 2), dtype=bool)
     np.greater(wait, 0, out=written[:, 0])
-    whole_pairs = pairs.view(np.int32)[..., 0]  # a pair moves as one number
-    body = whole_pairs[written].view(np.int16)
+    packed = pairs.view(np.int32)[..., 0]  # a pair as one number
+    body = packed[written].view(np.int16)
     return np.concatenate((np.array([BOS, PAD], dtype=np.int16), body, np.array([EOS], dtype=np.int16)))
 
 
 def decode(ids: Int[np.ndarray, " T"] | Sequence[int], *, allow_open: bool = False) -> Notes:
-    """Read token ids as a note table; consecutive waits add up, a note written twice on one step keeps its longest.
+    """Decode token ids into a note table; consecutive waits add up, of equal notes on one step the longest is kept.
 
-    Whatever either mask lets through is accepted. The table is empty where the stream only waits.
+    Every stream that either mask allows is accepted. The table is empty if the stream has only waits.
 
     Args:
-        allow_open: Accept a stream that has no xxeos yet; it must still end with a whole pair.
+        allow_open: Accept a stream without xxeos; it must still end with a complete pair.
 
     Raises:
-        TokenError: A token stands where none of its kind may, or the stream is cut; the message names the position.
+        TokenError: A token is not allowed at its position, or the stream is incomplete; the message names the position.
     """
     ids = np.asarray(ids)
     _check(ids, allow_open)
@@ -69,15 +69,15 @@ def decode(ids: Int[np.ndarray, " T"] | Sequence[int], *, allow_open: bool = Fal
 
 
 def tokenize(raw: RawNotes, config: TokenizerConfig) -> tuple[Int16[np.ndarray, " T"], QuantisationReport]:
-    """Token ids of a performance, and what the grid did to it.
+    """Quantise and encode a performance; returns its token ids and the quantisation report.
 
     Raises:
-        TokenError: No note is left.
+        TokenError: No notes are left.
     """
     notes, report = quantise(raw, config)
     if len(notes) == 0:
         raise TokenError(
-            f"no note is left of {report.read} read: {report.out_of_range} lie outside A0..C8, "
+            f"no notes are left of {report.read} read: {report.out_of_range} are outside A0..C8, "
             f"{report.dropped_short} are shorter than half a step; use another file or finer steps"
         )
     return encode(notes), report
@@ -85,11 +85,11 @@ def tokenize(raw: RawNotes, config: TokenizerConfig) -> tuple[Int16[np.ndarray, 
 
 def _check(ids: np.ndarray, allow_open: bool) -> None:
     if ids.ndim != 1 or not (np.issubdtype(ids.dtype, np.integer) or ids.size == 0):
-        raise TokenError(f"tokens are one row of whole numbers, not {ids.dtype} of shape {ids.shape}")
+        raise TokenError(f"tokens must be a one-dimensional array of integers, not {ids.dtype} of shape {ids.shape}")
     position = grammar.first_violation(ids, "paper")
     if position is not None:
         expected = grammar.expectation(int(grammar.states_of(ids[: position + 1])[-1]))
-        raise TokenError(f"token {position} is {_spell(int(ids[position]))}; expected {expected}")
+        raise TokenError(f"token {position} is {_described(int(ids[position]))}; expected {expected}")
     if len(ids) > 0 and ids[-1] == EOS:
         return
     state = int(grammar.NEXT_STATE[grammar.states_of(ids)[-1], ids[-1]]) if len(ids) else grammar.START_OF_STREAM
@@ -98,5 +98,5 @@ def _check(ids: np.ndarray, allow_open: bool) -> None:
         raise TokenError(f"the stream ends at token {len(ids)}; expected {grammar.expectation(state)}")
 
 
-def _spell(index: int) -> str:
+def _described(index: int) -> str:
     return f"{index} ({WORDS[index]})" if 0 <= index < VOCABULARY_SIZE else f"{index}, which is not in the vocabulary"

@@ -1,11 +1,11 @@
-"""Which word may follow: integer states and two masks, the same for training, evaluation and sampling.
+"""Allowed next words: integer states and two masks, shared by training, evaluation and sampling.
 
 Canonical streams are `xxbos xxpad (xxsep D)? ((note D)+ xxsep D)* (note D)+ xxeos`, pitches descending within a group.
-- mask `paper` keeps the alternation only: after a pair any note, xxsep or xxeos.
-- mask `strict` also: after a wait only a note, after a note only a lower one. It admits canonical streams alone.
+- mask `paper` enforces complete pairs: after a pair, any note, xxsep or xxeos.
+- mask `strict` also requires a note after a wait, and a lower pitch after a note: it allows only canonical streams.
 
-A state is what the last two tokens tell: position in the pair, kind of the last pair, last pitch. END is also where a
-forbidden word leads, and END allows no word: its row of a mask is empty. Legend: S states, V words, T tokens.
+A state depends on the last two tokens: position in the pair, kind of the last pair, last pitch. A forbidden word leads
+to END, which allows no word: its row of a mask is all false. Shapes: S states, V words, T tokens.
 
 Reference: Abbou (2020), DeepClassic, section 3.2.
 """
@@ -34,18 +34,18 @@ from pianogen.tokens.vocab import (
 
 START_OF_STREAM, AFTER_BOS, AFTER_PAD, WAIT, AFTER_WAIT, END = range(6)
 _NUM_KEYS = HIGHEST_PITCH - LOWEST_PITCH + 1
-FIRST_NOTE_STATE = 6  # a note n21 awaits its length; one state a key
-FIRST_AFTER_NOTE_STATE = FIRST_NOTE_STATE + _NUM_KEYS  # the last pair was n21 and its length; one state a key
+FIRST_NOTE_STATE = 6  # after n21, before its length; one state per key
+FIRST_AFTER_NOTE_STATE = FIRST_NOTE_STATE + _NUM_KEYS  # after n21 and its length; one state per key
 NUM_STATES = FIRST_AFTER_NOTE_STATE + _NUM_KEYS
 
 _KEYS = np.arange(_NUM_KEYS)
 _NOTE_WORDS = FIRST_NOTE + LOWEST_PITCH + _KEYS
-_NEVER_LEGAL = VOCABULARY_SIZE - 1  # a dummy: stands in for ids outside the vocabulary
+_NEVER_LEGAL = VOCABULARY_SIZE - 1  # a dummy word that replaces ids outside the vocabulary
 
 
 @cache
 def allowed(mask: Mask) -> Bool[np.ndarray, "S V"]:
-    """The words that may be chosen in each state, as a read-only table."""
+    """The words allowed in each state, as a read-only table."""
     assert mask in get_args(Mask)
     table = np.zeros((NUM_STATES, VOCABULARY_SIZE), dtype=bool)
     table[START_OF_STREAM, BOS] = True
@@ -67,7 +67,7 @@ def allowed(mask: Mask) -> Bool[np.ndarray, "S V"]:
 
 
 def _state_after_word() -> Int16[np.ndarray, " V"]:
-    """Where a word leads that is no duration, taken as legal."""
+    """The state after each word other than a duration, if the word is legal."""
     after = np.full(VOCABULARY_SIZE, END, dtype=np.int16)
     after[[BOS, PAD, SEP]] = AFTER_BOS, AFTER_PAD, WAIT
     after[_NOTE_WORDS] = FIRST_NOTE_STATE + _KEYS
@@ -75,7 +75,7 @@ def _state_after_word() -> Int16[np.ndarray, " V"]:
 
 
 def _state_after_length() -> Int16[np.ndarray, " V"]:
-    """Where a duration leads, by the word before it."""
+    """The state after a duration, by the word before it."""
     after = np.full(VOCABULARY_SIZE, END, dtype=np.int16)
     after[SEP] = AFTER_WAIT
     after[_NOTE_WORDS] = FIRST_AFTER_NOTE_STATE + _KEYS
@@ -97,11 +97,11 @@ def _next_state() -> Int16[np.ndarray, "S V"]:
 
 
 NEXT_STATE: Int16[np.ndarray, "S V"] = _next_state()
-"""The state after a word chosen in a state; END where neither mask lets the word through."""
+"""The state after a word chosen in a state; END where neither mask allows the word."""
 
 
 def states_of(ids: Int[np.ndarray, " T"], start: int = START_OF_STREAM) -> Int16[np.ndarray, " T"]:
-    """The state in which each token is chosen, beginning in `start`; END after the first illegal word."""
+    """The state before each token, starting with `start`; END after the first illegal word."""
     ids = _words_only(ids)
     states = _states_if_legal(ids, start)
     illegal = _first_false(allowed("paper"), states, ids)
@@ -117,15 +117,15 @@ def first_violation(ids: Int[np.ndarray, " T"], mask: Mask, start: int = START_O
 
 
 def legal(ids: Int[np.ndarray, " T"], mask: Mask) -> bool:
-    """Whether the mask admits every token; the stream may still be open, without its xxeos."""
+    """Whether the mask allows every token; xxeos may be missing."""
     return first_violation(ids, mask) is None
 
 
 def expectation(state: int) -> str:
-    """What the paper mask lets through in a state, in words for an error message."""
+    """What the paper mask allows in a state, as text for an error message."""
     if state >= FIRST_NOTE_STATE:
-        awaits_length = state < FIRST_AFTER_NOTE_STATE
-        return f"a length d1..d{MAX_NOTE_STEPS}" if awaits_length else _EXPECTATIONS[AFTER_WAIT]
+        needs_length = state < FIRST_AFTER_NOTE_STATE
+        return f"a length d1..d{MAX_NOTE_STEPS}" if needs_length else _EXPECTATIONS[AFTER_WAIT]
     return _EXPECTATIONS[state]
 
 
@@ -135,7 +135,7 @@ _EXPECTATIONS = {
     AFTER_PAD: f"a note n{LOWEST_PITCH}..n{HIGHEST_PITCH} or xxsep",
     WAIT: f"a wait d1..d{MAX_WAIT_STEPS}",
     AFTER_WAIT: f"a note n{LOWEST_PITCH}..n{HIGHEST_PITCH}, xxsep or xxeos",
-    END: "nothing more, the stream has ended",
+    END: "no further token, the stream has ended",
 }
 
 
@@ -146,9 +146,9 @@ def _words_only(ids: Int[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
 
 
 def _states_if_legal(ids: Int[np.ndarray, " T"], start: int) -> Int16[np.ndarray, " T"]:
-    """States up to and including the first illegal token; what follows it means nothing.
+    """States up to and including the first illegal token; those after it are undefined.
 
-    Each depends on two tokens only, so none has to wait for the one before.
+    Each state depends on two tokens only, so all are computed at once.
     """
     states = np.empty(len(ids), dtype=np.int16)
     states[:1] = start

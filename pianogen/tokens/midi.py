@@ -1,8 +1,8 @@
 """MIDI files to notes in ticks, and note tables to MIDI files.
 
-symusic trusts what it reads: a chunk that runs past the end, or a data byte above 127, can crash the whole process. So
-it gets only tracks that pianogen/tokens/midi_chunks.py has made safe, and is told to clip data bytes.
-A pedal on a channel that plays no note in the same track is lost: symusic keeps no such track. Legend: N notes.
+symusic does not check its input: a truncated chunk or a data byte above 127 can crash the process. So it only receives
+tracks validated by pianogen/tokens/midi_chunks.py, and is configured to clip data bytes.
+A pedal on a channel without notes in the same track is lost, since symusic drops such tracks. Shapes: N notes.
 
 Reference: Standard MIDI Files 1.0.
 """
@@ -16,7 +16,8 @@ from jaxtyping import Int
 from symusic.core import ControlChangeTickList, NoteTickList, ScoreTick, TempoTick, TrackTick
 
 from pianogen.errors import SourceError, TokenError
-from pianogen.tokens.midi_chunks import whole_chunks
+from pianogen.tokens.limited_file import read_limited
+from pianogen.tokens.midi_chunks import sanitize
 from pianogen.tokens.notes import Notes, RawNotes
 from pianogen.tokens.pedal import Pedals, union
 from pianogen.tokens.tempo import DEFAULT_QUARTERS_PER_MINUTE, TempoMap
@@ -31,13 +32,13 @@ _SUSTAIN = 64  # controller number, and the value from which the pedal is down
 
 
 def read_midi(source: Path | bytes) -> RawNotes:
-    """Read a MIDI file: all tracks merged, drums and notes without a note-off left out.
+    """Read a MIDI file: all tracks merged, without drums and notes that have no note-off.
 
     Raises:
-        SourceError: It is missing, too large, broken, or holds no notes.
+        SourceError: The file is missing, too large, damaged, or holds no notes.
     """
     name = "MIDI data" if isinstance(source, bytes) else str(source)
-    score = _parse(source if isinstance(source, bytes) else _read_bytes(source), name)
+    score = _parse(source if isinstance(source, bytes) else read_limited(source, MAX_MIDI_BYTES), name)
     tracks = [track for track in score.tracks if not track.is_drum and len(track.notes)]
     if not tracks:
         raise SourceError(f"{name} holds no notes (drums and notes without a note-off are left out)")
@@ -67,53 +68,45 @@ def write_midi(
 def midi_bytes(
     notes: Notes, *, steps_per_quarter: int = 4, quarters_per_minute: float = DEFAULT_QUARTERS_PER_MINUTE
 ) -> bytes:
-    """A note table as a MIDI file that reads back as the same table, always the same bytes.
+    """Encode a note table as a MIDI file that reads back as the same table; the bytes are deterministic.
 
-    480 ticks per quarter, or their smallest multiple that holds a step exactly. Readers pair a note-off with the first
-    open strike of its key, and synthesizers stop them all, so a strike inside a held note goes on a further track.
+    The resolution is 480 ticks per quarter, or the smallest multiple in which a step is a whole number of ticks.
+    Readers pair a note-off with the first open note-on of its key, and synthesizers stop all of them, so a note that
+    starts while its key is held is written to another track.
 
     Raises:
-        TokenError: The notes last longer, or the tempo is slower or faster, than a MIDI file can say.
+        TokenError: The length or the tempo is outside the range of a MIDI file.
     """
     ticks_per_quarter = math.lcm(TICKS_PER_QUARTER, steps_per_quarter)
     step = ticks_per_quarter // steps_per_quarter
     if len(notes) and int((notes.onset + notes.duration).max()) * step > _MAX_TICK:
-        raise TokenError(f"the notes last longer than {_MAX_TICK // step} steps, all that a MIDI file holds; cut them")
+        raise TokenError(
+            f"the notes last longer than {_MAX_TICK // step} steps, the limit of a MIDI file; write fewer notes"
+        )
     tempo = round(_MICROSECONDS_PER_MINUTE / quarters_per_minute)
     if not 1 <= tempo <= _MAX_TEMPO:
         raise TokenError(
-            f"a MIDI file cannot hold a tempo of {quarters_per_minute} quarters per minute; 4 is the slowest"
+            f"a MIDI file cannot hold a tempo of {quarters_per_minute} quarters per minute; the slowest is 4"
         )
     score = ScoreTick(ticks_per_quarter)
     score.tempos.append(TempoTick(0, mspq=tempo))
-    layer = _layers(notes)
-    for index in range(int(layer.max(initial=0)) + 1):
-        score.tracks.append(_track(notes, layer == index, step))
+    numbers = _track_numbers(notes)
+    for number in range(int(numbers.max(initial=0)) + 1):
+        score.tracks.append(_track(notes, numbers == number, step))
     return score.dumps_midi()
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_MIDI_BYTES:
-            raise SourceError(f"{path} has {size} bytes; a MIDI file may have at most {MAX_MIDI_BYTES}")
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _parse(data: bytes, name: str) -> ScoreTick:
     if len(data) > MAX_MIDI_BYTES:
-        raise SourceError(f"{name} has {len(data)} bytes; a MIDI file may have at most {MAX_MIDI_BYTES}")
+        raise SourceError(f"{name} has more than {MAX_MIDI_BYTES} bytes, the limit for a MIDI file")
+    sanitized = sanitize(data, name)
     try:
-        score = ScoreTick.from_midi(whole_chunks(data, name), sanitize_data=True)
-    except SourceError:
-        raise
-    except Exception as error:  # symusic raises whatever its C++ parts throw
+        score = ScoreTick.from_midi(sanitized, sanitize_data=True)
+    except Exception as error:  # symusic raises any exception of its C++ code
         reason = " ".join(str(error).removeprefix("MiniMidi: ").removesuffix(": iostream error").split())
-        raise SourceError(f"{name} is no readable MIDI file: {reason}") from error
+        raise SourceError(f"{name} is not a valid MIDI file: {reason}") from error
     if score.ticks_per_quarter == 0:
-        raise SourceError(f"{name} has 0 ticks per quarter; a MIDI file needs at least 1")
+        raise SourceError(f"{name} has 0 ticks per quarter; a MIDI file must have at least 1")
     return score
 
 
@@ -133,10 +126,11 @@ def _tempo_map(score: ScoreTick) -> TempoMap:
     tick = marks["time"][stated].astype(np.int64)
     if len(tick) == 0:
         return TempoMap()
-    pace = _MICROSECONDS_PER_MINUTE / marks["mspq"][stated]
+    quarters_per_minute = _MICROSECONDS_PER_MINUTE / marks["mspq"][stated]
     if tick[0] > 0:
-        tick, pace = np.insert(tick, 0, 0), np.insert(pace, 0, DEFAULT_QUARTERS_PER_MINUTE)
-    return TempoMap(tick, pace)
+        tick = np.insert(tick, 0, 0)
+        quarters_per_minute = np.insert(quarters_per_minute, 0, DEFAULT_QUARTERS_PER_MINUTE)
+    return TempoMap(tick, quarters_per_minute)
 
 
 def _first_time_signature(score: ScoreTick) -> tuple[int, int] | None:
@@ -147,7 +141,7 @@ def _first_time_signature(score: ScoreTick) -> tuple[int, int] | None:
 
 
 def _pedals(track: TrackTick, end: int) -> Pedals:
-    """A track's sustain intervals; a pedal that never lifts holds until `end`."""
+    """A track's sustain pedal intervals; a pedal that is never lifted holds until `end`."""
     table = track.pedals.numpy()
     start = table["time"].astype(np.int64)
     lift = start + table["duration"]
@@ -158,8 +152,8 @@ def _pedals(track: TrackTick, end: int) -> Pedals:
 
 
 def _never_lifted(controls: ControlChangeTickList) -> int | None:
-    """The tick of the last press, if no lift follows it; symusic leaves such a pedal out."""
-    for window in (64, len(controls)):  # the last few events nearly always tell
+    """The tick of the last press, if no lift follows it; symusic omits such a pedal."""
+    for window in (64, len(controls)):  # the last few events nearly always suffice
         events = controls[max(len(controls) - window, 0) :].numpy()
         sustain = events["number"] == _SUSTAIN
         down = events["value"][sustain] >= _SUSTAIN
@@ -170,17 +164,17 @@ def _never_lifted(controls: ControlChangeTickList) -> int | None:
     return int(events["time"][sustain][0]) if len(down) else None
 
 
-def _layers(notes: Notes) -> Int[np.ndarray, " N"]:
-    """For each note the first track on which its key is free."""
+def _track_numbers(notes: Notes) -> Int[np.ndarray, " N"]:
+    """For each note, the first track on which its key is free."""
     free_from: dict[int, list[int]] = defaultdict(list)  # key -> first free step, by track
-    layers = np.zeros(len(notes), dtype=np.int64)
+    numbers = np.zeros(len(notes), dtype=np.int64)
     rows = zip(notes.onset.tolist(), notes.duration.tolist(), notes.pitch.tolist(), strict=True)
     for row, (onset, duration, pitch) in enumerate(rows):
         ends = free_from[pitch]
-        layer = next((index for index, end in enumerate(ends) if end <= onset), len(ends))
-        ends[layer : layer + 1] = [onset + duration]
-        layers[row] = layer
-    return layers
+        number = next((index for index, end in enumerate(ends) if end <= onset), len(ends))
+        ends[number : number + 1] = [onset + duration]
+        numbers[row] = number
+    return numbers
 
 
 def _track(notes: Notes, chosen: np.ndarray, step: int) -> TrackTick:

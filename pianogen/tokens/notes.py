@@ -1,9 +1,9 @@
-"""Notes in ticks as they were read, notes on the grid as tokens encode them, and the way from one to the other.
+"""Notes in ticks as read, notes on the grid as tokens encode them, and quantisation from one to the other.
 
-All arithmetic is on int64 ticks and steps; no float can decide a tie. Legend: N notes.
+All arithmetic uses int64 ticks and steps, so that rounding is exact. Shapes: N notes.
 """
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
 
 import numpy as np
@@ -19,16 +19,16 @@ _Table = tuple[np.ndarray, np.ndarray, np.ndarray]  # onset, duration, pitch
 
 @dataclass(frozen=True)
 class RawNotes:
-    """A performance as it was read, in ticks and in any order, before the grid."""
+    """A performance as read, in ticks and in any order, before quantisation."""
 
     onset: Int[np.ndarray, " N"]
     duration: Int[np.ndarray, " N"]
     pitch: Int[np.ndarray, " N"]
     ticks_per_quarter: int
     pedals: Pedals = field(default_factory=no_pedals)
-    """The sustain pedal, all channels as one."""
+    """The sustain pedal, all channels merged."""
     seconds: float = 0.0
-    """Real time of the last note-off."""
+    """Time of the last note-off."""
     time_signature: tuple[int, int] | None = None
     tempo_map: TempoMap = field(default_factory=TempoMap)
     grace_notes: int = 0
@@ -38,29 +38,27 @@ class RawNotes:
         return len(self.onset)
 
     def ticks_at(self, seconds: float) -> int:
-        """The tick sounding at a real time, following the tempo map."""
+        """The tick nearest to a time in seconds, by the tempo map."""
         return self.tempo_map.tick_at(seconds, self.ticks_per_quarter)
 
     def at_tempo(self, factor: float) -> "RawNotes":
-        """The same performance played `factor` times as fast, exactly: no tick is rounded."""
+        """The same performance played `factor` times as fast, without rounding any tick."""
         ratio = Fraction(factor).limit_denominator(1000)
-        slow = ratio.denominator
-        return RawNotes(
-            onset=self.onset * slow,
-            duration=self.duration * slow,
-            pitch=self.pitch,
+        scale = ratio.denominator
+        return replace(
+            self,
+            onset=self.onset * scale,
+            duration=self.duration * scale,
             ticks_per_quarter=self.ticks_per_quarter * ratio.numerator,
-            pedals=(self.pedals[0] * slow, self.pedals[1] * slow),
+            pedals=(self.pedals[0] * scale, self.pedals[1] * scale),
             seconds=self.seconds / float(ratio),
-            time_signature=self.time_signature,
-            tempo_map=TempoMap(self.tempo_map.tick * slow, self.tempo_map.quarters_per_minute),
-            grace_notes=self.grace_notes,
+            tempo_map=TempoMap(self.tempo_map.tick * scale, self.tempo_map.quarters_per_minute),
         )
 
 
 @dataclass(frozen=True)
 class Notes:
-    """The table that tokens encode, in grid steps: onset ascending, then pitch descending, no pair of these twice."""
+    """The note table that tokens encode, in grid steps: onset ascending, then pitch descending, without duplicates."""
 
     onset: Int[np.ndarray, " N"]
     duration: Int[np.ndarray, " N"]
@@ -72,49 +70,49 @@ class Notes:
 
 @dataclass(frozen=True)
 class QuantisationReport:
-    """What the grid did to the notes read; reports of several performances add up."""
+    """Counts of the notes that quantisation changed; reports of several performances can be added."""
 
     read: int = 0
     kept: int = 0
     shortened_to_minimum: int = 0
-    """Rounded to no step and raised to one: the shortest length there is."""
+    """Rounded to 0 steps and lengthened to 1."""
     dropped_short: int = 0
-    """Rounded to no step and left out, by the setting short_notes: drop."""
+    """Rounded to 0 steps and left out, with the setting short_notes: drop."""
     capped_durations: int = 0
     capped_waits: int = 0
     merged: int = 0
-    """Lost to a longer note of the same pitch that starts on the same step."""
+    """Merged into a longer note of the same pitch and onset."""
     out_of_range: int = 0
     grace_notes: int = 0
-    """Not among the notes read."""
+    """Not counted among the notes read."""
     pedal_ignored: int = 0
-    """Released while the pedal was down, by the setting pedal: ignore."""
+    """Released while the pedal was down, with the setting pedal: ignore."""
 
     def __add__(self, other: "QuantisationReport") -> "QuantisationReport":
-        return QuantisationReport(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+        return QuantisationReport(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
 
     def percent(self) -> dict[str, float]:
-        """Every count in percent of the notes read; all 0 when none was."""
+        """Every count in percent of the notes read; all 0 if no notes were read."""
         return {name: 100.0 * count / max(self.read, 1) for name, count in asdict(self).items()}
 
 
 def canonical(onset: Int[np.ndarray, " N"], duration: Int[np.ndarray, " N"], pitch: Int[np.ndarray, " N"]) -> Notes:
-    """Sort notes in grid steps; of those with one onset and pitch the longest survives.
+    """Sort notes in grid steps; of notes with equal onset and pitch, keep the longest.
 
     One sort of packed integers: onset, then 127 - pitch (7 bits), then MAX_NOTE_STEPS - duration (8 bits). So onsets
-    may reach 2**48 steps, and durations must be 1..MAX_NOTE_STEPS.
+    must be below 2**48 steps, and durations 1..MAX_NOTE_STEPS.
     """
     key = (onset << 15) + (((127 - pitch) << 8) + (MAX_NOTE_STEPS - duration))
-    key.sort(kind="stable")  # timsort: performances come nearly sorted
-    place = key >> 8
+    key.sort(kind="stable")  # timsort, fast since performances are nearly sorted
+    onset_and_pitch = key >> 8
     first = np.ones(len(key), dtype=bool)
-    np.not_equal(place[1:], place[:-1], out=first[1:])
+    np.not_equal(onset_and_pitch[1:], onset_and_pitch[:-1], out=first[1:])
     key = key[first]
     return Notes(onset=key >> 15, duration=MAX_NOTE_STEPS - (key & 255), pitch=127 - ((key >> 8) & 127))
 
 
 def quantise(raw: RawNotes, config: TokenizerConfig) -> tuple[Notes, QuantisationReport]:
-    """Put a performance on the grid; onset and duration are rounded each on its own, half to even."""
+    """Round a performance to the grid; onsets and durations are rounded independently, half to even."""
     extend, drop = config.pedal == "extend", config.short_notes == "drop"
     duration = sustained(raw.onset, raw.duration, raw.pitch, raw.pedals) if extend else raw.duration
     table = (
@@ -144,7 +142,7 @@ def quantise(raw: RawNotes, config: TokenizerConfig) -> tuple[Notes, Quantisatio
 
 
 def waits(notes: Notes) -> Int[np.ndarray, " N"]:
-    """Steps from the onset before (or the beginning) to each note's onset; 0 inside a group."""
+    """Steps from the previous onset (or the beginning) to each note's onset; 0 within a group."""
     steps = notes.onset.copy()
     steps[1:] -= notes.onset[:-1]
     return steps

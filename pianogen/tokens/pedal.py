@@ -1,7 +1,7 @@
-"""The sustain pedal, as start and lift ticks in ascending order that never overlap.
+"""The sustain pedal, as ascending intervals from press to lift, in ticks, which do not overlap.
 
-A pedal pressed at the very tick of a release still holds the note; one lifted at that tick does not.
-Legend: N notes, P pedal intervals.
+A pedal pressed at the tick of a note-off holds the note; one lifted at that tick does not.
+Shapes: N notes, P pedal intervals.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ def no_pedals() -> Pedals:
 
 
 def union(pedals: list[Pedals]) -> Pedals:
-    """All intervals as those of one pedal, which is down while any of them is."""
+    """Merge pedals into one, which is down while any of them is."""
     if len(pedals) == 1:
         return pedals[0]
     start, lift = (np.concatenate(column) for column in zip(*pedals, strict=True))
@@ -30,16 +30,16 @@ def union(pedals: list[Pedals]) -> Pedals:
 
 
 def num_held(release: Int[np.ndarray, " N"], pedals: Pedals) -> int:
-    """How many notes are released while the pedal is down."""
+    """Number of notes released while the pedal is down."""
     start, lift = pedals
-    ordered = np.sort(release, kind="stable")  # then two searches an interval are fewer than one a note
+    ordered = np.sort(release, kind="stable")  # two searches per interval are fewer than one per note
     return int(np.sum(np.searchsorted(ordered, lift) - np.searchsorted(ordered, start)))
 
 
 def sustained(
     onset: Int[np.ndarray, " N"], duration: Int[np.ndarray, " N"], pitch: Int[np.ndarray, " N"], pedals: Pedals
 ) -> Int[np.ndarray, " N"]:
-    """Durations when a note sounds until the pedal lifts or its key is struck again, never shorter than it was held."""
+    """Durations until the pedal lifts or the same key is struck again, never shorter than `duration`."""
     release = onset + duration
     bounds = np.stack(pedals, axis=1).ravel()
     interval = np.searchsorted(bounds, release, side="right")  # odd while the pedal is down
@@ -49,7 +49,7 @@ def sustained(
 
 
 def next_strike(onset: Int[np.ndarray, " N"], pitch: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
-    """When each note's key is struck next, in the unit of `onset`; the largest int64 where it never is."""
+    """Next onset of each note's pitch, in the unit of `onset`; the largest int64 if there is none."""
     order = np.lexsort((onset, pitch))
     again = pitch[order[1:]] == pitch[order[:-1]]
     strike = np.full(len(onset), np.iinfo(np.int64).max)

@@ -1,4 +1,4 @@
-"""Any performance or score file to notes in ticks, by its suffix."""
+"""Reading of performances and scores, by file suffix."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ def read_performance(path: Path) -> RawNotes:
     """Read a MIDI file or a score.
 
     Raises:
-        SourceError: It is missing, of no known kind, too large, broken, or holds no notes.
+        SourceError: The file is missing, of an unknown type, too large, damaged, or holds no notes.
     """
     suffix = path.suffix.lower()
     if not path.is_file():
-        raise SourceError(f"{path} is no file; give a MIDI file or a score")
+        raise SourceError(f"{path} is not a file; give a MIDI file or a score")
     if suffix in MIDI_SUFFIXES:
         return read_midi(path)
     if suffix in SCORE_SUFFIXES:

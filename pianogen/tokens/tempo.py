@@ -1,16 +1,16 @@
-"""Tempo marks: ticks to real seconds and back. Legend: M marks."""
+"""Tempo marks: ticks to seconds and back. Shapes: M marks."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int
 
-DEFAULT_QUARTERS_PER_MINUTE = 120.0  # what a MIDI file means when it names no tempo
+DEFAULT_QUARTERS_PER_MINUTE = 120.0  # of a MIDI file without tempo marks
 
 
 @dataclass(frozen=True)
 class TempoMap:
-    """Tempo marks in ascending order of ticks; the first one stands at tick 0."""
+    """Tempo marks in ascending order of ticks; the first one is at tick 0."""
 
     tick: Int[np.ndarray, " M"] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
     quarters_per_minute: Float[np.ndarray, " M"] = field(
@@ -18,19 +18,19 @@ class TempoMap:
     )
 
     def seconds_at(self, tick: int, ticks_per_quarter: int) -> float:
-        """Real time of a tick, in seconds."""
+        """Time of a tick, in seconds."""
         seconds, tick_seconds = self._marks(ticks_per_quarter)
         mark = int(np.searchsorted(self.tick, tick, side="right")) - 1
         return float(seconds[mark] + (tick - self.tick[mark]) * tick_seconds[mark])
 
     def tick_at(self, seconds: float, ticks_per_quarter: int) -> int:
-        """The tick sounding at a real time, rounded to the nearest."""
+        """The tick nearest to a time in seconds."""
         starts, tick_seconds = self._marks(ticks_per_quarter)
         mark = max(int(np.searchsorted(starts, seconds, side="right")) - 1, 0)
         return int(self.tick[mark]) + round((seconds - float(starts[mark])) / float(tick_seconds[mark]))
 
     def _marks(self, ticks_per_quarter: int) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
-        """Each mark's time, and the seconds that a tick lasts from it on."""
+        """Each mark's time, and the length of a tick after it, in seconds."""
         tick_seconds = 60.0 / (self.quarters_per_minute * ticks_per_quarter)
         seconds = np.zeros(len(self.tick))
         np.cumsum(np.diff(self.tick) * tick_seconds[:-1], out=seconds[1:])

@@ -1,4 +1,4 @@
-"""`pianogen tokens`: a performance as words on one line, and words back into a file."""
+"""Token streams as text, for `pianogen tokens`."""
 
 from pathlib import Path
 
@@ -7,34 +7,25 @@ from jaxtyping import Int
 
 from pianogen.config import TokenizerConfig
 from pianogen.errors import SourceError, TokenError
-from pianogen.tokens.codec import decode, tokenize
+from pianogen.tokens.codec import decode
 from pianogen.tokens.engrave import write_musicxml
+from pianogen.tokens.limited_file import read_limited
 from pianogen.tokens.midi import write_midi
 from pianogen.tokens.notes import QuantisationReport
-from pianogen.tokens.read import read_performance
+from pianogen.tokens.read import MIDI_SUFFIXES
 from pianogen.tokens.vocab import ids_of, words_of
 
 MAX_TEXT_BYTES = 64 * 2**20  # as for a MIDI file
-MAX_ID_DIGITS = 18  # more would not fit 64 bits; the grammar refuses smaller numbers that are no word
+MAX_ID_DIGITS = 18  # fits 64 bits; the grammar refuses shorter numbers outside the vocabulary
 
 
-def encode_file(path: Path, config: TokenizerConfig) -> tuple[Int[np.ndarray, " T"], QuantisationReport]:
-    """Read and tokenize one performance or score.
-
-    Raises:
-        SourceError: It is missing, broken, or no note of it is left.
-    """
-    ids, report = tokenize(read_performance(path), config)
-    return ids, report
-
-
-def line_of(ids: Int[np.ndarray, " T"], *, as_ids: bool) -> str:
-    """Write tokens on one line, as words or as numbers."""
+def format_tokens(ids: Int[np.ndarray, " T"], *, as_ids: bool) -> str:
+    """Format tokens on one line, as words or as ids."""
     return " ".join(map(str, ids.tolist()) if as_ids else words_of(ids))
 
 
-def report_line(report: QuantisationReport) -> str:
-    """Say what the grid changed, leaving out what did not happen."""
+def format_report(report: QuantisationReport) -> str:
+    """Format the counts that are not 0 on one line."""
     percent = report.percent()
     changes = [
         f"{count:,} {name.replace('_', ' ')} ({percent[name]:.1f} %)"
@@ -45,33 +36,34 @@ def report_line(report: QuantisationReport) -> str:
 
 
 def decode_file(path: Path, target: Path, config: TokenizerConfig) -> int:
-    """Write a text of words or ids as a MIDI or MusicXML file, by the target's suffix; return the number of notes.
+    """Decode a text file of words or ids into a MIDI or MusicXML file, by its suffix; return the number of notes.
 
     Raises:
-        SourceError: The text cannot be read, or the target's suffix is neither.
+        SourceError: The text file cannot be read, or the target's suffix is unknown.
         TokenError: A word is unknown or breaks the grammar; the message names its position.
     """
-    notes = decode(ids_in(path))
+    notes = decode(read_ids(path))
     suffix = target.suffix.lower()
-    if suffix in (".mid", ".midi"):
+    if suffix in MIDI_SUFFIXES:
         write_midi(notes, target, steps_per_quarter=config.steps_per_quarter)
     elif suffix in (".musicxml", ".xml"):
         write_musicxml(notes, target, steps_per_quarter=config.steps_per_quarter)
     else:
-        raise SourceError(f"--to {target} has an unknown suffix; .mid, .midi, .musicxml and .xml can be written")
+        raise SourceError(f"--to {target} has an unknown suffix; use .mid, .midi, .musicxml or .xml")
     return len(notes)
 
 
-def ids_in(path: Path) -> Int[np.ndarray, " T"]:
-    """Read a text of words, or of numbers."""
+def read_ids(path: Path) -> Int[np.ndarray, " T"]:
+    """Read a text file of words or of ids.
+
+    Raises:
+        SourceError: The file is missing, too large, empty or not UTF-8.
+        TokenError: A word is unknown; the message names its position.
+    """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TEXT_BYTES + 1)
-        words = data.decode("utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} cannot be read as a text of words: {error}") from error
-    if len(data) > MAX_TEXT_BYTES:
-        raise SourceError(f"{path} has more than {MAX_TEXT_BYTES} bytes, the most that a text of words may have")
+        words = read_limited(path, MAX_TEXT_BYTES).decode("utf-8").split()
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is not a text file of words: {error}") from error
     if not words:
         raise SourceError(f"{path} is empty; it must hold words such as xxbos xxpad n60 d4 xxeos, or their ids")
     if not all(word.removeprefix("-").isdecimal() for word in words):

@@ -1,4 +1,4 @@
-"""Transposition of a token stream, the augmentation that training draws."""
+"""Transposition of a token stream, used as data augmentation in training."""
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -6,7 +6,7 @@ from jaxtyping import Bool, Int
 from pianogen.errors import TokenError
 from pianogen.tokens.vocab import FIRST_NOTE, HIGHEST_PITCH, LOWEST_PITCH, NUM_PITCHES
 
-PITCH_SHIFTS = range(-6, 6)  # semitones: every key once
+PITCH_SHIFTS = range(-6, 6)  # semitones; reaches each of the twelve keys once
 
 
 def possible_shifts(ids: Int[np.ndarray, " T"]) -> tuple[int, int]:
@@ -19,10 +19,10 @@ def possible_shifts(ids: Int[np.ndarray, " T"]) -> tuple[int, int]:
 
 
 def transpose(ids: Int[np.ndarray, " T"], semitones: int) -> Int[np.ndarray, " T"]:
-    """Move every note by semitones; the result has the dtype of `ids`, and order within groups is kept.
+    """Shift every note by semitones; the result has the dtype of `ids`, and the order within groups is kept.
 
     Raises:
-        TokenError: A note would leave the keyboard.
+        TokenError: A note would be outside the keyboard.
     """
     is_note = _is_note(ids)
     moved = ids[is_note].astype(np.int64) - FIRST_NOTE + semitones

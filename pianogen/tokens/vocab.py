@@ -1,4 +1,4 @@
-"""The 312 words and their ids, the same as musicautobot's, so that streams can be exchanged.
+"""The 312 words and their ids, compatible with musicautobot.
 
 Reference: musicautobot `vocab.py`; Abbou (2020), DeepClassic, section 3.1.
 """
@@ -38,18 +38,18 @@ _ID_OF_WORD = {word: index for index, word in enumerate(WORDS)}
 
 
 def fingerprint(config: TokenizerConfig) -> str:
-    """SHA-256 of the vocabulary and the tokenizer's settings: equal means that tokens mean the same."""
+    """SHA-256 of the vocabulary and the tokenizer's settings; token ids are comparable if it is equal."""
     text = json.dumps({"words": WORDS, **asdict(config)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def words_of(ids: Int[np.ndarray, " T"] | Sequence[int]) -> list[str]:
-    """Spell token ids as words."""
+    """Convert token ids to words."""
     return [WORDS[index] for index in ids]
 
 
 def ids_of(words: Sequence[str]) -> Int[np.ndarray, " T"]:
-    """Look words up, as int16 ids.
+    """Convert words to int16 token ids.
 
     Raises:
         TokenError: A word is not in the vocabulary.

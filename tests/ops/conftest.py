@@ -1,4 +1,4 @@
-"""Memory that an operation leaves unwritten shows: under deterministic algorithms torch fills new memory with NaN."""
+"""Detect uninitialized memory: with deterministic algorithms, torch fills new memory with NaN."""
 
 from collections.abc import Iterator
 

@@ -24,7 +24,7 @@ SCORES = {
 
 
 def naive(scores: Tensor, values: Tensor) -> Tensor:
-    """Softmax over the past of every position and channel, each on its own; (T, H) in float64."""
+    """Softmax over the past, computed separately for every position and channel; (T, H) in float64."""
     time = len(scores)
     future = torch.ones(time, time).bool().triu(1)
     columns = [
@@ -36,7 +36,7 @@ def naive(scores: Tensor, values: Tensor) -> Tensor:
 
 
 def arguments(batch: int, time: int, hidden: int, seed: int = 0, started: bool = True) -> tuple[Tensor, ...]:
-    """Scores, values, a past (or none) and a keep mask with resets here and there, in float64."""
+    """Random scores, values, past (empty unless `started`) and keep mask with some resets, in float64."""
     torch.manual_seed(seed)
     scores, values = (torch.randn(batch, time, hidden).double().requires_grad_() for _ in range(2))
     lse, context = (torch.randn(batch, hidden).double() for _ in range(2))
@@ -46,7 +46,7 @@ def arguments(batch: int, time: int, hidden: int, seed: int = 0, started: bool =
 
 
 def from_nothing(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """One row that starts with no past and is never reset."""
+    """One row with an empty past and without resets."""
     none = torch.zeros(1, scores.shape[1], dtype=scores.dtype)
     return scores[None], values[None], none - torch.inf, none, torch.ones(1, len(scores)).bool()
 
@@ -60,7 +60,7 @@ def results_and_gradients(function: CausalMean, inputs: tuple[Tensor, ...]) -> t
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", SCORES)
-def test_fp32_contexts_stay_within_12_millionths_of_float64_wherever_scores_drift(name: str, seed: int):
+def test_fp32_contexts_are_within_12e_6_of_float64_for_drifting_scores(name: str, seed: int):
     torch.manual_seed(seed)
     scores, values = SCORES[name](), torch.tanh(torch.randn(LONG, 2))
     got = fused.causal_mean(*from_nothing(scores, values))[0][0]
@@ -76,7 +76,7 @@ def test_contexts_equal_a_masked_softmax_over_the_past(causal_mean: CausalMean, 
 
 
 @pytest.mark.parametrize("name", SCORES)
-def test_fp32_gradients_stay_near_float64_wherever_scores_drift(name: str):
+def test_fp32_gradients_are_close_to_float64_for_drifting_scores(name: str):
     torch.manual_seed(0)
     exact = [
         SCORES[name]()[:1024].double().requires_grad_(),
@@ -109,7 +109,7 @@ def test_fused_equals_reference_forward_and_backward(sizes: tuple[int, int, int]
 
 @BOTH
 @given(cut=st.integers(1, 8), seed=st.integers(0, 1000))
-def test_a_past_carried_over_a_cut_equals_one_pass(causal_mean: CausalMean, cut: int, seed: int):
+def test_two_passes_with_carried_state_equal_one_pass(causal_mean: CausalMean, cut: int, seed: int):
     scores, values, lse, context, keep = arguments(2, 9, 3, seed=seed, started=False)
     first, *carried = causal_mean(scores[:, :cut], values[:, :cut], lse, context, keep[:, :cut])
     second, *last = causal_mean(scores[:, cut:], values[:, cut:], *carried, keep[:, cut:])
@@ -139,7 +139,7 @@ def test_shifting_all_scores_changes_no_context(causal_mean: CausalMean):
     torch.testing.assert_close(shifted, causal_mean(scores, values, lse, context, keep)[0])
 
 
-def test_no_graph_means_the_same_contexts():
+def test_contexts_are_the_same_without_gradients():
     inputs = arguments(2, 9, 3)
     with torch.no_grad():
         got = fused.causal_mean(*inputs)

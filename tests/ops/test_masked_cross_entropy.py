@@ -1,4 +1,4 @@
-"""Masked cross-entropy: against a loop over positions, against scikit-learn, and on what must carry nothing."""
+"""Masked cross-entropy: against a loop over positions, against scikit-learn, and on ignored and illegal targets."""
 
 from dataclasses import fields
 
@@ -20,7 +20,7 @@ WORDS = ["xxbos", "xxpad", "xxsep", "d150", "n72", "d2", "n52", "d16", "xxsep", 
 
 
 def music() -> tuple[Tensor, Tensor, Tensor]:
-    """Random logits for a short piece, its targets (the first two carry nothing) and their states."""
+    """Random logits for a short piece, its targets (the first two are ignored) and their states."""
     torch.manual_seed(0)
     ids = ids_of(WORDS)
     targets = torch.from_numpy(ids).long()
@@ -44,7 +44,7 @@ def assert_same(got: MaskedLoss, expected: MaskedLoss) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-def test_loss_equals_cross_entropy_over_the_allowed_words_alone(seed: int):
+def test_loss_equals_cross_entropy_over_the_allowed_words(seed: int):
     logits, targets, states, allowed = random_problem(seed)
     expected = sum(
         F.cross_entropy(row[allowed[state]], allowed[state].cumsum(0)[target] - 1)
@@ -101,7 +101,7 @@ def test_illegal_words_have_probability_zero_exactly():
 
 
 @pytest.mark.parametrize("content", [0.0, 1e30, torch.inf, torch.nan])
-def test_masked_positions_get_no_gradient_whatever_they_hold(content: float):
+def test_masked_positions_get_no_gradient_for_any_content(content: float):
     logits, targets, states = music()
     targets[5] = IGNORE
     logits[5] = content
@@ -125,7 +125,7 @@ def test_padding_changes_nothing():
     assert_same(padded, masked_cross_entropy(logits, targets, states, ALLOWED))
 
 
-def test_nothing_but_padding_gives_a_zero_loss_and_zero_gradient():
+def test_padding_only_gives_zero_loss_and_zero_gradient():
     logits, targets, states = music()
     logits.requires_grad_()
     loss = masked_cross_entropy(logits, torch.full_like(targets, IGNORE), states, ALLOWED)
@@ -137,7 +137,7 @@ def test_nothing_but_padding_gives_a_zero_loss_and_zero_gradient():
 
 
 @pytest.mark.parametrize("state", [grammar.WAIT, grammar.END])
-def test_an_illegal_target_costs_infinitely_much(state: int):
+def test_an_illegal_target_has_infinite_loss(state: int):
     logits, targets, states = music()
     states[4] = state
     assert masked_cross_entropy(logits, targets, states, ALLOWED).loss_sum == torch.inf
@@ -157,7 +157,7 @@ def test_every_target_is_counted_in_its_group(mask: str):
     }
 
 
-def test_groups_share_out_the_loss_and_the_hits():
+def test_groups_add_up_to_the_loss_and_the_correct_count():
     logits, targets, states = music()
     loss = masked_cross_entropy(logits, targets, states, ALLOWED)
     torch.testing.assert_close(loss.nll_sum.sum().float(), loss.loss_sum)
@@ -168,7 +168,7 @@ def test_groups_share_out_the_loss_and_the_hits():
 
 def test_predictions_are_allowed_words_even_when_an_illegal_one_scores_highest():
     logits, targets, states = music()
-    logits[:, 4] = 100.0  # xxmask, which is legal nowhere
+    logits[:, 4] = 100.0  # xxmask, which is never legal
     assert masked_cross_entropy(logits, targets, states, ALLOWED).predicted[:, 4].sum() == 0
 
 

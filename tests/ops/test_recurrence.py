@@ -1,4 +1,4 @@
-"""The fused recurrences against the plain loops, and both against torch.nn."""
+"""The fused recurrences against the reference loops, and both against torch.nn."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ KINDS = pytest.mark.parametrize("kind", ["rnn", "lstm"])
 
 
 def arguments(kind: str, batch: int, time: int, hidden: int, seed: int = 0, **options: Any) -> tuple[Tensor, ...]:
-    """Inputs, weight, initial states and a keep mask with resets here and there."""
+    """Random inputs, weight, initial states and keep mask with some resets."""
     torch.manual_seed(seed)
     gates = hidden * (4 if kind == "lstm" else 1)
     shapes = [(batch, time, gates), (gates, hidden), *[(batch, hidden)] * (2 if kind == "lstm" else 1)]
@@ -26,7 +26,7 @@ def arguments(kind: str, batch: int, time: int, hidden: int, seed: int = 0, **op
 
 
 def results_and_gradients(function: Callable[..., tuple[Tensor, ...]], inputs: tuple[Tensor, ...], **options: Any):
-    """Everything that comes out, and the gradient of a fixed random mix of it by everything that goes in."""
+    """All outputs, and the gradients of a fixed random linear combination of them by all inputs."""
     torch.manual_seed(1)
     outputs = function(*inputs, **options)
     mix = torch.stack([(output * torch.randn(output.shape, dtype=output.dtype)).sum() for output in outputs]).sum()
@@ -47,7 +47,7 @@ def test_fused_equals_reference_forward_and_backward(kind: str, sizes: tuple[int
 
 
 @KINDS
-def test_an_input_that_is_time_major_in_memory_gives_the_same(kind: str):
+def test_a_time_major_memory_layout_gives_the_same_result(kind: str):
     inputs = arguments(kind, batch=3, time=5, hidden=7)
     view = inputs[0].detach().transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()
     got = results_and_gradients(getattr(fused, kind), (view, *inputs[1:]))
@@ -102,7 +102,7 @@ def test_no_gradient_crosses_a_reset(kind: str):
 
 @KINDS
 @given(cut=st.integers(1, 6), seed=st.integers(0, 1000))
-def test_a_run_cut_in_two_equals_one_run(kind: str, cut: int, seed: int):
+def test_two_passes_with_carried_state_equal_one_pass(kind: str, cut: int, seed: int):
     inputs, weight, *states, keep = arguments(kind, batch=2, time=7, hidden=3, seed=seed)
     run = getattr(fused, kind)
     first, *carried = run(inputs[:, :cut], weight, *states, keep[:, :cut])
@@ -121,14 +121,14 @@ def test_bf16_products_stay_within_one_percent_of_fp32(kind: str):
 
 
 @KINDS
-def test_bf16_fused_gradients_follow_the_bf16_reference(kind: str):
+def test_bf16_fused_gradients_are_close_to_the_bf16_reference(kind: str):
     inputs = arguments(kind, batch=4, time=6, hidden=16, dtype=torch.float32)
     got = results_and_gradients(getattr(fused, kind), inputs, bf16=True)
     expected = results_and_gradients(getattr(reference, kind), inputs, bf16=True)
     torch.testing.assert_close(got, expected, rtol=0.02, atol=0.05)
 
 
-def test_reusing_the_gates_memory_changes_no_result_and_no_gradient():
+def test_reuse_of_the_gates_buffer_changes_no_result_and_no_gradient():
     inputs = arguments("lstm", batch=3, time=5, hidden=7)
     expected = results_and_gradients(fused.lstm, inputs)
     got = results_and_gradients(
@@ -137,7 +137,7 @@ def test_reusing_the_gates_memory_changes_no_result_and_no_gradient():
     torch.testing.assert_close(got, expected, rtol=0, atol=0)
 
 
-def test_a_second_backward_pass_over_reused_memory_is_an_error():
+def test_a_second_backward_pass_over_a_reused_buffer_is_an_error():
     gates, *others = arguments("lstm", batch=3, time=5, hidden=7)
     total = fused.lstm(gates + 0, *others, reuse=True)[0].sum()
     total.backward(retain_graph=True)

@@ -1,4 +1,4 @@
-"""ABC tunes as literals, and what the reader makes of them."""
+"""ABC tunes as literals, and the notes read from them."""
 
 from fractions import Fraction
 
@@ -20,15 +20,15 @@ def rows(tune: str) -> list[Row]:
 
 
 def music(line: str) -> list[Row]:
-    """The sounding notes of music in 4/4 and C major whose unit is a quarter."""
+    """The sounding notes of a music line in 4/4 and C major with a quarter as unit."""
     return rows(f"{QUARTERS}{line}\n")
 
 
 def pitches(line: str) -> list[int]:
-    """Sounding pitches, in time order."""
+    """Sounding pitches in order of onset."""
     return [pitch for _, _, pitch in music(line)]
 
 
 def durations(line: str, header: str = QUARTERS) -> list[Fraction]:
-    """Durations in quarters, in time order."""
+    """Durations in quarters, in order of onset."""
     return [duration for _, duration, _ in rows(f"{header}{line}\n")]

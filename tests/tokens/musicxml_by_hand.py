@@ -1,4 +1,4 @@
-"""MusicXML written element by element, so that reading is tested against the standard and not against our own writer.
+"""MusicXML built element by element, so that the reader is tested against the standard, not against the writer.
 
 A quarter has 4 divisions, unless the attributes of a bar say otherwise.
 """
@@ -9,7 +9,7 @@ DIVISIONS = "<attributes><divisions>4</divisions></attributes>"
 def note(
     name: str, duration: float | str | None, *extra: str, tie: str = "", alter: str = "", chord: bool = False
 ) -> str:
-    """A note such as `note("C4", 4)`; `tie` is start, stop or both, further elements follow the duration."""
+    """A note such as `note("C4", 4)`; `tie` is start, stop or both; further elements follow the duration."""
     pitch = f"<step>{name[0]}</step>{f'<alter>{alter}</alter>' if alter else ''}<octave>{name[1:]}</octave>"
     length = "" if duration is None else f"<duration>{duration}</duration>"
     ties = "".join(f'<tie type="{kind}"/>' for kind in tie.split())
@@ -22,12 +22,12 @@ def rest(duration: float) -> str:
 
 
 def backup(duration: float) -> str:
-    """Back, to write another voice."""
+    """A backup, as before another voice."""
     return f"<backup><duration>{duration}</duration></backup>"
 
 
 def forward(duration: float) -> str:
-    """On, without a rest."""
+    """A forward, without a rest."""
     return f"<forward><duration>{duration}</duration></forward>"
 
 
@@ -43,7 +43,7 @@ def transpose(chromatic: int, more: str = "", staff: str = "") -> str:
 
 
 def bar(number: str | int, *elements: str, **attributes: str) -> str:
-    """A measure."""
+    """A bar."""
     more = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
     return f'<measure number="{number}"{more}>{"".join(elements)}</measure>'
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for performances in ticks and tables on the grid, and a reader's view of them."""
+"""Hypothesis strategies for performances and note tables, and their conversion to rows."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def rows_of(notes: Notes | RawNotes) -> list[Row]:
 
 @st.composite
 def note_tables(draw: st.DrawFn, max_notes: int = 40) -> Notes:
-    """Canonical tables of at least one note, no wait above d160; few keys, so that notes collide."""
+    """Canonical tables of at least one note without waits above d160; few keys, so that notes overlap."""
     wait = st.one_of(st.integers(0, 3), st.integers(0, MAX_WAIT_STEPS))
     keys = draw(st.lists(st.integers(LOWEST_PITCH, HIGHEST_PITCH), min_size=1, max_size=8))
     row = st.tuples(wait, st.integers(1, MAX_NOTE_STEPS), st.sampled_from(keys))
@@ -46,7 +46,7 @@ def note_tables(draw: st.DrawFn, max_notes: int = 40) -> Notes:
 
 @st.composite
 def performances(draw: st.DrawFn) -> RawNotes:
-    """Performances in ticks: any resolution, short and long notes, pitches beyond the keyboard, ties in rounding."""
+    """Performances in ticks: any resolution, short and long notes, pitches outside the keyboard, rounding ties."""
     ticks_per_quarter = draw(st.sampled_from([1, 2, 96, 120, 384, 480, 1001, 32767]))
     tick = st.one_of(st.integers(0, 4 * ticks_per_quarter), st.integers(0, 100 * ticks_per_quarter))
     row = st.tuples(tick, tick, st.integers(0, 127))

@@ -1,4 +1,4 @@
-"""Laws of the ABC reader: what is written reads back, and nothing makes it fail in another way than by refusing."""
+"""Properties of the ABC reader: scores are read back, any text is read or refused, and the time is linear."""
 
 import contextlib
 import itertools
@@ -19,11 +19,11 @@ NAMES = ["=C", "^C", "=D", "_E", "=E", "=F", "^F", "=G", "_A", "=A", "_B", "=B"]
 
 
 class Event(NamedTuple):
-    """Pitches that begin together, none for a rest."""
+    """Pitches of equal onset; none for a rest."""
 
     pitches: tuple[int, ...]
     units: int  # sixteenths
-    tied: bool  # to the next event, where that has the same pitches
+    tied: bool  # to the next event, if that has the same pitches
 
 
 Voices = list[list[list[Event]]]  # voices of bars of events
@@ -31,7 +31,7 @@ Voices = list[list[list[Event]]]  # voices of bars of events
 
 @st.composite
 def scores(draw: st.DrawFn) -> Voices:
-    """A few voices of a few bars; the bars of all voices are of one length each."""
+    """A few voices of a few bars; each bar has the same length in all voices."""
     num_voices, bar_lengths = draw(st.integers(1, 3)), draw(st.lists(st.integers(1, 16), min_size=1, max_size=4))
     chord = st.sets(st.integers(36, 96), max_size=3).map(lambda pitches: tuple(sorted(pitches)))
     voices: Voices = []
@@ -59,7 +59,7 @@ def written(event: Event) -> str:
 
 
 def expected(voices: Voices) -> list[Row]:
-    """The table that a score sounds, with tied events joined; of equal rows in several voices, all."""
+    """The sounding notes of a score, with tied events joined; unisons of several voices are all kept."""
     table: list[Row] = []
     for bars in voices:
         now, open_ties = 0, dict[int, int]()  # pitch -> onset
@@ -79,12 +79,12 @@ def expected(voices: Voices) -> list[Row]:
 
 
 @given(scores(), st.booleans())
-def test_a_score_written_as_abc_reads_back_equal(voices: Voices, by_bar: bool) -> None:
+def test_a_score_written_as_abc_is_read_back(voices: Voices, by_bar: bool) -> None:
     lines = [f"[V:{n}]" + "|".join("".join(map(written, bar)) for bar in bars) + "|" for n, bars in enumerate(voices)]
     if by_bar:
         lines = [
-            f"[V:{n}]{''.join(map(written, bars[place]))}|"
-            for place in range(len(voices[0]))
+            f"[V:{n}]{''.join(map(written, bars[bar]))}|"
+            for bar in range(len(voices[0]))
             for n, bars in enumerate(voices)
         ]
     tune = "X:1\nL:1/16\nK:C\n" + "\n".join(lines) + "\n"
@@ -103,7 +103,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ["C-", "[", "{", '"', "(3", "!", "+C", "C/9973", "|:", "C>", "&", "^", "/", "1.1", "[V:1]C[V:2]C",
      "\n+:a", "\n%%begintext", "\nX:1", "\nV:1", "%\\", "\nm:n=n", "[C"],
 )  # fmt: skip
-def test_the_time_grows_no_faster_than_the_text(unit: str) -> None:
+def test_the_time_is_linear_in_the_length_of_the_text(unit: str) -> None:
     def seconds(count: int) -> float:
         begin = time.process_time()
         with contextlib.suppress(SourceError):
@@ -111,6 +111,6 @@ def test_the_time_grows_no_faster_than_the_text(unit: str) -> None:
         return time.process_time() - begin
 
     def least(count: int) -> float:
-        return min(seconds(count) for _ in range(3))  # the collector and other processes only add
+        return min(seconds(count) for _ in range(3))  # garbage collection and other processes only add time
 
     assert least(8000) < 40 * max(least(800), 0.005)

@@ -1,4 +1,4 @@
-"""Tokens and note tables are two spellings of the same thing."""
+"""Encoding and decoding are inverse; broken streams are refused."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ GOLDEN_NOTES = [
 
 
 def stream(words: str) -> np.ndarray:
-    """A stream from its words."""
+    """A stream given as words."""
     return ids_of(words.split())
 
 
@@ -51,7 +51,7 @@ def test_every_encoded_stream_is_legal_under_both_masks(notes: Notes) -> None:
 
 
 @given(performances())
-def test_a_performance_comes_back_up_to_the_grid_and_its_caps(raw: RawNotes) -> None:
+def test_a_performance_is_restored_up_to_rounding_and_caps(raw: RawNotes) -> None:
     notes, report = quantise(raw, PAPER)
     if len(notes) and not report.capped_waits:
         assert rows_of(decode(encode(notes))) == rows_of(notes)
@@ -78,12 +78,12 @@ def test_a_wait_is_capped_at_d160() -> None:
 
 
 def test_an_empty_table_cannot_be_encoded() -> None:
-    with pytest.raises(TokenError, match="there is no note to encode"):
+    with pytest.raises(TokenError, match="there are no notes to encode"):
         encode(table_of([]))
 
 
-def test_tokenizing_says_why_no_note_is_left() -> None:
-    with pytest.raises(TokenError, match=r"no note is left of 1 read: 1 lie outside A0\.\.C8"):
+def test_the_error_states_why_no_notes_are_left() -> None:
+    with pytest.raises(TokenError, match=r"no notes are left of 1 read: 1 are outside A0\.\.C8"):
         tokenize(raw_of([(0, 480, 20)]), PAPER)
 
 
@@ -92,11 +92,11 @@ def test_consecutive_waits_add_up() -> None:
     assert rows_of(decode(ids)) == [(200, 1, 60)]
 
 
-def test_a_group_in_any_order_is_read_as_canonical_and_keeps_the_longest() -> None:
+def test_a_group_in_any_order_is_decoded_in_canonical_order_keeping_the_longest() -> None:
     assert rows_of(decode(stream("xxbos xxpad n60 d1 n64 d2 n60 d4 xxeos"))) == [(0, 2, 64), (0, 4, 60)]
 
 
-def test_a_stream_of_waits_alone_is_an_empty_table() -> None:
+def test_a_stream_of_waits_only_is_an_empty_table() -> None:
     assert len(decode(stream("xxbos xxpad xxsep d4 xxeos"))) == 0
 
 
@@ -117,11 +117,11 @@ def test_an_open_stream_is_read_on_request(words: str) -> None:
         ("xxbos xxpad n60 d129 xxeos", "token 3 is 266 (d129); expected a length d1..d128"),
         ("xxbos xxpad xxsep d0 n60 d1 xxeos", "token 3 is 137 (d0); expected a wait d1..d160"),
         ("xxbos xxpad n60 d1 d1 xxeos", "token 4 is 138 (d1); expected a note n21..n108, xxsep or xxeos"),
-        ("xxbos xxpad n60 d1 xxeos xxpad", "token 5 is 1 (xxpad); expected nothing more"),
+        ("xxbos xxpad n60 d1 xxeos xxpad", "token 5 is 1 (xxpad); expected no further token"),
         ("xxbos xxpad n60 d1", "ends at token 4; expected a note n21..n108, xxsep or xxeos"),
     ],
 )
-def test_a_broken_stream_is_refused_naming_the_position(words: str, message: str) -> None:
+def test_the_error_of_a_broken_stream_names_the_position(words: str, message: str) -> None:
     with pytest.raises(TokenError) as error:
         decode(stream(words))
     assert message in str(error.value)
@@ -139,6 +139,6 @@ def test_an_id_outside_the_vocabulary_is_refused(index: int) -> None:
 
 
 @pytest.mark.parametrize("ids", [np.array([0.0, 1.0]), np.zeros((2, 2), dtype=int)])
-def test_what_is_no_row_of_whole_numbers_is_refused(ids: np.ndarray) -> None:
-    with pytest.raises(TokenError, match="one row of whole numbers"):
+def test_anything_but_a_one_dimensional_array_of_integers_is_refused(ids: np.ndarray) -> None:
+    with pytest.raises(TokenError, match="one-dimensional array of integers"):
         decode(ids)

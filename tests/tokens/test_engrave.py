@@ -1,4 +1,4 @@
-"""Engraved tables come back from MusicXML, and look as a pianist expects."""
+"""Engraved tables are read back from MusicXML, and are notated as a pianist expects."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def engraved(notes: Notes, folder: Path) -> stream.Score:
 
 @settings(max_examples=15, deadline=None)
 @given(note_tables(max_notes=4), st.sampled_from([1, 2, 3, 4, 6, 8, 12]), st.sampled_from(METERS))
-def test_few_notes_come_back_ended_only_by_their_own_key(
+def test_a_few_notes_are_read_back_shortened_only_by_a_restrike(
     tmp_path_factory: pytest.TempPathFactory, notes: Notes, steps_per_quarter: int, meter: tuple[int, int]
 ) -> None:
     heard = through_a_score(notes, tmp_path_factory.mktemp("score"), steps_per_quarter, meter)
@@ -48,18 +48,18 @@ def test_few_notes_come_back_ended_only_by_their_own_key(
 
 @settings(max_examples=10, deadline=None)
 @given(note_tables(max_notes=30))
-def test_onsets_and_pitches_always_come_back(tmp_path_factory: pytest.TempPathFactory, notes: Notes) -> None:
+def test_onsets_and_pitches_are_always_read_back(tmp_path_factory: pytest.TempPathFactory, notes: Notes) -> None:
     heard = through_a_score(notes, tmp_path_factory.mktemp("score"), 4, (4, 4))
     assert (heard.onset.tolist(), heard.pitch.tolist()) == (notes.onset.tolist(), notes.pitch.tolist())
 
 
-def test_the_golden_bar_comes_back(tmp_path: Path) -> None:
+def test_the_golden_bar_is_read_back(tmp_path: Path) -> None:
     words = "xxbos xxpad n72 d2 n52 d16 n48 d16 n45 d16 xxsep d2 n71 d2 xxsep d8 n67 d4 xxsep d4 n64 d1 xxeos"
     notes = decode(ids_of(words.split()))
     assert rows_of(through_a_score(notes, tmp_path, 4, (4, 4))) == rows_of(notes)
 
 
-def test_middle_c_divides_the_two_staves(tmp_path: Path) -> None:
+def test_the_staves_are_split_at_middle_c(tmp_path: Path) -> None:
     upper, lower = engraved(table_of([(0, 4, 60), (0, 4, 59)]), tmp_path).parts
     assert [staff.recurse().notes[0].pitches[0].midi for staff in (upper, lower)] == [60, 59]
 
@@ -74,7 +74,7 @@ def test_middle_c_divides_the_two_staves(tmp_path: Path) -> None:
     ],
 )
 def test_notes_are_spelled_in_their_key(tmp_path: Path, scale: list[int], sharps: int, names: str) -> None:
-    score = engraved(table_of([(4 * place, 4, 60 + step) for place, step in enumerate(scale)]), tmp_path)
+    score = engraved(table_of([(4 * index, 4, 60 + step) for index, step in enumerate(scale)]), tmp_path)
     assert score.recurse().getElementsByClass("KeySignature")[0].sharps == sharps
     assert [one.pitches[0].name for one in score.parts[0].recurse().notes] == names.split()
 
@@ -90,9 +90,9 @@ def test_a_table_without_notes_is_an_empty_bar(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("steps_per_quarter", [11, 45])
-def test_a_grid_without_signs_in_notation_is_refused(tmp_path: Path, steps_per_quarter: int) -> None:
+def test_a_grid_without_note_values_is_refused(tmp_path: Path, steps_per_quarter: int) -> None:
     notes = table_of([(1, 1, 60)])
-    with pytest.raises(TokenError, match=f"no signs for a grid of {steps_per_quarter} steps a quarter"):
+    with pytest.raises(TokenError, match=f"no note values for a grid of {steps_per_quarter} steps per quarter"):
         write_musicxml(notes, tmp_path / "a.musicxml", steps_per_quarter=steps_per_quarter)
 
 

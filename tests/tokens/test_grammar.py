@@ -1,4 +1,4 @@
-"""Both masks admit exactly the words that regular expressions, written apart from them, let a stream go on with."""
+"""Both masks allow exactly the next words that independently written regular expressions allow."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ MASKS = pytest.mark.parametrize("mask", ["strict", "paper"])
 
 
 def states_and_their_streams() -> Iterator[tuple[int, str]]:
-    """Every state of the grammar, beside words that lead there."""
+    """Every state of the grammar, with words that lead to it."""
     yield grammar.START_OF_STREAM, ""
     yield grammar.AFTER_BOS, "xxbos "
     yield grammar.AFTER_PAD, "xxbos xxpad "
@@ -83,7 +83,7 @@ def test_a_forbidden_word_leads_to_the_end() -> None:
 
 
 @given(st.lists(st.one_of(st.integers(0, 8), st.integers(0, 311), st.integers(-2, 400)), max_size=12))
-def test_states_found_at_once_equal_states_found_word_by_word(tail: list[int]) -> None:
+def test_vectorized_states_equal_a_loop_over_words(tail: list[int]) -> None:
     ids = np.array([0, 1, 69, 138, 8, 138, *tail])
     state, expected = grammar.START_OF_STREAM, []
     for index in ids.tolist():
@@ -93,7 +93,7 @@ def test_states_found_at_once_equal_states_found_word_by_word(tail: list[int]) -
 
 
 @given(note_tables(), st.data())
-def test_an_excerpt_goes_on_from_its_first_state(notes: Notes, data: st.DataObject) -> None:
+def test_the_states_of_an_excerpt_follow_from_its_first_state(notes: Notes, data: st.DataObject) -> None:
     ids = encode(notes)
     cut = data.draw(st.integers(0, len(ids) - 1))
     states = grammar.states_of(ids)
@@ -101,7 +101,7 @@ def test_an_excerpt_goes_on_from_its_first_state(notes: Notes, data: st.DataObje
 
 
 @given(note_tables())
-def test_a_stream_cut_anywhere_is_still_legal(notes: Notes) -> None:
+def test_every_prefix_of_a_stream_is_legal(notes: Notes) -> None:
     ids = encode(notes)
     assert all(grammar.legal(ids[:length], "strict") for length in range(len(ids) + 1))
 

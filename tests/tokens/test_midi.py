@@ -1,4 +1,4 @@
-"""MIDI files: what is read, what is left out, and that a table comes back from a file as it was."""
+"""MIDI files: which notes are read, and that writing and reading are inverse."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -27,13 +27,13 @@ def through_a_file(notes: Notes, steps_per_quarter: int = 4) -> Notes:
 
 
 @given(note_tables(), st.one_of(st.just(4), st.integers(1, 48)))
-def test_a_canonical_stream_comes_back_through_a_midi_file(notes: Notes, steps_per_quarter: int) -> None:
+def test_a_table_written_to_midi_is_read_back_unchanged(notes: Notes, steps_per_quarter: int) -> None:
     ids = encode(notes)
     assert encode(through_a_file(decode(ids), steps_per_quarter)).tolist() == ids.tolist()
 
 
 @given(note_tables())
-def test_on_no_track_is_a_key_struck_while_it_is_held(notes: Notes) -> None:
+def test_no_track_has_overlapping_notes_of_one_key(notes: Notes) -> None:
     from symusic.core import ScoreTick
 
     for track in ScoreTick.from_midi(midi_bytes(notes)).tracks:
@@ -41,7 +41,7 @@ def test_on_no_track_is_a_key_struck_while_it_is_held(notes: Notes) -> None:
         assert all(key != other or end <= start for (key, _, end), (other, start, _) in pairwise(rows))
 
 
-def test_a_strike_nested_inside_a_held_note_keeps_both_lengths() -> None:
+def test_a_note_within_a_longer_note_of_its_key_keeps_both_lengths() -> None:
     words = "xxbos xxpad n60 d16 xxsep d4 n60 d4 xxeos"
     assert rows_of(through_a_file(decode(ids_of(words.split())))) == [(0, 16, 60), (4, 4, 60)]
 
@@ -59,12 +59,12 @@ def test_a_file_has_480_ticks_per_quarter_at_120() -> None:
     assert (raw.ticks_per_quarter, raw.duration.tolist(), raw.seconds) == (480, [960], 1.0)
 
 
-def test_the_tempo_asked_for_is_the_tempo_read() -> None:
+def test_the_tempo_written_is_the_tempo_read() -> None:
     raw = read_midi(midi_bytes(table_of([(0, 8, 60)]), quarters_per_minute=75))
     assert raw.tempo_map.quarters_per_minute.tolist() == [75.0]
 
 
-def test_a_step_that_480_ticks_do_not_hold_gets_finer_ticks() -> None:
+def test_the_resolution_is_raised_if_a_step_is_not_whole_in_480_ticks() -> None:
     assert read_midi(midi_bytes(table_of([(0, 7, 60)]), steps_per_quarter=7)).ticks_per_quarter == 480 * 7
 
 
@@ -84,10 +84,10 @@ def test_notes_too_long_for_a_midi_file_are_refused() -> None:
         midi_bytes(table_of([(3_000_000, 1, 60)]))
 
 
-@pytest.mark.parametrize("pace", [1.0, 1e9])
-def test_a_tempo_beyond_midi_is_refused(pace: float) -> None:
+@pytest.mark.parametrize("quarters_per_minute", [1.0, 1e9])
+def test_a_tempo_out_of_range_is_refused(quarters_per_minute: float) -> None:
     with pytest.raises(TokenError, match="cannot hold"):
-        midi_bytes(table_of([(0, 1, 60)]), quarters_per_minute=pace)
+        midi_bytes(table_of([(0, 1, 60)]), quarters_per_minute=quarters_per_minute)
 
 
 def test_all_tracks_and_channels_are_merged_and_drums_left_out() -> None:
@@ -99,7 +99,7 @@ def test_a_note_without_its_note_off_is_left_out() -> None:
     assert rows_of(read_midi(midi_file([on(0, 60), on(5, 62), off(5, 62)]))) == [(5, 5, 62)]
 
 
-def test_a_strike_of_velocity_0_is_a_release() -> None:
+def test_a_note_on_of_velocity_0_is_a_note_off() -> None:
     assert rows_of(read_midi(midi_file([on(0, 60), event(7, 0x90, 60, 0)]))) == [(0, 7, 60)]
 
 
@@ -108,7 +108,7 @@ def test_seconds_follow_the_tempo_marks_to_the_last_release() -> None:
     assert (raw.seconds, raw.ticks_at(1.0)) == (1.5, 720)
 
 
-def test_an_infinitely_fast_tempo_is_passed_over() -> None:
+def test_an_infinitely_fast_tempo_is_ignored() -> None:
     assert read_midi(midi_file([tempo(0, 0), on(0, 60), off(480, 60)])).seconds == 0.5
 
 
@@ -117,7 +117,7 @@ def test_the_first_time_signature_counts() -> None:
     assert read_midi(midi_file([*meters, on(0, 60), off(1, 60)])).time_signature == (3, 4)
 
 
-def test_without_a_time_signature_there_is_none() -> None:
+def test_a_file_without_time_signature_has_none() -> None:
     assert read_midi(ONE_NOTE).time_signature is None
 
 
@@ -139,13 +139,13 @@ def test_the_sustain_pedal_is_read_as_intervals(moves: list[tuple[int, int]], pe
     assert list(zip(start.tolist(), lift.tolist(), strict=True)) == pedals
 
 
-def test_a_pedal_is_found_behind_many_other_controls() -> None:
+def test_a_pedal_is_found_before_many_other_controls() -> None:
     others = [event(1, 0xB0, 67, value) for value in range(100)]
     start, lift = read_midi(midi_file([on(0, 60), sustain(9, 127), *others, off(400, 60)])).pedals
     assert (start.tolist(), lift.tolist()) == ([9], [509])
 
 
-def test_the_pedals_of_all_tracks_are_one() -> None:
+def test_the_pedals_of_all_tracks_are_merged() -> None:
     left = [on(0, 40), sustain(0, 127), sustain(100, 0), off(400, 40)]
     right = [on(0, 70), sustain(50, 127), sustain(100, 0), off(400, 70)]
     start, lift = read_midi(midi_file(left, right)).pedals
@@ -160,15 +160,15 @@ def test_chunks_of_other_kinds_are_skipped() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "does not begin with a whole MThd header"),
-        (b"MThd\0\0", "does not begin with a whole MThd header"),
-        (b"no MIDI file at all", "does not begin with a whole MThd header"),
-        (ONE_NOTE[:-5], "is cut short: track 1 of 1"),
-        (midi_file([on(0, 60), off(1, 60)], promised=2), "is cut short: track 2 of 2"),
-        (ONE_NOTE[:4] + b"\xff\xff\xff\xff" + ONE_NOTE[8:], "is cut short"),
+        (b"", "does not begin with a complete MThd header"),
+        (b"MThd\0\0", "does not begin with a complete MThd header"),
+        (b"no MIDI file at all", "does not begin with a complete MThd header"),
+        (ONE_NOTE[:-5], "is truncated: track 1 of 1"),
+        (midi_file([on(0, 60), off(1, 60)], num_tracks=2), "is truncated: track 2 of 2"),
+        (ONE_NOTE[:4] + b"\xff\xff\xff\xff" + ONE_NOTE[8:], "is truncated"),
         (midi_file([on(0, 60), off(1, 60)], ticks_per_quarter=0), "0 ticks per quarter"),
-        (midi_file([on(0, 60), off(1, 60)], ticks_per_quarter=0xE728), "is no readable MIDI file"),
-        (midi_file([event(0, 0x40, 0x40)]), "is no readable MIDI file"),
+        (midi_file([on(0, 60), off(1, 60)], ticks_per_quarter=0xE728), "is not a valid MIDI file"),
+        (midi_file([event(0, 0x40, 0x40)]), "is not a valid MIDI file"),
         (midi_file([]), "holds no notes"),
         (midi_file([on(0, 36, 9), off(9, 36, 9)]), "holds no notes"),
         (midi_file([*[event(2**28 - 1, 0xB0, 1, 0)] * 9, on(0, 60), off(1, 60)]), "longer than 2**31 ticks"),
@@ -182,7 +182,7 @@ def test_a_broken_file_is_refused_in_one_line(data: bytes, message: str) -> None
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"none\.mid cannot be read: No such file"):
+    with pytest.raises(SourceError, match=r"cannot read .*none\.mid: No such file"):
         read_midi(tmp_path / "none.mid")
 
 
@@ -190,7 +190,7 @@ def test_a_file_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.mid"
     with path.open("wb") as file:
         file.truncate(MAX_MIDI_BYTES + 1)
-    with pytest.raises(SourceError, match="may have at most"):
+    with pytest.raises(SourceError, match=r"huge\.mid has more than"):
         read_midi(path)
 
 
@@ -198,8 +198,8 @@ def test_a_file_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
 def test_no_damage_to_a_track_crashes_the_reader(data: st.DataObject) -> None:
     whole = midi_file([tempo(0, 400_000), sustain(0, 127), on(0, 60), off(9, 60), on(3, 72), sustain(2, 0), off(9, 72)])
     damaged = np.frombuffer(whole, dtype=np.uint8).copy()
-    for place in data.draw(st.lists(st.integers(22, len(whole) - 1), max_size=12)):
-        damaged[place] = data.draw(st.one_of(st.sampled_from([0, 0x7F, 0x80, 0xF0, 0xF7, 0xFF]), st.integers(0, 255)))
+    for index in data.draw(st.lists(st.integers(22, len(whole) - 1), max_size=12)):
+        damaged[index] = data.draw(st.one_of(st.sampled_from([0, 0x7F, 0x80, 0xF0, 0xF7, 0xFF]), st.integers(0, 255)))
     try:
         raw = read_midi(damaged.tobytes())
     except SourceError:

@@ -1,4 +1,4 @@
-"""Events keep their ticks, and what the parser would misread is taken out or refused before it."""
+"""Validation of MIDI chunks: what symusic would misread is removed or refused, and other events keep their ticks."""
 
 import pytest
 from hypothesis import given
@@ -12,17 +12,17 @@ from pianogen.tokens.midi import read_midi
 MOST = 2**28 - 1  # the largest delta time
 
 
-def with_format(data: bytes, kind: int) -> bytes:
-    """The file with another format in its header."""
-    return data[:8] + kind.to_bytes(2) + data[10:]
+def with_format(data: bytes, midi_format: int) -> bytes:
+    """The same file with this format in its header."""
+    return data[:8] + midi_format.to_bytes(2) + data[10:]
 
 
 def sysex(delta: int, *payload: int, status: int = 0xF0) -> bytes:
-    """A system exclusive message or, with status 0xF7, a further part of one or an escape."""
+    """A system exclusive message or, with status 0xF7, the continuation of one or an escape."""
     return event(delta, status, len(payload), *payload)
 
 
-def test_a_message_sent_in_parts_delays_no_note() -> None:
+def test_a_message_in_several_parts_delays_no_note() -> None:
     parts = [sysex(100, 0x43, 0x12, 0), sysex(100, 0x43, 0x12, 0, status=0xF7), sysex(40, 0xF7, status=0xF7)]
     assert rows_of(read_midi(midi_file([on(0, 60), *parts, off(240, 60)]))) == [(0, 480, 60)]
 
@@ -36,12 +36,12 @@ def test_notes_between_the_parts_of_a_message_keep_their_ticks() -> None:
     assert rows_of(read_midi(midi_file(track))) == [(15, 90, 62)]
 
 
-def test_running_status_goes_on_behind_a_message() -> None:
+def test_running_status_continues_after_a_message() -> None:
     track = [on(0, 60), sysex(5, 1, status=0xF7), event(7, 60, 0)]
     assert rows_of(read_midi(midi_file(track))) == [(0, 12, 60)]
 
 
-def test_delta_times_around_a_message_may_add_up_to_more_than_one_can_hold() -> None:
+def test_delta_times_around_a_message_may_exceed_28_bits_in_total() -> None:
     track = [on(0, 60), sysex(MOST, 1, status=0xF7), sysex(MOST, 1, status=0xF7), off(MOST, 60)]
     assert rows_of(read_midi(midi_file(track))) == [(0, 3 * MOST, 60)]
 
@@ -56,7 +56,7 @@ def test_delta_times_around_a_message_may_add_up_to_more_than_one_can_hold() -> 
         max_size=30,
     )
 )
-def test_events_keep_their_ticks_whatever_messages_stand_between(script: list[tuple[int, str, list[int]]]) -> None:
+def test_events_keep_their_ticks_between_any_messages(script: list[tuple[int, str, list[int]]]) -> None:
     track, rows, tick = [on(0, 1), off(0, 1)], [(0, 0, 1)], 0
     for delta, kind, payload in script:
         tick += delta
@@ -82,7 +82,7 @@ def test_events_keep_their_ticks_whatever_messages_stand_between(script: list[tu
     "track",
     [
         [*[event(MOST, 0xB0, 1, 0)] * 9, on(0, 60), off(1, 60)],
-        [*[event(MOST, 0xB0, 1, 0)] * 17, on(0, 60), off(1, 60)],  # wraps round to a positive tick
+        [*[event(MOST, 0xB0, 1, 0)] * 17, on(0, 60), off(1, 60)],  # wraps around to a positive tick
         [on(0, 60), *[event(2**21 - 1, 0xC0, 1)] * 1025, off(0, 60)],
         [on(0, 60), *[event(2**14 - 1, 0xC0, 1)] * 131_081, off(0, 60)],
         [on(0, 60), sysex(MOST, 0xF7), *[sysex(MOST, 1, status=0xF7)] * 8, off(0, 60)],
@@ -93,7 +93,7 @@ def test_a_track_longer_than_32_bits_of_ticks_is_refused(track: list[bytes]) -> 
         read_midi(midi_file(track))
 
 
-def test_a_track_of_just_31_bits_of_ticks_is_read() -> None:
+def test_a_track_of_31_bits_of_ticks_is_read() -> None:
     track = [on(0, 60), *[event(MOST, 0xB0, 1, 0)] * 7, event(MOST, 0xB0, 1, 0), off(7, 60)]
     assert rows_of(read_midi(midi_file(track))) == [(0, 2**31 - 1, 60)]
 
@@ -104,7 +104,7 @@ def test_independent_sequences_are_refused() -> None:
         read_midi(with_format(two, 2))
 
 
-def test_one_independent_sequence_is_a_piece() -> None:
+def test_a_single_independent_sequence_is_read() -> None:
     assert rows_of(read_midi(with_format(midi_file([on(0, 60), off(1, 60)]), 2))) == [(0, 1, 60)]
 
 

@@ -1,4 +1,4 @@
-"""MusicXML becomes sounding notes in exact ticks, or is refused."""
+"""MusicXML is read as sounding notes in exact ticks, or refused."""
 
 import zipfile
 from fractions import Fraction
@@ -32,12 +32,12 @@ def rows(data: bytes) -> list[tuple[Fraction, Fraction, int]]:
 
 
 def tempo(quarters_per_minute: str, offset: str = "") -> str:
-    """A direction that plays."""
+    """A direction with a sounding tempo."""
     return f'<direction><direction-type/>{offset}<sound tempo="{quarters_per_minute}"/></direction>'
 
 
 def metronome(unit: str, per_minute: str) -> str:
-    """A direction that is printed."""
+    """A direction with a printed tempo."""
     mark = f"<metronome><beat-unit>{unit}</beat-unit><per-minute>{per_minute}</per-minute></metronome>"
     return f"<direction><direction-type>{mark}</direction-type></direction>"
 
@@ -57,7 +57,7 @@ def test_tied_notes_are_joined_across_bar_lines() -> None:
     assert rows(partwise([first, bar(2, note("C4", 16, tie="stop start")), last])) == [(3, Fraction(11, 2), 60)]
 
 
-def test_one_tied_note_of_a_chord_is_joined_alone() -> None:
+def test_a_single_tied_note_of_a_chord_is_joined() -> None:
     first = note("C4", 4, tie="start") + note("E4", 4, chord=True)
     assert rows(one_part(first, note("C4", 4, tie="stop"), note("F4", 4, chord=True))) == [
         (0, 1, 64),
@@ -72,38 +72,38 @@ def test_a_tie_across_staves_and_voices_is_joined() -> None:
     assert rows(partwise([upper, lower])) == [(0, 6, 67)]
 
 
-def test_a_tie_never_leads_into_another_part() -> None:
+def test_a_tie_never_joins_another_part() -> None:
     data = partwise([bar(1, note("C4", 4, tie="start"))], [bar(1, rest(4), note("C4", 4, tie="stop"))])
     assert rows(data) == [(0, 1, 60), (1, 1, 60)]
 
 
-def test_a_tie_that_leads_nowhere_changes_nothing() -> None:
+def test_a_tie_without_a_continuation_changes_nothing() -> None:
     data = one_part(note("C4", 4, tie="start"), note("D4", 4), note("C4", 4, tie="stop"))
     assert rows(data) == [(0, 1, 60), (1, 1, 62), (2, 1, 60)]
 
 
-def test_a_tie_of_which_only_the_beginning_is_marked_joins_too() -> None:
+def test_a_tie_with_only_its_start_marked_is_joined() -> None:
     assert rows(one_part(note("C4", 4, tie="start"), note("C4", 4), note("C4", 4))) == [(0, 2, 60), (2, 1, 60)]
 
 
-def test_a_tie_goes_to_the_note_marked_as_its_end() -> None:
+def test_a_tie_prefers_the_note_marked_as_its_end() -> None:
     lower = note("C4", 4, tie="start") + note("C4", 4, tie="stop")
     assert rows(one_part(rest(4), note("C4", 12), backup(16), lower)) == [(0, 2, 60), (1, 3, 60)]
 
 
-def test_two_ties_of_one_pitch_stay_two_notes() -> None:
+def test_two_ties_of_one_pitch_remain_two_notes() -> None:
     upper = note("C4", 8, tie="start") + note("C4", 4, tie="stop")
     lower = rest(4) + note("C4", 4, tie="start") + note("C4", 4, tie="stop")
     assert rows(one_part(upper, backup(12), lower)) == [(0, 3, 60), (1, 2, 60)]
 
 
-def test_a_printed_tie_counts_where_none_is_played() -> None:
+def test_a_printed_tie_counts_without_a_sounding_one() -> None:
     tied = '<notations><tied type="{}"/></notations>'
     data = one_part(note("C4", 4, tied.format("start")), note("C4", 4, tied.format("stop")))
     assert rows(data) == [(0, 2, 60)]
 
 
-def test_a_note_left_to_ring_is_not_joined() -> None:
+def test_let_ring_is_not_a_tie() -> None:
     data = one_part(note("C4", 4, '<notations><tied type="let-ring"/></notations>'), note("C4", 4))
     assert rows(data) == [(0, 1, 60), (1, 1, 60)]
 
@@ -114,7 +114,7 @@ def test_grace_notes_are_left_out_and_counted() -> None:
     assert (rows_of(raw), raw.grace_notes) == ([(0, 1, 60)], 3)
 
 
-def test_cue_notes_are_silent_and_take_their_time() -> None:
+def test_cue_notes_take_time_but_are_silent() -> None:
     assert rows(one_part(note("C4", 4, CUE), note("D4", 4))) == [(1, 1, 62)]
 
 
@@ -122,7 +122,7 @@ def test_notes_that_are_not_printed_sound() -> None:
     assert rows(one_part(note("C4", 4).replace("<note>", '<note print-object="no">'))) == [(0, 1, 60)]
 
 
-def test_percussion_and_chord_symbols_sound_not() -> None:
+def test_percussion_and_chord_symbols_are_silent() -> None:
     drum = "<note><unpitched/><duration>4</duration></note>"
     symbol = "<harmony><root><root-step>A</root-step></root><kind>minor</kind></harmony>"
     assert rows(one_part(drum, symbol, note("C4", 4))) == [(1, 1, 60)]
@@ -155,17 +155,17 @@ def test_octave_shifts_and_clefs_change_no_pitch() -> None:
     assert rows(one_part(clef, shift, note("C5", 4))) == [(0, 1, 72)]
 
 
-def test_a_transposing_instrument_sounds_as_it_sounds() -> None:
+def test_a_transposing_instrument_is_read_at_sounding_pitch() -> None:
     data = one_part(transpose(-2, "<octave-change>-1</octave-change>"), note("D4", 4))
     assert rows(data) == [(0, 1, 48)]
 
 
-def test_a_transposition_of_one_staff_leaves_the_others() -> None:
+def test_a_transposition_of_one_staff_does_not_change_the_others() -> None:
     data = one_part(transpose(-2, staff="2"), note("C5", 4), backup(4), note("C4", 4, SECOND_STAFF))
     assert rows(data) == [(0, 1, 58), (0, 1, 72)]
 
 
-def test_a_transposition_holds_from_its_position_on_in_all_voices() -> None:
+def test_a_transposition_applies_from_its_position_on_in_all_voices() -> None:
     data = one_part(note("C5", 4), transpose(1), note("C5", 4), backup(8), note("C4", 4), note("C4", 4))
     assert rows(data) == [(0, 1, 60), (0, 1, 72), (1, 1, 61), (1, 1, 73)]
 
@@ -176,11 +176,11 @@ def test_a_transposition_of_all_staves_ends_that_of_one() -> None:
 
 
 @pytest.mark.parametrize(("double", "pitch"), [("<double/>", 48), ('<double above="yes"/>', 72)])
-def test_a_doubling_sounds_at_the_octave_too(double: str, pitch: int) -> None:
+def test_a_doubling_also_sounds_at_the_octave(double: str, pitch: int) -> None:
     assert {row[2] for row in rows(one_part(transpose(0, double), note("C4", 4)))} == {60, pitch}
 
 
-def test_bars_of_one_place_begin_together() -> None:
+def test_bars_of_equal_index_start_together() -> None:
     short = [bar(1, note("C3", 4)), bar(2, note("D3", 16))]
     assert rows(partwise([bar(1, note("C5", 16)), bar(2, note("D5", 16))], short))[2:] == [(4, 4, 50), (4, 4, 74)]
 
@@ -224,13 +224,13 @@ def test_notes_beyond_the_time_signature_in_one_part_only_are_refused() -> None:
         read(partwise([long], [full]))
 
 
-def test_bars_that_are_numbered_differently_are_refused() -> None:
+def test_bars_numbered_differently_are_refused() -> None:
     with pytest.raises(InconsistentScoreError, match="numbered 1 in part P1 and 2 in part P2"):
         read(partwise([bar(1, note("C5", 4))], [bar(2, note("C4", 4))]))
 
 
-def test_parts_with_bar_lines_of_their_own_are_refused() -> None:
-    with pytest.raises(SourceError, match="bar lines of its own"):
+def test_parts_with_separate_bar_lines_are_refused() -> None:
+    with pytest.raises(SourceError, match="has separate bar lines"):
         read(partwise([bar(1, note("C5", 4))], [bar("X1", note("C4", 4), non_controlling="yes")]))
 
 
@@ -268,10 +268,10 @@ def test_the_first_time_signature_counts(signatures: str, expected: tuple[int, i
         (tempo("60"), 4.0),
         (metronome("half", "30"), 4.0),
         (metronome("quarter", "60").replace("<per", "<beat-unit-dot/><per"), 8 / 3),
-        (metronome("quarter", "240") + tempo("60"), 4.0),  # what plays decides
+        (metronome("quarter", "240") + tempo("60"), 4.0),  # the sounding tempo counts
         (metronome("quarter", "about 60"), 2.0),
         ('<sound tempo="60"/>', 4.0),
-        (tempo("60", "<offset>8</offset>"), 4.0),  # moves what is printed
+        (tempo("60", "<offset>8</offset>"), 4.0),  # only moves the printed direction
         (tempo("60", '<offset sound="yes">8</offset>'), 3.0),
     ],
 )
@@ -285,19 +285,19 @@ def test_seconds_follow_the_tempo_marks(marks: str, seconds: float) -> None:
         (note("C4", -4), "part P1, bar 1: a duration is '-4'"),
         (note("C4", None), "a duration is missing"),
         (note("C4", "1e3"), "a duration is '1e3'"),
-        (note("C4", 0), "lasts for 0 divisions"),
+        (note("C4", 0), "has duration 0"),
         (backup(-4) + note("C4", 4), "a duration is '-4'"),
         (forward(-4) + note("C4", 4), "a duration is '-4'"),
-        (note("H4", 4), "no step of A to G"),
-        (note("C99", 4), "octave of 0 to 9"),
+        (note("H4", 4), "a step from A to G"),
+        (note("C99", 4), "an octave from 0 to 9"),
         (note("C4", 4, alter="nan"), "alteration in semitones"),
         ("<note><duration>4</duration></note>", "neither a pitch nor a rest"),
         ("<attributes><divisions>0</divisions></attributes>", "must be a positive number"),
-        (transpose(0, "<octave-change>0.5</octave-change>"), "not a whole number of octaves"),
+        (transpose(0, "<octave-change>0.5</octave-change>"), "must be a whole number of octaves"),
         (rest(4), "holds no notes"),
     ],
 )
-def test_a_value_without_meaning_is_refused(elements: str, message: str) -> None:
+def test_an_invalid_value_is_refused(elements: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         read(one_part(elements))
 
@@ -310,8 +310,8 @@ def test_durations_before_the_first_divisions_are_refused() -> None:
 @pytest.mark.parametrize(
     ("elements", "message"),
     [
-        (note("C4", 4) + backup(5) + note("C4", 4), "part P1, bar 1: a backup goes back beyond the bar's beginning"),
-        (note("C4", 4, chord=True), "a chord goes on without a first note"),
+        (note("C4", 4) + backup(5) + note("C4", 4), "part P1, bar 1: a backup leads to before the start of the bar"),
+        (note("C4", 4, chord=True), "a chord has no first note"),
     ],
 )
 def test_notes_that_contradict_each_other_are_refused(elements: str, message: str) -> None:
@@ -322,24 +322,24 @@ def test_notes_that_contradict_each_other_are_refused(elements: str, message: st
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"no score", "it is not a readable MusicXML file: syntax error"),
-        (one_part(note("C4", 4))[:-40], "it is not a readable MusicXML file"),
+        (b"no score", "it is not a valid MusicXML file: syntax error"),
+        (one_part(note("C4", 4))[:-40], "it is not a valid MusicXML file"),
         (b"<html></html>", "its root element is <html>"),
         (b'<opus xmlns:xlink="http://www.w3.org/1999/xlink"><score/></opus>', "it holds several pieces"),
-        (b'<?xml version="1.0" encoding="klingon"?><score-partwise/>', "it is not a readable MusicXML file"),
+        (b'<?xml version="1.0" encoding="klingon"?><score-partwise/>', "it is not a valid MusicXML file"),
         (b'<!DOCTYPE a [<!ENTITY b "cc">]><score-partwise>&b;</score-partwise>', "it declares XML entities"),
         ('<!DOCTYPE a [<!ENTITY b "cc">]><score-partwise/>'.encode("utf-16"), "it declares XML entities"),
-        (b"<score-partwise><part id='P1'/><part id='P1'/></score-partwise>", "it holds part P1 twice"),
+        (b"<score-partwise><part id='P1'/><part id='P1'/></score-partwise>", "part P1 occurs twice"),
     ],
 )
-def test_what_is_no_single_score_is_refused(data: bytes, message: str) -> None:
+def test_anything_but_a_single_score_is_refused(data: bytes, message: str) -> None:
     with pytest.raises(SourceError, match=message) as error:
         read(data)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
-def test_the_declared_encoding_counts(encoding: str) -> None:
+def test_the_declared_encoding_is_used(encoding: str) -> None:
     text = one_part(note("C4", 4, "<!-- schön -->")).decode().replace("UTF-8", encoding)
     assert rows(text.encode(encoding)) == [(0, 1, 60)]
 
@@ -354,7 +354,7 @@ def archive_of(members: dict[str, bytes]) -> bytes:
 
 
 def container(*names: str) -> bytes:
-    """A container.xml that names these files."""
+    """A container.xml with these rootfiles."""
     files = "".join(f'<rootfile full-path="{name}"/>' for name in names)
     return f"<container><rootfiles>{files}</rootfiles></container>".encode()
 
@@ -366,15 +366,15 @@ def test_the_first_rootfile_is_the_score(name: str) -> None:
     assert unpack(archive_of(members), MANY_BYTES) == b"this"
 
 
-def test_without_a_container_the_only_score_is_taken() -> None:
+def test_without_a_container_the_only_score_is_used() -> None:
     assert unpack(archive_of({"__MACOSX/._a.xml": b"none", "a.musicxml": b"this"}), MANY_BYTES) == b"this"
 
 
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"a.xml": b"", "b.xml": b""}, "2 members that could be the score"),
-        ({}, "0 members that could be the score"),
+        ({"a.xml": b"", "b.xml": b""}, "2 possible scores"),
+        ({}, "0 possible scores"),
         ({"META-INF/container.xml": container("gone.xml")}, "names 'gone.xml' as the score"),
         ({"META-INF/container.xml": b"<container/>"}, "names no score"),
         ({"a.xml": bytes(MANY_BYTES + 1)}, "a score may have at most 1048576"),
@@ -388,5 +388,5 @@ def test_an_archive_without_a_readable_score_is_refused(members: dict[str, bytes
 def test_a_damaged_archive_is_refused() -> None:
     whole = archive_of({"a.xml": b"this is text" * 100})
     for damaged in (whole[:-30], whole[:40] + bytes(20) + whole[60:]):
-        with pytest.raises(SourceError, match=r"not a readable \.mxl archive"):
+        with pytest.raises(SourceError, match=r"not a valid \.mxl archive"):
             unpack(damaged, MANY_BYTES)

@@ -1,4 +1,4 @@
-"""The sustain pedal, against an account note by note."""
+"""The sustain pedal, against loops over notes."""
 
 import numpy as np
 from hypothesis import given
@@ -28,7 +28,7 @@ def held(tick: int, pedal: Pedals) -> list[int]:
 @given(ROWS, pedals())
 def test_a_note_sounds_until_the_pedal_lifts_or_the_key_is_struck_again(rows: list[Row], pedal: Pedals) -> None:
     rows = sorted(set(rows))
-    rows = [row for place, row in enumerate(rows) if row[::2] not in [other[::2] for other in rows[:place]]]
+    rows = [row for index, row in enumerate(rows) if row[::2] not in [other[::2] for other in rows[:index]]]
     expected = []
     for onset, duration, pitch in rows:
         end = onset + duration

@@ -1,4 +1,4 @@
-"""The grid: exact rounding, merging, caps, and a report that accounts for every note."""
+"""Quantisation: exact rounding, merging, caps, and a report that accounts for every note."""
 
 from fractions import Fraction
 
@@ -25,7 +25,7 @@ def test_onsets_round_half_to_even_exactly(tick: int, ticks_per_quarter: int, st
     assert notes.onset.tolist() == [round(Fraction(tick * steps_per_quarter, ticks_per_quarter))]
 
 
-def test_a_tie_between_steps_goes_to_the_even_one() -> None:
+def test_halves_are_rounded_to_the_even_step() -> None:
     halves = raw_of([(tick, 120, 60) for tick in (60, 180, 300, 420)])  # 0.5, 1.5, 2.5, 3.5 steps
     assert quantise(halves, PAPER)[0].onset.tolist() == [0, 2, 4]
 
@@ -45,7 +45,7 @@ def test_the_table_is_in_canonical_order_without_repeats(raw: RawNotes) -> None:
 
 
 @given(performances())
-def test_the_grid_equals_a_note_by_note_account(raw: RawNotes) -> None:
+def test_quantisation_equals_a_loop_over_notes(raw: RawNotes) -> None:
     longest: dict[tuple[int, int], int] = {}
     for onset, duration, pitch in rows_of(raw):
         start, steps = (round(Fraction(4 * ticks, raw.ticks_per_quarter)) for ticks in (onset, duration))
@@ -55,12 +55,12 @@ def test_the_grid_equals_a_note_by_note_account(raw: RawNotes) -> None:
     assert rows_of(quantise(raw, PAPER)[0]) == expected
 
 
-def test_of_one_onset_and_pitch_the_longest_survives() -> None:
+def test_of_equal_onset_and_pitch_the_longest_note_is_kept() -> None:
     notes, report = quantise(raw_of([(0, 240, 60), (0, 960, 60), (10, 480, 60)]), PAPER)
     assert (rows_of(notes), report.merged) == ([(0, 8, 60)], 2)
 
 
-def test_a_restrike_inside_a_held_note_keeps_both() -> None:
+def test_a_note_within_a_longer_note_of_its_pitch_is_kept() -> None:
     assert rows_of(quantise(raw_of([(0, 1920, 60), (480, 480, 60)]), PAPER)[0]) == [(0, 16, 60), (4, 4, 60)]
 
 
@@ -69,7 +69,7 @@ def test_a_short_note_becomes_one_step_and_is_counted() -> None:
     assert (notes.duration.tolist(), report.shortened_to_minimum) == ([1, 1, 1], 2)
 
 
-def test_a_short_note_is_left_out_on_request() -> None:
+def test_a_short_note_is_dropped_by_setting() -> None:
     notes, report = quantise(raw_of([(0, 59, 60), (480, 61, 62)]), TokenizerConfig(short_notes="drop"))
     assert (rows_of(notes), report.dropped_short, report.shortened_to_minimum) == ([(4, 1, 62)], 1, 0)
 
@@ -79,12 +79,12 @@ def test_long_notes_are_capped_and_counted() -> None:
     assert (notes.duration.tolist(), report.capped_durations) == ([128, 128], 1)
 
 
-def test_long_waits_are_counted_from_the_beginning_on() -> None:
+def test_long_waits_are_counted_including_the_first() -> None:
     rows = [(161 * 120, 120, 60), (321 * 120, 120, 60), (482 * 120, 120, 60)]  # waits of 161, 160 and 161 steps
     assert quantise(raw_of(rows), PAPER)[1].capped_waits == 2
 
 
-def test_pitches_beyond_the_keyboard_are_left_out_and_counted() -> None:
+def test_pitches_outside_the_keyboard_are_left_out_and_counted() -> None:
     notes, report = quantise(raw_of([(0, 480, pitch) for pitch in (-116, 20, 21, 108, 109, 127)]), PAPER)
     assert (notes.pitch.tolist(), report.out_of_range) == ([108, 21], 4)
 
@@ -95,7 +95,7 @@ def test_notes_released_under_an_ignored_pedal_are_counted() -> None:
     assert quantise(raw, PAPER)[1].pedal_ignored == 2
 
 
-def test_an_extending_pedal_lengthens_notes_and_ignores_none() -> None:
+def test_pedal_extend_lengthens_notes_and_counts_none_as_ignored() -> None:
     raw = raw_of([(0, 120, 60)], pedals=(np.array([60]), np.array([960])))
     notes, report = quantise(raw, TokenizerConfig(pedal="extend"))
     assert (rows_of(notes), report.pedal_ignored) == ([(0, 8, 60)], 0)
@@ -114,7 +114,7 @@ def test_percentages_are_of_the_notes_read(report: QuantisationReport, merged: f
 
 
 @given(performances(), st.sampled_from([0.9, 0.95, 1.05, 1.1]))
-def test_another_tempo_scales_time_exactly(raw: RawNotes, factor: float) -> None:
+def test_a_tempo_factor_scales_time_exactly(raw: RawNotes, factor: float) -> None:
     played = raw.at_tempo(factor)
     quarters = [Fraction(tick, played.ticks_per_quarter) for tick in played.onset.tolist()]
     speed = Fraction(str(factor))

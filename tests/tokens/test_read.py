@@ -1,4 +1,4 @@
-"""Files are read by their suffix, and what cannot be read is said in one line."""
+"""Performances and scores are read by their suffix; other files are refused."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path: Path, name: 
 
 def test_a_folder_or_missing_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.mid"):
-        with pytest.raises(SourceError, match="is no file"):
+        with pytest.raises(SourceError, match="is not a file"):
             read_performance(path)
 
 

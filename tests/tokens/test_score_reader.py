@@ -1,4 +1,4 @@
-"""Score files of every suffix: sizes, damage, archives, several pieces; one line for what cannot be read."""
+"""Score files of every format: size limits, damage, archives and files of several pieces."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ BROKEN = [b"no score", b"<?xml version='1.0'?><score-partwise><part>", bytes(ran
 
 
 @pytest.mark.parametrize("name", ["a.musicxml", "a.xml", "a.mxl", "A.MUSICXML"])
-def test_musicxml_is_read_whatever_its_suffix(tmp_path: Path, name: str) -> None:
+def test_musicxml_is_read_with_any_suffix(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(one_part(note("C4", 4)))
     assert rows_of(read_score(tmp_path / name)) == [(0, 1, 60)]
 
@@ -36,16 +36,16 @@ def test_a_broken_score_is_refused_in_one_line(tmp_path: Path, name: str, data: 
     assert "\n" not in str(error.value)
 
 
-def test_a_refusal_names_the_file_and_keeps_its_kind(tmp_path: Path) -> None:
+def test_an_error_names_the_file_and_keeps_its_type(tmp_path: Path) -> None:
     (tmp_path / "a.musicxml").write_bytes(partwise([bar(1, note("C4", 4))], [bar(2, note("C4", 4))]))
-    with pytest.raises(InconsistentScoreError, match=r"a\.musicxml cannot be used: bars that stand at one place"):
+    with pytest.raises(InconsistentScoreError, match=r"a\.musicxml cannot be used: bars at the same position"):
         read_score(tmp_path / "a.musicxml")
 
 
-def test_a_score_cut_short_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_score_is_refused(tmp_path: Path) -> None:
     whole = one_part(note("C4", 4))
     (tmp_path / "a.musicxml").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SourceError, match="is not a readable MusicXML file"):
+    with pytest.raises(SourceError, match="is not a valid MusicXML file"):
         read_score(tmp_path / "a.musicxml")
 
 
@@ -55,7 +55,7 @@ def test_an_empty_missing_or_huge_score_is_refused(tmp_path: Path, suffix: str) 
     empty.touch()
     with huge.open("wb") as file:
         file.truncate(MAX_SCORE_BYTES + 1)
-    for path, message in ((empty, "is empty"), (tmp_path / f"c{suffix}", "cannot be read"), (huge, "at most")):
+    for path, message in ((empty, "is empty"), (tmp_path / f"c{suffix}", "cannot read"), (huge, "has more than")):
         with pytest.raises(SourceError, match=message):
             read_score(path)
 

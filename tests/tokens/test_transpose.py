@@ -1,4 +1,4 @@
-"""Transposition moves notes and nothing else, and never leaves the keyboard."""
+"""Transposition shifts only notes, and never beyond the keyboard."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_transposing_tokens_is_transposing_notes(notes: Notes, semitones: int) -
 
 
 @given(note_tables())
-def test_a_shift_beyond_the_possible_ones_is_refused_or_outside_the_drawn_range(notes: Notes) -> None:
+def test_a_shift_beyond_the_possible_ones_is_refused_or_outside_pitch_shifts(notes: Notes) -> None:
     ids = encode(notes)
     lowest, highest = possible_shifts(ids)
     for semitones in (lowest - 1, highest + 1):
@@ -49,11 +49,11 @@ def test_shifts_stop_at_the_ends_of_the_keyboard(pitches: list[int], shifts: tup
     assert possible_shifts(encode(table_of([(0, 1, pitch) for pitch in pitches]))) == shifts
 
 
-def test_an_excerpt_without_notes_can_be_shifted_anyhow() -> None:
+def test_an_excerpt_without_notes_allows_every_shift() -> None:
     assert possible_shifts(np.array([0, 1], dtype=np.int16)) == (-6, 5)
 
 
-def test_the_input_is_left_alone_and_its_dtype_kept() -> None:
+def test_the_input_is_unchanged_and_its_dtype_kept() -> None:
     ids = encode(table_of([(0, 1, 60)]))
     shifted = transpose(ids, 1)
     assert (ids[2], shifted[2], shifted.dtype) == (69, 70, np.dtype(np.int16))

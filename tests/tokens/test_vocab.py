@@ -1,4 +1,4 @@
-"""The words and their ids are musicautobot's."""
+"""The vocabulary is the same as musicautobot's."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_a_word_has_musicautobots_id(word: str, index: int) -> None:
     assert ids_of([word]).tolist() == [index]
 
 
-def test_spelling_and_looking_up_are_inverse() -> None:
+def test_words_and_ids_are_inverse() -> None:
     assert tuple(words_of(ids_of(WORDS))) == WORDS
 
 

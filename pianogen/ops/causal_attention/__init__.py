@@ -1,4 +1,4 @@
-"""Attention of each channel over its own past, as a gated running mean."""
+"""Causal attention per channel, as a gated running mean."""
 
 from pianogen.ops.causal_attention.fused import causal_mean
 from pianogen.ops.causal_attention.reference import causal_mean_cell

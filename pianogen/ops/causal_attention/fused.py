@@ -1,7 +1,7 @@
-"""The gated running mean as one autograd node: a loop forward that keeps weights and contexts, and a loop backward.
+"""The gated running mean as one autograd node: a forward loop that saves weights and contexts, and a backward loop.
 
-Inside, time is the outer axis; what goes in and comes out is batch first and may be a view of such a block. The sum of
-exponentials is kept relative to the highest score so far, not as its logarithm: that costs the same and rounds less.
+Internally, time is the outer axis; inputs and outputs are batch first, possibly as views. The sum of exponentials is
+stored relative to the highest score so far, not as a logarithm: this costs the same and has smaller rounding errors.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ def causal_mean(
     context0: Float[Tensor, "B H"],
     keep: Bool[Tensor, "B T"],
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"], Float[Tensor, "B H"]]:
-    """Mean of values 1..t under softmax(scores 1..t), for every t; where `keep` is false the row's past ends before t.
+    """Mean of values 1..t weighted by softmax(scores 1..t), for every t; `keep` false at t discards the row's past.
 
     Returns (contexts, lse_last, context_last).
     """
@@ -64,7 +64,7 @@ class _CausalMean(torch.autograd.Function):
 
 
 def _weigh(scores: Tensor, peak: Tensor, total: Tensor, out: Tensor) -> None:
-    """Write the weight of one step, and carry `peak` and `total` one step on in place; a -inf peak voids the total."""
+    """Write the weight of one step, and update `peak` and `total` in place; a peak of -inf discards the total."""
     higher = torch.maximum(peak, scores)
     total.mul_(peak.sub_(higher).exp_())
     peak.copy_(higher)
@@ -75,10 +75,9 @@ def _weigh(scores: Tensor, peak: Tensor, total: Tensor, out: Tensor) -> None:
 def _differentiate(
     d_lse: Tensor, d_context: Tensor, weight: Tensor, step: Tensor, d_scores: Tensor, d_values: Tensor
 ) -> None:
-    """Write the gradients of one step, and carry `d_lse` and `d_context` one step back in place.
+    """Write the gradients of one step, and propagate `d_lse` and `d_context` one step back in place.
 
-    `step` is the value less the context before it: only differences of values enter, so that nothing cancels over a
-    long past.
+    `step` is the value minus the previous context; using only differences avoids cancellation over a long past.
     """
     rest = 1 - weight
     torch.mul(weight, d_context, out=d_values)

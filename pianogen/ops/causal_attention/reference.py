@@ -1,9 +1,9 @@
-"""Per-channel softmax-weighted mean over the past, as a loop that autograd can follow.
+"""Per-channel softmax-weighted mean over the past, as a plain loop.
 
 With e the scores and h the values, all per channel (B batch, T time, H hidden):
     lse_t = log(exp(lse_{t-1}) + exp(e_t)),  g_t = exp(e_t - lse_t),  context_t = (1 - g_t) context_{t-1} + g_t h_t.
-This is bounded wherever the scores drift, in O(T) time with O(1) state; lse = -inf says that nothing has been seen, and
-is handled exactly: the first weight is 1.
+The result is bounded for any scores, in O(T) time with O(1) state. lse = -inf means an empty past and is handled
+exactly: the first weight is 1.
 """
 
 import torch
@@ -29,7 +29,7 @@ def causal_mean(
     context0: Float[Tensor, "B H"],
     keep: Bool[Tensor, "B T"],
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"], Float[Tensor, "B H"]]:
-    """Mean of values 1..t under softmax(scores 1..t), for every t; where `keep` is false the row's past ends before t.
+    """Mean of values 1..t weighted by softmax(scores 1..t), for every t; `keep` false at t discards the row's past.
 
     Returns (contexts, lse_last, context_last).
     """

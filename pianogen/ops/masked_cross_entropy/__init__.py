@@ -1,4 +1,4 @@
-"""Cross-entropy under the grammar mask and the padding mask, with the counts that precision and recall need."""
+"""Cross-entropy with the grammar mask and the padding mask, and the counts for precision and recall."""
 
 from pianogen.ops.masked_cross_entropy.reference import GROUPS, IGNORE, NUM_GROUPS, MaskedLoss, masked_cross_entropy
 

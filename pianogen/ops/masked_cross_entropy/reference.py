@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pianogen.tokens.vocab import EOS, FIRST_DURATION, FIRST_NOTE, LAST_DURATION, SEP
 
-IGNORE = -100  # a target that carries nothing: no loss, no gradient, no count
+IGNORE = -100  # a target that is left out of loss, gradient and counts
 GROUPS = ("note", "wait", "duration", "end")
 NUM_GROUPS = len(GROUPS)
 NOTE, WAIT, DURATION, END = range(NUM_GROUPS)
@@ -16,7 +16,7 @@ NOTE, WAIT, DURATION, END = range(NUM_GROUPS)
 
 @dataclass(frozen=True)
 class MaskedLoss:
-    """Sums over the targets, so that batches and ranks add up; only `loss_sum` has a gradient."""
+    """Sums over the targets, which can be added over batches and ranks; only `loss_sum` has a gradient."""
 
     loss_sum: Float[Tensor, ""]
     """Negative log-likelihood in nats; infinite if a target is illegal in its state."""
@@ -24,7 +24,7 @@ class MaskedLoss:
     nll_sum: Float[Tensor, " K"]
     """`loss_sum` by group of the target, in float64."""
     correct: Int[Tensor, " K"]
-    """Targets that were the likeliest allowed word, by group."""
+    """Targets that were predicted correctly, by group."""
     true_positive: Int[Tensor, "K V"]
     predicted: Int[Tensor, "K V"]
     """How often each word was the prediction, by group of the target."""
@@ -38,9 +38,9 @@ def masked_cross_entropy(
     states: Int[Tensor, " N"],
     allowed: Bool[Tensor, "S V"],
 ) -> MaskedLoss:
-    """Score each target against the words its grammar state allows; `IGNORE` targets are left out before anything else.
+    """Cross-entropy of each target over the words that its grammar state allows; `IGNORE` targets are skipped.
 
-    The prediction is the likeliest allowed word, the first of equals.
+    The prediction is the most likely allowed word; of equally likely words, the first.
     """
     rows = (targets != IGNORE).nonzero().squeeze(1)
     targets, states = targets[rows].long(), states[rows].long()
@@ -68,7 +68,7 @@ def masked_cross_entropy(
 def groups_of(targets: Int[Tensor, " N"], states: Int[Tensor, " N"], allowed: Bool[Tensor, "S V"]) -> Int[Tensor, " N"]:
     """The group of each target: note, wait (the separator and its length), duration of a note, or end.
 
-    A length belongs to a wait where the longest one is allowed, which no note may have.
+    A length belongs to a wait if the state allows LAST_DURATION, which is too long for a note.
     """
     group = torch.full_like(targets, DURATION)
     group[(targets >= FIRST_NOTE) & (targets < FIRST_DURATION)] = NOTE

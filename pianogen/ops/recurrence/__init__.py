@@ -1,4 +1,4 @@
-"""RNN and LSTM over time, with resets in the middle; the cells alone serve generation."""
+"""RNN and LSTM over time, with resets within a sequence; generation uses the cells."""
 
 from pianogen.ops.recurrence.fused import lstm, rnn
 from pianogen.ops.recurrence.reference import lstm_cell, rnn_cell

@@ -1,9 +1,9 @@
-"""RNN and LSTM as one autograd node each: a loop forward, a loop backward, then one GEMM for the weight gradient.
+"""RNN and LSTM as one autograd node each: a forward loop, a backward loop, and one GEMM for the weight gradient.
 
-Inside, time is the outer axis, so that a step is one block of memory; what goes in and comes out is batch first and may
-be a view of such a block, which costs no copy. The weight keeps torch's layout (G, H): on CPU its transpose as the
-right operand of a thin product is twice as fast as a transposed copy. The weight is saved in the type it is multiplied
-in, bfloat16 if so asked, while activations and state stay in the type of the inputs.
+Internally, time is the outer axis, so that a step is contiguous; inputs and outputs are batch first, as views without
+copies. The weight keeps torch's layout (G, H): on CPU, multiplying a thin matrix by its transposed view is twice as
+fast as by a transposed copy. The weight is saved in the dtype of the products (bfloat16 with `bf16`); activations and
+state keep the dtype of the inputs.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ def rnn(
     *,
     bf16: bool = False,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"]]:
-    """Run a tanh RNN; where `keep` is false the row's state is zeroed before the step. Returns (hidden, h_last)."""
+    """Run a tanh RNN; where `keep` is false, a row's state is zeroed before the step. Returns (hidden, h_last)."""
     return _Rnn.apply(inputs, weight_hh, h0, keep, bf16)  # type: ignore[return-value]
 
 
@@ -41,10 +41,10 @@ def lstm(
     bf16: bool = False,
     reuse: bool = False,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"], Float[Tensor, "B H"]]:
-    """Run an LSTM; where `keep` is false a row's state is zeroed before the step. Returns (hidden, h_last, c_last).
+    """Run an LSTM; where `keep` is false, a row's state is zeroed before the step. Returns (hidden, h_last, c_last).
 
-    `reuse` overwrites `gates` with their activations and, in the backward pass, those with their gradients: one large
-    block in the place of three. Nobody may read `gates` afterwards, and a second backward pass is an error.
+    `reuse` overwrites `gates` with their activations and, in the backward pass, with their gradients: one large buffer
+    instead of three. `gates` must not be read afterwards, and a second backward pass is an error.
     """
     return _Lstm.apply(gates, weight_hh, h0, c0, keep, bf16, reuse)  # type: ignore[return-value]
 
@@ -101,7 +101,7 @@ class _Lstm(torch.autograd.Function):
 
 
 def _activate(active: Tensor, c: Tensor, new_c: Tensor, tanh_c: Tensor, new_h: Tensor) -> None:
-    """Turn gate sums (B, 4H) into activations in place, and write the new state."""
+    """Apply the activations to gate sums (B, 4H) in place, and write the new state."""
     i, f, g, o = active.chunk(4, dim=1)
     active[:, : 2 * c.shape[1]].sigmoid_()
     g.tanh_()
@@ -114,9 +114,9 @@ def _activate(active: Tensor, c: Tensor, new_c: Tensor, tanh_c: Tensor, new_h: T
 def _differentiate(
     dh: Tensor, dc: Tensor, active: Tensor, c: Tensor, tanh_c: Tensor, scratch: Tensor, out: Tensor
 ) -> None:
-    """Write the gradient of the gate sums, and carry `dc` one step back in place; `c` is the state before the step.
+    """Write the gradient of the gate sums, and propagate `dc` one step back in place; `c` is the state before the step.
 
-    `out` may be `active`: each part of it is read for the last time as it is written.
+    `out` may be `active`: no part of it is read after it is written.
     """
     i, f, g, o = active.chunk(4, dim=1)
     di, df, dg, do = scratch.chunk(4, dim=1)
@@ -144,7 +144,7 @@ def _times(gradient: Tensor, weight: Tensor) -> Tensor:
 
 
 def _weight_gradient(d_gates: Tensor, hidden: Tensor, weight: Tensor, keep: Tensor) -> Tensor:
-    """Sum over all steps and rows in one product, (G, H)."""
+    """The weight gradient (G, H), summed over all steps and rows in one product."""
     before = hidden[:-1]
     if not keep.all():
         before = before.masked_fill(~keep.t().unsqueeze(-1), 0)

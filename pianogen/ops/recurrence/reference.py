@@ -1,7 +1,7 @@
-"""RNN and LSTM as plain loops that autograd can follow; gate order i, f, g, o as in torch.nn.LSTM.
+"""RNN and LSTM as plain loops; gate order i, f, g, o as in torch.nn.LSTM.
 
-The inputs already hold W_ih x + b. Shapes: B batch, T time, H hidden, G = 4H gates.
-`bf16` makes the matrix products in bfloat16; state and activations stay as they are.
+The inputs are W_ih x + b. Shapes: B batch, T time, H hidden, G = 4H gates.
+`bf16` computes the matrix products in bfloat16; state and activations keep their dtype.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def product(hidden: Float[Tensor, "B H"], weight: Float[Tensor, "G H"], bf16: bool = False) -> Float[Tensor, "B G"]:
-    """Multiply by the transposed weight, returning the type of `hidden`."""
+    """Multiply by the transposed weight, returning the dtype of `hidden`."""
     if bf16:
         return (hidden.bfloat16() @ weight.bfloat16().t()).to(hidden.dtype)
     return hidden @ weight.t()
@@ -45,7 +45,7 @@ def rnn(
     *,
     bf16: bool = False,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"]]:
-    """Run a tanh RNN; where `keep` is false the row's state is zeroed before the step. Returns (hidden, h_last)."""
+    """Run a tanh RNN; where `keep` is false, a row's state is zeroed before the step. Returns (hidden, h_last)."""
     h, hidden = h0, []
     for t in range(inputs.shape[1]):
         h = h.masked_fill(~keep[:, t, None], 0)
@@ -63,7 +63,7 @@ def lstm(
     *,
     bf16: bool = False,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"], Float[Tensor, "B H"]]:
-    """Run an LSTM; where `keep` is false a row's state is zeroed before the step. Returns (hidden, h_last, c_last)."""
+    """Run an LSTM; where `keep` is false, a row's state is zeroed before the step. Returns (hidden, h_last, c_last)."""
     h, c, hidden = h0, c0, []
     for t in range(gates.shape[1]):
         reset = ~keep[:, t, None]

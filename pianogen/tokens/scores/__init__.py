@@ -1,4 +1,4 @@
-"""Score files to notes: one reader a format, each of which is right or refuses."""
+"""Score files to notes: one reader per format; ambiguous scores are refused."""
 
 from pianogen.tokens.scores.reader import MAX_SCORE_BYTES, read_score
 

@@ -1,4 +1,4 @@
-"""The columns of a Humdrum file, called spines: how they begin, split, join, change places and end.
+"""The columns of a Humdrum file, called spines: how they start, split, join, are exchanged and end.
 
 Reference: Huron, The Humdrum Toolkit: Reference Manual (1994), section 1, and the Humdrum guide, chapter 5.
 """
@@ -16,12 +16,12 @@ _TABS = re.compile("\t+")
 
 @dataclass
 class Spine:
-    """One column, or one branch of a column that was split."""
+    """One column, or one branch of a split column."""
 
-    origin: int  # branches of one column share it
-    representation: str = ""  # the exclusive interpretation, such as kern; empty until it is given
-    end: Fraction = Fraction(0)  # where its last token ends, in quarters
-    part: str = ""  # the value of *part, or empty
+    origin: int  # shared by the branches of one column
+    representation: str = ""  # the exclusive interpretation such as kern; empty before it
+    end: Fraction = Fraction(0)  # where the last token ends, in quarters
+    part: str = ""  # the *part interpretation, or empty
     unpitched: bool = False  # percussion
 
     @property
@@ -31,16 +31,16 @@ class Spine:
 
 
 def tokens_of(line: str) -> list[str]:
-    """The cells of a line, one for each spine."""
+    """The cells of a line, one per spine."""
     return [cell.strip(" ") for cell in _TABS.split(line.strip("\t"))]
 
 
 def next_spines(spines: Sequence[Spine], tokens: Sequence[str], origins: Iterator[int]) -> list[Spine]:
-    """The spines below a line of interpretations; one that it adds takes its origin from `origins`.
+    """The spines after a line of interpretations; added spines take their origin from `origins`.
 
     Raises:
-        SourceError: A join has no neighbour to join, or an exchange not exactly two sides.
-        InconsistentScoreError: Branches that join do not end at the same time.
+        SourceError: A spine is joined with no other, or the number of exchanged spines is not two.
+        InconsistentScoreError: Joined branches do not end at the same time.
     """
     cells = list(zip(_exchanged(spines, tokens), tokens, strict=True))
     below: list[Spine] = []
@@ -62,31 +62,31 @@ def _below(spine: Spine, token: str, origins: Iterator[int]) -> list[Spine]:
 
 
 def _exchanged(spines: Sequence[Spine], tokens: Sequence[str]) -> list[Spine]:
-    places = [place for place, token in enumerate(tokens) if token == "*x"]
-    if not places:
+    columns = [column for column, token in enumerate(tokens) if token == "*x"]
+    if not columns:
         return list(spines)
-    if len(places) != 2:
-        raise SourceError(f"{len(places)} spines are to change places (*x); it takes two")
+    if len(columns) != 2:
+        raise SourceError(f"the number of exchanged spines (*x) is {len(columns)}, but it must be 2")
     exchanged = list(spines)
-    first, second = places
+    first, second = columns
     exchanged[first], exchanged[second] = spines[second], spines[first]
     return exchanged
 
 
 def _joined(run: Sequence[Spine]) -> list[Spine]:
-    """Each column's branches as one; where no two belong to one column, the columns themselves become one."""
+    """Join the branches of each column; if no two are of one column, join the columns."""
     groups = [list(group) for _, group in groupby(run, key=lambda spine: spine.origin)]
     if all(len(group) == 1 for group in groups):
         groups = [list(run)]
-    return [_one_of(group) for group in groups]
+    return [_join(group) for group in groups]
 
 
-def _one_of(group: Sequence[Spine]) -> Spine:
+def _join(group: Sequence[Spine]) -> Spine:
     if len(group) == 1:
-        raise SourceError("a spine is to join (*v) but has no neighbour to join with")
+        raise SourceError("a spine is joined (*v), but no adjacent spine is")
     if len({spine.representation for spine in group}) > 1:
-        raise SourceError("spines of different kinds are to join (*v)")
+        raise SourceError("spines of different types are joined (*v)")
     ends = sorted({spine.end for spine in group})
     if len(ends) > 1 and group[0].sounds:
-        raise InconsistentScoreError(f"voices that join (*v) end at quarters {ends[0]} and {ends[-1]}")
+        raise InconsistentScoreError(f"joined voices (*v) end at quarters {ends[0]} and {ends[-1]}")
     return group[0]

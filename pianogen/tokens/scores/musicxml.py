@@ -1,12 +1,12 @@
-"""MusicXML, partwise or timewise, to what it says: pitches as they sound, onsets from durations alone.
+"""MusicXML, partwise or timewise, to a written score: sounding pitches, onsets computed from durations alone.
 
-Bars are matched by their place in the part: the n-th bars of all parts begin together, and last as long as the longest
-of them. Two things do not lengthen a bar that other parts end earlier, as some programs write the rests of a bar twice,
-or a full bar's rest into a pickup: rests beyond the time signature, and a part without notes in an implicit bar. Where
-notes go beyond the time signature in one part and end earlier in another, the score is refused.
+Bars are aligned by their index: the n-th bars of all parts start together, and last as long as the longest of them.
+Some programs write the rests of a bar twice, or a full-bar rest into a pickup. So rests beyond the time signature, and
+a part without notes in an implicit bar, do not lengthen a bar that is shorter in other parts. If notes extend beyond
+the time signature in one part and end earlier in another, the score is refused.
 
-Cue notes are silent, as the standard says; notes that are not printed sound. Pitches are stored as they sound but for
-<transpose>, so octave shifts (8va) and clefs with an octave change nothing. Measure repeats are not expanded.
+Cue notes are silent, as in the standard; notes that are not printed sound. Only <transpose> changes pitches: octave
+shifts (8va) and octave clefs do not. Measure repeats are not expanded.
 
 Reference: MusicXML 4.0, https://www.w3.org/2021/06/musicxml40/.
 """
@@ -26,8 +26,8 @@ def parse_musicxml(data: bytes) -> WrittenScore:
     """Read a score-partwise or score-timewise document.
 
     Raises:
-        SourceError: It is not well-formed, no single score, or states a value that has no meaning.
-        InconsistentScoreError: The notes of a bar, or the bars of its parts, do not fit together.
+        SourceError: The document is not well-formed, is not a single score, or has an invalid value.
+        InconsistentScoreError: The notes of a bar, or the bars of different parts, contradict each other.
     """
     parts = _bars_by_part(parse_xml(data))
     readers = [PartReader(index, name) for index, name in enumerate(parts)]
@@ -42,7 +42,7 @@ def parse_musicxml(data: bytes) -> WrittenScore:
 def _bars_by_part(root: Element) -> dict[str, list[Element | None]]:
     """The bars of each part, by the part's id."""
     if root.tag == "opus":
-        raise SourceError("it holds several pieces (an opus); give the file of one of them")
+        raise SourceError("it holds several pieces (an opus); use the file of one of them")
     if root.tag not in ("score-partwise", "score-timewise"):
         raise SourceError(f"it is not a MusicXML score: its root element is <{root.tag[:40]}>")
     parts: dict[str, list[Element | None]] = {}
@@ -50,7 +50,7 @@ def _bars_by_part(root: Element) -> dict[str, list[Element | None]]:
         for part in root.iterfind("part"):
             name = _part_id(part)
             if name in parts:
-                raise SourceError(f"it holds part {name} twice")
+                raise SourceError(f"part {name} occurs twice")
             parts[name] = list(part.iterfind("measure"))
         return parts
     for index, measure in enumerate(root.iterfind("measure")):
@@ -58,7 +58,7 @@ def _bars_by_part(root: Element) -> dict[str, list[Element | None]]:
             part.attrib.update(measure.attrib, id=_part_id(part))
             bars = parts.setdefault(part.attrib["id"], [])
             if len(bars) > index:
-                raise SourceError(f"bar {measure.get('number')} holds part {part.attrib['id']} twice")
+                raise SourceError(f"part {part.attrib['id']} occurs twice in bar {measure.get('number')}")
             bars += [None] * (index - len(bars))
             bars.append(part)
     return parts
@@ -75,13 +75,14 @@ def _check_alignment(bars: dict[str, Element | None]) -> None:
             continue
         if bar.get("non-controlling") == "yes":
             raise SourceError(
-                f"part {name} has bar lines of its own (bar {bar.get('number')} is non-controlling); give it alone"
+                f"part {name} has separate bar lines (bar {bar.get('number')} is non-controlling); save it as a "
+                "separate file"
             )
         numbers.setdefault(bar.get("number", ""), name)
     if len(numbers) > 1:
         (one, first), (other, second) = list(numbers.items())[:2]
         raise InconsistentScoreError(
-            f"bars that stand at one place are numbered {one} in part {first} and {other} in part {second}"
+            f"bars at the same position are numbered {one} in part {first} and {other} in part {second}"
         )
 
 
@@ -89,7 +90,7 @@ def _bar_length(fills: dict[str, BarFill], bar: Element) -> Fraction:
     if bar.get("implicit") == "yes" and any(fill.sounding for fill in fills.values()):
         fills = {name: fill for name, fill in fills.items() if fill.sounding}
     lengths = {fill.length for fill in fills.values()}
-    if lengths == {0}:  # nothing stands in it: an empty bar of its time signature
+    if lengths == {0}:  # an empty bar
         return max(fill.time_signature for fill in fills.values())
     if len(lengths) == 1:
         return lengths.pop()
@@ -99,13 +100,13 @@ def _bar_length(fills: dict[str, BarFill], bar: Element) -> Fraction:
             if fill.sounding and longest.length - fill.length > ROUNDING:
                 raise InconsistentScoreError(
                     f"bar {bar.get('number')} lasts {longest.length} quarters in part {longest_name}, more than its "
-                    f"time signature says, and {fill.length} in part {name}"
+                    f"time signature allows, and {fill.length} in part {name}"
                 )
     return longest.without_excess
 
 
 def _merged(readers: Sequence[PartReader]) -> WrittenScore:
-    """One score of all parts; what plays (<sound>) decides the tempo before what is printed (<metronome>)."""
+    """Merge the parts into one score; tempo marks that sound (<sound>) override printed ones (<metronome>)."""
     score = WrittenScore(grace_notes=sum(reader.grace_notes for reader in readers))
     signatures = []
     for reader in readers:
@@ -116,6 +117,6 @@ def _merged(readers: Sequence[PartReader]) -> WrittenScore:
         _, score.time_signature = min(signatures, key=lambda signature: signature[0])
     for kind in ("sound", "metronome"):
         for reader in readers:
-            for onset, pace in reader.tempo_marks[kind]:
-                score.tempo_marks.setdefault(onset, pace)
+            for onset, quarters_per_minute in reader.tempo_marks[kind]:
+                score.tempo_marks.setdefault(onset, quarters_per_minute)
     return score

@@ -1,4 +1,4 @@
-"""One part of a MusicXML score, bar by bar: a musical position that notes move on, and backup and forward move.
+"""One part of a MusicXML score, bar by bar; notes, <backup> and <forward> move the current position.
 
 Reference: MusicXML 4.0, https://www.w3.org/2021/06/musicxml40/.
 """
@@ -23,61 +23,61 @@ from pianogen.tokens.scores.written import WrittenNote
 
 _UNTRANSPOSED = Transposition(Fraction(0), 0)
 ROUNDING = Fraction(1, 16)
-"""Quarters by which the durations of a bar may go beyond it because they are whole divisions."""
+"""Quarters by which the durations of a bar may exceed it, since they are rounded to whole divisions."""
 
 
 class BarFill(NamedTuple):
-    """How much of a bar is written in one part, in quarters from its beginning."""
+    """How much of a bar one part fills, in quarters from the start of the bar."""
 
-    length: Fraction  # the furthest position that a note, rest, backup or forward reaches
-    sounding: Fraction  # the end of its last note; 0 without notes
-    time_signature: Fraction  # the length that it gives a bar; 0 without one
+    length: Fraction  # the last position reached by a note, rest, backup or forward
+    sounding: Fraction  # the end of the last note; 0 without notes
+    time_signature: Fraction  # the length of a bar by the time signature; 0 without one
 
     @property
     def without_excess(self) -> Fraction:
-        """The length without rests, or errors of rounding, beyond the time signature."""
+        """The length without rests or rounding errors beyond the time signature."""
         if self.time_signature == 0 or self.length <= self.time_signature:
             return self.length
         return self.length if self.sounding > self.time_signature + ROUNDING else self.time_signature
 
 
-class _Head(NamedTuple):
-    """A note as it is written in a bar; its onset counts from the bar's beginning."""
+class _BarNote(NamedTuple):
+    """A note before transposition; its onset is relative to the start of the bar."""
 
     onset: Fraction
     staff: str
-    semitones: Fraction  # a MIDI number, before transposition
-    note: WrittenNote
+    semitones: Fraction  # the written pitch as a MIDI number
+    written: WrittenNote
 
 
 class PartReader:
-    """Reads the bars of one part in their order, and keeps what it found."""
+    """Reads the bars of one part in order, and collects their notes and tempo marks."""
 
     def __init__(self, index: int, name: str) -> None:
         self.notes: list[WrittenNote] = []
         self.grace_notes = 0
         self.tempo_marks: dict[str, list[tuple[Fraction, float]]] = {"sound": [], "metronome": []}
         self.time_signature: tuple[Fraction, tuple[int, int]] | None = None
-        """The first one, with its onset."""
+        """The first time signature and its onset."""
         self.name = name
         self._index = index
-        self._bar_length = Fraction(0)  # what the newest time signature says
+        self._bar_length = Fraction(0)  # by the current time signature
         self._divisions: Fraction | None = None
-        self._lengths: dict[str, Fraction] = {}  # <duration> -> quarters, at these divisions
-        self._transpositions: dict[str | None, Transposition] = {}  # by staff; None is for all others
+        self._lengths: dict[str, Fraction] = {}  # <duration> -> quarters, for the current divisions
+        self._transpositions: dict[str | None, Transposition] = {}  # by staff; None for all others
         self._bar = ""
 
     def read_bar(self, bar: Element, start: Fraction) -> BarFill:
-        """Read a bar that begins at `start`.
+        """Read a bar that starts at `start`.
 
         Raises:
-            SourceError: A value is missing or has no meaning.
+            SourceError: A value is missing or invalid.
             InconsistentScoreError: A backup leads out of the bar, or a chord has no first note.
         """
         self._bar = bar.get("number", "?")
         position = end = Fraction(0)
-        chord_onset: Fraction | None = None  # where the newest note began that can be the first of a chord
-        heads: list[_Head] = []
+        chord_onset: Fraction | None = None  # onset of the last note that can be the first of a chord
+        notes: list[_BarNote] = []
         changes: list[tuple[Fraction, str | None, Transposition]] = []
         for element in bar:
             if element.tag == "note":
@@ -85,16 +85,16 @@ class PartReader:
                 if "chord" not in children:
                     chord_onset = position
                 elif chord_onset is None:
-                    self._refuse("a chord goes on without a first note", InconsistentScoreError)
+                    self._refuse("a chord has no first note", InconsistentScoreError)
                 length = self._length(children)
-                heads += self._heads(element, children, start, chord_onset, length)
+                notes += self._bar_notes(element, children, start, chord_onset, length)
                 if "chord" not in children:
                     position += length
             elif element.tag == "backup":
                 position -= self._duration(element.find("duration"))
                 chord_onset = None
                 if position < 0:
-                    self._refuse("a backup goes back beyond the bar's beginning", InconsistentScoreError)
+                    self._refuse("a backup leads to before the start of the bar", InconsistentScoreError)
             elif element.tag == "forward":
                 position += self._duration(element.find("duration"))
                 chord_onset = None
@@ -103,8 +103,8 @@ class PartReader:
             elif element.tag in ("direction", "sound"):
                 self._tempo(element, start + position)
             end = max(end, position)
-        self.notes += self._sounding(heads, changes)
-        sounding = max((head.note.end - start for head in heads), default=Fraction(0))
+        self.notes += self._sounding(notes, changes)
+        sounding = max((note.written.end - start for note in notes), default=Fraction(0))
         return BarFill(end, sounding, self._bar_length)
 
     def _length(self, children: dict[str, Element]) -> Fraction:
@@ -122,12 +122,12 @@ class PartReader:
         if value is None or value < 0:
             self._refuse(f"a duration is {text!r}; it must be a positive number" if text else "a duration is missing")
         if self._divisions is None:
-            self._refuse("durations stand before the first <divisions>, so nobody can tell their length")
+            self._refuse("a duration is before the first <divisions>, so its length is undefined")
         return value / self._divisions
 
-    def _heads(
+    def _bar_notes(
         self, element: Element, children: dict[str, Element], start: Fraction, onset: Fraction, length: Fraction
-    ) -> Iterator[_Head]:
+    ) -> Iterator[_BarNote]:
         if "pitch" not in children:
             if "rest" not in children and "unpitched" not in children:
                 self._refuse("a note has neither a pitch nor a rest")
@@ -138,17 +138,17 @@ class PartReader:
             self.grace_notes += 1
             return
         if length == 0:
-            self._refuse("a note lasts for 0 divisions; only grace notes may")
+            self._refuse("a note has duration 0; only grace notes may")
         pitch = semitones(children["pitch"])
         if pitch is None:
-            self._refuse("a pitch has no step of A to G, octave of 0 to 9 and alteration in semitones")
+            self._refuse("a pitch must have a step from A to G, an octave from 0 to 9 and an alteration in semitones")
         staff = children["staff"].text or "1" if "staff" in children else "1"
         tie = tie_of(element) if "tie" in children or "notations" in children else None
         begin = start + onset
-        yield _Head(onset, staff.strip(), pitch, WrittenNote(begin, begin + length, 0, tie, self._index))
+        yield _BarNote(onset, staff.strip(), pitch, WrittenNote(begin, begin + length, 0, tie, self._index))
 
     def _attributes(self, element: Element, onset: Fraction) -> Iterator[tuple[str | None, Transposition]]:
-        """Take up what holds from here on; yield changes of transposition with their staves, None for all."""
+        """Apply divisions and time signature; yield changes of transposition with their staves, None for all."""
         divisions = element.find("divisions")
         if divisions is not None:
             self._divisions = decimal((divisions.text or "").strip())
@@ -164,20 +164,20 @@ class PartReader:
         for transpose in element.iterfind("transpose"):
             change = transposition(transpose)
             if change is None:
-                self._refuse("a transposition is not a whole number of octaves and a number of semitones")
+                self._refuse("a transposition must be a whole number of octaves and a number of semitones")
             yield transpose.get("number"), change
 
     def _tempo(self, element: Element, position: Fraction) -> None:
         sound = element if element.tag == "sound" else element.find("sound")
         offset = element.find("offset") if element.tag == "direction" else None
         if offset is not None and offset.get("sound") != "yes":
-            offset = None  # it moves what is printed only
-        printed = [pace for one in element.iterfind("direction-type/metronome") if (pace := metronome(one)) is not None]
-        for pace in printed[:1]:
-            self.tempo_marks["metronome"].append((self._at_offset(position, offset), pace))
-        if sound is not None and (pace := sound_tempo(sound)) is not None:
+            offset = None  # it only moves the printed direction
+        printed = [metronome(mark) for mark in element.iterfind("direction-type/metronome")]
+        if (tempo := next((tempo for tempo in printed if tempo is not None), None)) is not None:
+            self.tempo_marks["metronome"].append((self._at_offset(position, offset), tempo))
+        if sound is not None and (tempo := sound_tempo(sound)) is not None:
             own = sound.find("offset")
-            self.tempo_marks["sound"].append((self._at_offset(position, offset if own is None else own), pace))
+            self.tempo_marks["sound"].append((self._at_offset(position, offset if own is None else own), tempo))
 
     def _at_offset(self, position: Fraction, offset: Element | None) -> Fraction:
         shift = decimal((offset.text or "").strip()) if offset is not None else None
@@ -186,23 +186,23 @@ class PartReader:
         return max(position + shift / self._divisions, Fraction(0))
 
     def _sounding(
-        self, heads: list[_Head], changes: list[tuple[Fraction, str | None, Transposition]]
+        self, notes: list[_BarNote], changes: list[tuple[Fraction, str | None, Transposition]]
     ) -> Iterator[WrittenNote]:
-        """The notes of a bar as they sound; a change of transposition holds for all notes from its position on."""
+        """The notes of a bar at sounding pitch; a change of transposition applies to all notes from its position on."""
         if changes:
             changes.sort(key=lambda change: -change[0])
-            heads.sort(key=lambda head: head.onset)
-        for head in heads:
-            while changes and changes[-1][0] <= head.onset:
+            notes.sort(key=lambda note: note.onset)
+        for note in notes:
+            while changes and changes[-1][0] <= note.onset:
                 self._transpose(*changes.pop()[1:])
             by_staff = self._transpositions
             shift, doubling = (
-                by_staff.get(head.staff) or by_staff.get(None, _UNTRANSPOSED) if by_staff else _UNTRANSPOSED
+                by_staff.get(note.staff) or by_staff.get(None, _UNTRANSPOSED) if by_staff else _UNTRANSPOSED
             )
-            pitch = round(head.semitones + shift)
-            yield head.note._replace(pitch=pitch)
+            pitch = round(note.semitones + shift)
+            yield note.written._replace(pitch=pitch)
             if doubling:
-                yield head.note._replace(pitch=pitch + doubling)
+                yield note.written._replace(pitch=pitch + doubling)
         while changes:
             self._transpose(*changes.pop()[1:])
 

@@ -1,4 +1,4 @@
-"""What single MusicXML elements say, None where it has no meaning.
+"""Values of single MusicXML elements; None if a value is invalid.
 
 Reference: MusicXML 4.0, https://www.w3.org/2021/06/musicxml40/.
 """
@@ -20,26 +20,26 @@ _BEAT_UNITS = {
     **{f"{length}th": Fraction(4, length) for length in (64, 128, 256, 512, 1024)},
 }
 _HIGHEST_OCTAVE = 9
-_MAX_ALTERATION = 12  # semitones; what is more is no alteration
-_MAX_TRANSPOSITION = 120  # semitones, all that MIDI numbers span
+_MAX_ALTERATION = 12  # semitones
+_MAX_TRANSPOSITION = 120  # semitones, about the range of MIDI numbers
 _MAX_DOTS = 8
 
 
 class Transposition(NamedTuple):
-    """What is added to a written pitch for the sounding one."""
+    """The interval from the written to the sounding pitch."""
 
     semitones: Fraction
-    doubling: int  # semitones from the sounding note to its doubling at the octave; 0 for none
+    doubling: int  # semitones from the sounding note to its octave doubling; 0 for none
 
 
 @lru_cache(maxsize=4096)
 def decimal(text: str) -> Fraction | None:
-    """An xs:decimal, exactly."""
+    """The exact value of an xs:decimal."""
     return Fraction(text) if _DECIMAL.fullmatch(text) else None
 
 
 def semitones(pitch: Element) -> Fraction | None:
-    """The MIDI number of a <pitch>, with a fraction for microtones."""
+    """The MIDI number of a <pitch>, fractional for microtones."""
     step, alter, octave = (_text(pitch, name) for name in ("step", "alter", "octave"))
     return _semitones(step, alter or "0", octave)
 
@@ -55,7 +55,7 @@ def _semitones(step: str, alter: str, octave: str) -> Fraction | None:
 
 
 def transposition(transpose: Element) -> Transposition | None:
-    """What a <transpose> adds. Its <diatonic> is only about spelling."""
+    """The interval of a <transpose>; its <diatonic> only affects spelling."""
     chromatic, octaves = (decimal(_text(transpose, name) or "0") for name in ("chromatic", "octave-change"))
     if chromatic is None or octaves is None or octaves.denominator != 1:
         return None
@@ -67,7 +67,7 @@ def transposition(transpose: Element) -> Transposition | None:
 
 
 def tie_of(note: Element) -> Tie | None:
-    """<tie> is what sounds; where there is none, <tied>, what is printed. let-ring leads to no note."""
+    """The sounding tie (<tie>) or else the printed one (<tied>); let-ring is not a tie."""
     kinds = {tie.get("type") for tie in note.iterfind("tie")}
     if not kinds:
         kinds = {tied.get("type") for tied in note.iterfind("notations/tied")}
@@ -77,17 +77,17 @@ def tie_of(note: Element) -> Tie | None:
 
 
 def time_signature(time: Element) -> tuple[int, int] | None:
-    """Beats and their unit; 3+2/8 is 5/8, and 2/4 + 3/8 is 7/8. None without bars (senza misura)."""
-    beats = [_sum(one.text) for one in time.iterfind("beats")]
-    units = [_sum(one.text) for one in time.iterfind("beat-type")]
+    """Numerator and denominator; 3+2/8 is 5/8, and 2/4 + 3/8 is 7/8. None without bars (senza misura)."""
+    beats = [_sum(element.text) for element in time.iterfind("beats")]
+    units = [_sum(element.text) for element in time.iterfind("beat-type")]
     if not beats or len(beats) != len(units) or 0 in beats or 0 in units:
         return None
-    unit = math.lcm(*units)
-    return sum(count * (unit // one) for count, one in zip(beats, units, strict=True)), unit
+    denominator = math.lcm(*units)
+    return sum(count * (denominator // unit) for count, unit in zip(beats, units, strict=True)), denominator
 
 
 def _sum(text: str | None) -> int:
-    """3+2 as 5; 0 for what is no sum of numbers."""
+    """3+2 as 5; 0 if the text is not a sum of numbers."""
     numbers = [number.strip() for number in (text or "").split("+")]
     if not all(re.fullmatch(r"\d{1,4}", number, re.ASCII) for number in numbers):
         return 0
@@ -96,20 +96,20 @@ def _sum(text: str | None) -> int:
 
 def sound_tempo(sound: Element) -> float | None:
     """Quarters per minute of a <sound>, if it states a tempo."""
-    return _pace(decimal((sound.get("tempo") or "").strip()))
+    return _positive(decimal((sound.get("tempo") or "").strip()))
 
 
 def metronome(mark: Element) -> float | None:
-    """Quarters per minute of a <metronome> with a number; none of one that relates two lengths, or says about 120."""
+    """Quarters per minute of a <metronome> with a number; None if it relates two lengths, or says "about 120"."""
     unit = _BEAT_UNITS.get(_text(mark, "beat-unit"))
     dots = len(mark.findall("beat-unit-dot"))
     per_minute = decimal(_text(mark, "per-minute"))
     if unit is None or per_minute is None or dots > _MAX_DOTS or mark.find("beat-unit-tied") is not None:
         return None
-    return _pace(per_minute * unit * (2 - Fraction(1, 2**dots)))
+    return _positive(per_minute * unit * (2 - Fraction(1, 2**dots)))
 
 
-def _pace(quarters_per_minute: Fraction | None) -> float | None:
+def _positive(quarters_per_minute: Fraction | None) -> float | None:
     return float(quarters_per_minute) if quarters_per_minute else None
 
 

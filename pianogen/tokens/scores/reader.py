@@ -1,12 +1,13 @@
 """A score file of any format to sounding notes: all parts merged, sounding pitch, tied notes joined.
 
-Grace notes and ornaments are left out, the former counted; repeats are not expanded; chords are their notes; chord
-symbols and percussion are left out. A score whose bars contradict each other is refused.
+Grace notes (which are counted), ornaments, chord symbols and percussion are left out; repeats are not expanded.
+A score whose bars contradict each other is refused.
 """
 
 from pathlib import Path
 
 from pianogen.errors import SourceError
+from pianogen.tokens.limited_file import read_limited
 from pianogen.tokens.notes import RawNotes
 from pianogen.tokens.scores.abc import parse_abc
 from pianogen.tokens.scores.kern import parse_kern
@@ -21,38 +22,29 @@ def read_score(path: Path) -> RawNotes:
     """Read a MusicXML, ABC or kern file.
 
     Raises:
-        SourceError: It is missing, too large, broken, holds several pieces, or no notes.
+        SourceError: The file is missing, too large, damaged, or holds several pieces or no notes.
         InconsistentScoreError: Its notation contradicts itself; the message names the bar.
     """
+    data = read_limited(path, MAX_SCORE_BYTES)
     try:
-        return sounding_notes(_parse(_read_bytes(path), path.suffix.lower()))
+        return sounding_notes(_parse(data, path.suffix.lower()))
     except SourceError as error:
         raise type(error)(f"{path} cannot be used: {error}") from error
 
 
-def _parse(data: bytes, suffix: str) -> WrittenScore:
-    if suffix == ".krn":
-        return parse_kern(_decode(data))
-    if suffix == ".abc":
-        return parse_abc(_decode(data))
-    return parse_musicxml(unpack(data, MAX_SCORE_BYTES))
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_SCORE_BYTES:
-            raise SourceError(f"it has {size} bytes; a score may have at most {MAX_SCORE_BYTES}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"it cannot be read: {error.strerror or error}") from error
-    if not data:
-        raise SourceError("it is empty")
-    return data
-
-
-def _decode(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
+    """Decode UTF-8, or else Latin-1, the encoding of most older ABC and kern files."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")  # what older encodings of folk tunes and chorales mostly are
+        return data.decode("latin-1")
+
+
+def _parse(data: bytes, suffix: str) -> WrittenScore:
+    if not data:
+        raise SourceError("it is empty")
+    if suffix == ".krn":
+        return parse_kern(decode_text(data))
+    if suffix == ".abc":
+        return parse_abc(decode_text(data))
+    return parse_musicxml(unpack(data, MAX_SCORE_BYTES))

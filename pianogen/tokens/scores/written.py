@@ -1,4 +1,4 @@
-"""What a score says, before the grid: note heads, ties and tempo marks at exact fractions of a quarter."""
+"""The contents of a score before quantisation: notes, ties and tempo marks, in exact fractions of a quarter."""
 
 import math
 from collections import defaultdict
@@ -14,39 +14,39 @@ from pianogen.errors import SourceError
 from pianogen.tokens.notes import RawNotes
 from pianogen.tokens.tempo import DEFAULT_QUARTERS_PER_MINUTE, TempoMap
 
-_MAX_TICKS = 2**48  # above it, tick arithmetic could leave int64
+_MAX_TICKS = 2**48  # beyond it, tick arithmetic could overflow int64
 
 Tie = Literal["start", "continue", "stop"]
 
 
 class WrittenNote(NamedTuple):
-    """A note head; onset and end in quarters from the beginning of the score."""
+    """A note as written; onset and end in quarters from the beginning of the score."""
 
     onset: Fraction
     end: Fraction
-    pitch: int  # as it sounds, a MIDI number
+    pitch: int  # the sounding pitch, a MIDI number
     tie: Tie | None = None
     part: int = 0  # ties join notes within one part
 
 
 @dataclass
 class WrittenScore:
-    """What a reader found in one score file."""
+    """The contents of one score file."""
 
     notes: list[WrittenNote] = field(default_factory=list)
     tempo_marks: dict[Fraction, float] = field(default_factory=dict)
-    """Quarters per minute by onset; of several at one onset the first counts."""
+    """Quarters per minute by onset; of several marks at one onset, the first counts."""
     time_signature: tuple[int, int] | None = None
     """The first one."""
     grace_notes: int = 0
-    """Left out of `notes`."""
+    """Number of grace notes, which are not in `notes`."""
 
 
 def sounding_notes(score: WrittenScore) -> RawNotes:
-    """Merge all parts, join tied notes, and count time in the coarsest ticks that hold every rhythm exactly.
+    """Merge all parts, join tied notes, and convert to the coarsest ticks that represent every rhythm exactly.
 
     Raises:
-        SourceError: There are no notes, or the rhythms are too fine for one tick to fit them all.
+        SourceError: There are no notes, or the rhythms have no common tick.
     """
     if not score.notes:
         raise SourceError("it holds no notes")
@@ -55,7 +55,7 @@ def sounding_notes(score: WrittenScore) -> RawNotes:
     times = [time for note in joined for time in (note.onset, note.end)] + list(marks)
     ticks_per_quarter = math.lcm(*{time.denominator for time in times})
     if max(times) * ticks_per_quarter > _MAX_TICKS:
-        raise SourceError(f"no tick fits all its rhythms: a quarter would need {ticks_per_quarter} of them")
+        raise SourceError(f"its rhythms have no common tick: a quarter would need {ticks_per_quarter} of them")
     onset = _ticks([note.onset for note in joined], ticks_per_quarter)
     end = _ticks([note.end for note in joined], ticks_per_quarter)
     tempo_map = TempoMap(_ticks(list(marks), ticks_per_quarter), np.array(list(marks.values())))
@@ -72,9 +72,9 @@ def sounding_notes(score: WrittenScore) -> RawNotes:
 
 
 def join_ties(notes: Sequence[WrittenNote]) -> list[WrittenNote]:
-    """Join each tied note with its continuation: the same pitch in the same part, beginning where the note ends.
+    """Join each tied note with its continuation: the same pitch in the same part, starting where the note ends.
 
-    A continuation that is marked as one goes first; some encoders mark only where ties begin.
+    Notes marked as continuations are preferred; some programs mark only the start of ties.
     """
     joined: list[WrittenNote] = []
     open_ties: dict[tuple[int, int, Fraction], list[int]] = defaultdict(list)  # part, pitch, end -> indices in `joined`

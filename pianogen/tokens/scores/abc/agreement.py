@@ -1,4 +1,4 @@
-"""Whether the voices of a tune agree on bars and keys."""
+"""Consistency of the bars and keys of a tune's voices."""
 
 from collections.abc import Mapping
 
@@ -7,14 +7,14 @@ from pianogen.tokens.scores.abc.voice import Voice
 
 
 def check_agreement(voices: Mapping[str, Voice]) -> None:
-    """Compare the voices that hold music, bar by bar.
+    """Compare the voices that contain music, bar by bar.
 
-    A voice may end before the others, as abc2midi has it, unless it skipped lines that others have: then nobody can
-    tell where its later lines belong.
+    A voice may end before the others, as in abc2midi, unless it skipped lines that others have: then the position of
+    its later lines is ambiguous.
 
     Raises:
         InconsistentScoreError: A bar is longer in one voice than in another, a voice skipped lines, or the key changes
-            in some voices only.
+            in only some voices.
     """
     playing = {name: voice for name, voice in voices.items() if voice.bars}
     if len(playing) < 2:
@@ -31,19 +31,19 @@ def check_agreement(voices: Mapping[str, Voice]) -> None:
 
 
 def _check_bars(name: str, voice: Voice, other_name: str, other: Voice) -> None:
-    for number, (bar, its) in enumerate(zip(voice.bars, other.bars, strict=False), start=1):
-        if bar != its:
+    for number, (bar, other_bar) in enumerate(zip(voice.bars, other.bars, strict=False), start=1):
+        if bar != other_bar:
             raise InconsistentScoreError(
-                f"bar {number} lasts {bar.end - bar.start} quarters in voice {name} and {its.end - its.start} in "
-                f"voice {other_name}"
+                f"bar {number} lasts {bar.end - bar.start} quarters in voice {name} and "
+                f"{other_bar.end - other_bar.start} in voice {other_name}"
             )
 
 
 def _check_keys(name: str, voice: Voice, other_name: str, other: Voice) -> None:
-    """A K: between the lines of several voices could be meant for one of them or for all."""
+    """Compare key changes, since a K: between the lines of several voices may apply to one of them or to all."""
     end = min(voice.now, other.now)
     changes = {onset for onset, _ in voice.key_changes if onset < end}
     for onset in changes ^ {onset for onset, _ in other.key_changes if onset < end}:
         number = sum(bar.end <= onset for bar in voice.bars) + 1
-        who, not_who = (name, other_name) if onset in changes else (other_name, name)
-        raise InconsistentScoreError(f"in bar {number} the key changes in voice {who} and not in voice {not_who}")
+        changed, unchanged = (name, other_name) if onset in changes else (other_name, name)
+        raise InconsistentScoreError(f"in bar {number} the key changes in voice {changed} but not in voice {unchanged}")

@@ -1,4 +1,4 @@
-"""Those directives (%% lines and I: fields) that bear on which notes are heard; others are about print or timbre."""
+"""Directives (%% lines and I: fields) that affect the notes; all others, such as of layout or timbre, are ignored."""
 
 import re
 
@@ -10,23 +10,23 @@ _OTHER = ("other", "")
 
 
 def read_directive(text: str) -> tuple[str, str]:
-    """What a directive sets, and to which value.
+    """The kind of a directive and its value.
 
     accidentals: not, octave, pitch; line break: its symbols; transpose: semitones; percussion: yes, no; or other.
 
     Raises:
-        SourceError: It includes another file, or its value is unknown.
+        SourceError: The directive includes another file, or its value is unknown.
     """
     name, _, value = text.partition(" ")
     midi = _MIDI.match(text)
     if name.lower() == "propagate-accidentals":
         if value.strip().lower() not in ("not", "octave", "pitch"):
-            raise SourceError(f"accidentals propagate not, by octave or by pitch; {value.strip()!r} is none of these")
+            raise SourceError(f"%%propagate-accidentals is {value.strip()!r}, but it must be not, octave or pitch")
         return "accidentals", value.strip().lower()
     if name.lower() == "linebreak":
         return "line break", value
     if name.lower() == "abc-include":
-        raise SourceError("files that a tune includes are not read; put their lines in their place")
+        raise SourceError("included files are not read; replace %%abc-include by the lines of the file")
     return _midi(midi[1].lower(), midi[2]) if midi else _OTHER
 
 
@@ -36,7 +36,7 @@ def _midi(command: str, value: str | None) -> tuple[str, str]:
     if command == "barlines":
         return "accidentals", "pitch"
     if command == "rtranspose" or (command == "transpose" and value is None):
-        raise SourceError(f"%%MIDI {command} is understood only as transpose and a number of semitones")
+        raise SourceError(f"%%MIDI {command} is not supported; use %%MIDI transpose with a number of semitones")
     if command == "transpose":
         return "transpose", str(value)
     if command == "channel" and value is not None:

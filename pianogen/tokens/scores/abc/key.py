@@ -1,4 +1,4 @@
-"""Keys as accidentals of each letter, and the properties of clefs and voices that move the sound."""
+"""Keys as the accidentals of each letter, and the properties of clefs and voices that change sounding pitches."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ _MODES = {
     "loc": -5,
 }
 _WORD = re.compile(r"""([A-Za-z_]+)\s*=\s*("[^"]*"|[^\s"]+)|("[^"]*"|\S+)""")
-_PROPERTIES = frozenset(  # ordinary words before a `=`; others are part of a key, as in `Dmix=c`
+_PROPERTIES = frozenset(  # words before a `=` that name a property; others are part of a key, as in `Dmix=c`
     """
     clef octave transpose sound shift instrument score middle m name nm subname snm sname stem stems gstem dyn lyrics
     merge cue scale staffscale stafflines space gchords map style program bracket brace strings capo tuning
@@ -39,14 +39,14 @@ _SOUND_NOTE = re.compile(r"(\^\^?|__?|=)?([A-Ga-g])([,']*)")
 
 @dataclass(frozen=True)
 class Key:
-    """The accidental of every letter, in semitones; a letter that is missing is natural."""
+    """The accidental of each letter, in semitones; missing letters are natural."""
 
     accidentals: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Properties:
-    """What a K: or V: field says of the sound; None where it says nothing."""
+    """Properties of a K: or V: field that affect sounding notes; None for those not set."""
 
     clef_octaves: int | None = None
     octaves: int | None = None
@@ -54,26 +54,25 @@ class Properties:
     percussion: bool | None = None
 
     def over(self, other: "Properties") -> "Properties":
-        """These, and the other's where these say nothing."""
-        said = {name: value for name, value in vars(self).items() if value is not None}
-        return replace(other, **said)
+        """The properties set here, and those of `other` for the rest."""
+        return replace(other, **{name: value for name, value in vars(self).items() if value is not None})
 
     def semitones(self) -> int:
-        """How far above the written pitch the voice sounds.
+        """Semitones from the written to the sounding pitch.
 
         Raises:
-            SourceError: Both the clef and octave= name octaves; programs differ on whether they add up.
+            SourceError: Both the clef and octave= set octaves; programs differ on whether they add up.
         """
         if self.clef_octaves and self.octaves:
-            raise SourceError("both its clef and octave= move the voice by octaves; write one of them")
+            raise SourceError("both the clef and octave= transpose the voice by octaves; use one of them")
         return 12 * ((self.clef_octaves or 0) + (self.octaves or 0)) + (self.transpose or 0)
 
 
 def read_key(text: str) -> tuple[Key | None, Properties]:
-    """The value of a K: field; no key where it only has properties.
+    """The value of a K: field; the key is None if the field only has properties.
 
     Raises:
-        SourceError: It names an unknown mode or holds a word of unknown meaning.
+        SourceError: The mode or another word is unknown.
     """
     properties, words = read_properties(text)
     if not words:
@@ -91,15 +90,15 @@ def read_key(text: str) -> tuple[Key | None, Properties]:
         base = _signature(tonic[1], tonic[2], mode)
         rest = [tonic[4], *rest] if tonic[4] else rest
     else:
-        raise SourceError(f"K:{text} names no key")
+        raise SourceError(f"K:{text} is not a key such as G or Am")
     return Key({**base, **_explicit(text, rest)}), properties
 
 
 def read_properties(text: str) -> tuple[Properties, list[str]]:
-    """Clef, octave, transposition and percussion, and the words that are none of these.
+    """Clef, octave, transposition and percussion, and the remaining words.
 
     Raises:
-        SourceError: A value is no number, note or clef.
+        SourceError: A value is not a number, note or clef.
     """
     found, words = Properties(), []
     for match in _WORD.finditer(text):
@@ -109,7 +108,7 @@ def read_properties(text: str) -> tuple[Properties, list[str]]:
             continue
         clef = _CLEF.fullmatch(value)
         if name == "clef" and clef is None:
-            raise SourceError(f"clef={value} is no clef")
+            raise SourceError(f"clef={value} is not a clef")
         if name == "clef" or (not name and clef and not match[3].startswith('"') and len(value) > 1):
             octaves = int(f"{clef[1]}{1 if clef[2] == '8' else 2}") if clef and clef[1] else 0
             found = replace(found, clef_octaves=octaves, percussion=value.startswith("perc"))
@@ -125,17 +124,17 @@ def read_properties(text: str) -> tuple[Properties, list[str]]:
 
 
 def _is_mode(word: str) -> bool:
-    return word != "M" and word.lower()[:3] in _MODES  # M could be meant for major or minor
+    return word != "M" and word.lower()[:3] in _MODES  # M is ambiguous: major or minor
 
 
 def _signature(letter: str, accidental: str, mode: str) -> dict[str, int]:
-    """Accidentals of a key; beyond seven a letter is altered twice."""
+    """The accidentals of a key; with more than seven, some letters are altered twice."""
     if not _is_mode(mode):
-        raise SourceError(f"{mode!r} is no mode of a key")
+        raise SourceError(f"{mode!r} is not a mode such as maj, min or dor")
     sharps = _FIFTHS.index(letter) - 1 + {"#": 7, "b": -7}.get(accidental, 0) + _MODES[mode.lower()[:3]]
     count = abs(sharps)
     order, sign = (_FIFTHS, 1) if sharps > 0 else (_FIFTHS[::-1], -1)
-    return {one: sign * (count // 7 + (place < count % 7)) for place, one in enumerate(order)}
+    return {name: sign * (count // 7 + (index < count % 7)) for index, name in enumerate(order)}
 
 
 def _explicit(text: str, words: list[str]) -> dict[str, int]:
@@ -144,24 +143,24 @@ def _explicit(text: str, words: list[str]) -> dict[str, int]:
         if word.lower() == "exp":
             continue
         found = list(_ACCIDENTAL.finditer(word))
-        if not found or "".join(one[0] for one in found) != word:
-            raise SourceError(f"K:{text} holds {word!r}, which is no mode, accidental or clef")
-        accidentals.update({one[2].upper(): ACCIDENTALS[one[1]] for one in found})
+        if not found or "".join(match[0] for match in found) != word:
+            raise SourceError(f"K:{text} holds {word!r}, which is not a mode, accidental or clef")
+        accidentals.update({match[2].upper(): ACCIDENTALS[match[1]] for match in found})
     return accidentals
 
 
 def _number(name: str, value: str) -> int:
     if not _SEMITONES.fullmatch(value):
-        raise SourceError(f"{name}={value} is no whole number")
+        raise SourceError(f"{name}={value} is not a whole number of at most three digits")
     return int(value)
 
 
 def _sounding_shift(name: str, value: str) -> int:
-    """Semitones by which sound=, shift= or instrument= move what is heard; instrument= counts from c."""
+    """Semitones by which sound=, shift= or instrument= transpose; instrument= counts from c."""
     notes = list(_SOUND_NOTE.finditer(value.replace("/", "")))
-    if "".join(one[0] for one in notes) != value.replace("/", "") or len(notes) not in (1, 2):
-        raise SourceError(f"{name}={value} is no pair of notes")
-    pitches = [written_pitch(one[2], one[3]) + ACCIDENTALS.get(one[1], 0) for one in notes]
+    if "".join(note[0] for note in notes) != value.replace("/", "") or len(notes) not in (1, 2):
+        raise SourceError(f"{name}={value} is not a pair of notes")
+    pitches = [written_pitch(note[2], note[3]) + ACCIDENTALS.get(note[1], 0) for note in notes]
     if name == "instrument":
         return pitches[-1] - 72
     if len(pitches) == 1:
@@ -170,6 +169,6 @@ def _sounding_shift(name: str, value: str) -> int:
 
 
 def written_pitch(letter: str, octave_marks: str) -> int:
-    """MIDI number of a natural note; C is middle C, c an octave above."""
+    """The MIDI number of a natural note; C is middle C, c is an octave above."""
     octaves = octave_marks.count("'") - octave_marks.count(",") + letter.islower()
     return 60 + NATURAL_PITCHES[letter.upper()] + 12 * octaves

@@ -1,4 +1,4 @@
-"""The lines of a tune to a written score: fields set the state, voices take the notes, and bars are compared."""
+"""The lines of a tune to a written score: fields set the state, voices collect notes, and bars are compared."""
 
 import re
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from pianogen.tokens.scores.abc.agreement import check_agreement
 from pianogen.tokens.scores.abc.directives import read_directive
 from pianogen.tokens.scores.abc.fields import Metre, default_unit, read_metre, read_tempo, read_unit
 from pianogen.tokens.scores.abc.key import Key, Properties, read_key, read_properties
-from pianogen.tokens.scores.abc.lexer import tokens
-from pianogen.tokens.scores.abc.text import DIRECTIVE, Line, tune_lines
-from pianogen.tokens.scores.abc.voice import Head, Voice
+from pianogen.tokens.scores.abc.lexer import lex
+from pianogen.tokens.scores.abc.text import DIRECTIVE, TuneLine, tune_lines
+from pianogen.tokens.scores.abc.voice import Voice, VoiceNote
 from pianogen.tokens.scores.written import Tie, WrittenNote, WrittenScore
 
 _SYMBOL = re.compile(r"([H-Wh-w~])\s*=.*")
@@ -21,27 +21,27 @@ _MAX_MACROS = 128
 
 
 def parse_abc(text: str) -> WrittenScore:
-    """Read the one tune of an ABC file; repeats and parts are taken once each, in written order.
+    """Read the only tune of an ABC file; repeats and parts are read once each, in written order.
 
     Raises:
-        SourceError: There is no tune or there are several, or something in it has no certain meaning.
-        InconsistentScoreError: Its voices or overlays contradict each other; the message names the bar.
+        SourceError: There is not exactly one tune, or its notation is invalid or ambiguous.
+        InconsistentScoreError: Voices or overlays contradict each other; the message names the bar.
     """
-    tune = _Tune()
+    tune = _TuneReader()
     for line in tune_lines(text):
         try:
-            tune.take(line)
+            tune.read(line)
         except SourceError as error:
             raise type(error)(f"line {line.number}: {error}") from error
     return tune.score()
 
 
-class _Tune:
-    """Everything read so far."""
+class _TuneReader:
+    """The state of reading a tune."""
 
     def __init__(self) -> None:
         self.in_body = False
-        self.metre, self.unit, self.key = Metre(), Fraction(0), Key()  # the unit is 0 until it is known
+        self.metre, self.unit, self.key = Metre(), Fraction(0), Key()  # a unit of 0 is unknown
         self.time_signature: tuple[int, int] | None = None
         self.properties = Properties()
         self.midi_transpose = 0
@@ -51,17 +51,17 @@ class _Tune:
         self.macros: list[re.Pattern[str]] = []
         self.header_tempo: str | None = None
         self.tempo_marks: dict[Fraction, float] = {}
-        self.marked: set[Fraction] = set()  # onsets of the tempo marks in the body
+        self.body_tempo_onsets: set[Fraction] = set()
         self.declared: dict[str, Properties] = {}  # voices of the header
-        self.voices: dict[str, Voice] = {}  # by name; "" before the first one is named
+        self.voices: dict[str, Voice] = {}  # by name; "" before the first V:
         self.voice_properties: dict[str, Properties] = {}
         self.voice_transpose: dict[str, int] = {}  # by %%MIDI transpose
         self.on_drum_channel: set[str] = set()  # voices, by %%MIDI channel
         self.current: str | None = None
-        self.behind: set[str] = set()  # voices that have no music for a time at which another goes on
-        self.unscoped_field: str | None = None  # one that changed the body before its first voice
+        self.behind: set[str] = set()  # voices that have ended before another voice continued
+        self.unscoped_field: str | None = None  # a field in the body before the first voice
 
-    def take(self, line: Line) -> None:
+    def read(self, line: TuneLine) -> None:
         """Read one line."""
         if line.kind:
             self._field(line.kind, line.text)
@@ -69,7 +69,7 @@ class _Tune:
             self._music(line.text)
 
     def score(self) -> WrittenScore:
-        """What was read, when all lines are."""
+        """The score, after all lines are read."""
         for name, voice in self.voices.items():
             try:
                 voice.finish()
@@ -77,11 +77,11 @@ class _Tune:
                 raise type(error)(f"in voice {name}: {error}" if name else str(error)) from error
         check_agreement(self.voices)
         if self.unscoped_field and sum(bool(voice.bars) for voice in self.voices.values()) > 1:
-            raise SourceError(f"{self.unscoped_field} stands behind the header and before the first V:; name its voice")
+            raise SourceError(f"{self.unscoped_field} is between the header and the first V:; move it into its voice")
         notes = [
-            WrittenNote(head.onset, head.end, head.pitch, _tie(head), part)
+            WrittenNote(note.onset, note.end, note.pitch, _tie(note), part)
             for part, voice in enumerate(self.voices.values())
-            for head in voice.heads
+            for note in voice.notes
         ]
         graces = sum(voice.grace_notes for voice in self.voices.values())
         return WrittenScore(notes, self.tempo_marks, self.time_signature, graces)
@@ -93,34 +93,34 @@ class _Tune:
 
     def _music(self, text: str) -> None:
         if any(macro.search(text) for macro in self.macros):
-            raise SourceError("macros (m:) are not expanded; write out what they stand for")
-        for token in tokens(text, self.symbols, self.exclamation_ends_line):
+            raise SourceError("macros (m:) are not expanded; replace them by their definition")
+        for token in lex(text, self.symbols, self.exclamation_ends_line):
             if token.kind == "field":
                 kind = token.match["letter"]
                 self._field(DIRECTIVE if kind == "I" else kind, token.match["value"].strip())
             else:
-                self._playing().read(token)
-        self._playing().end_line()
+                self._current_voice().read(token)
+        self._current_voice().end_line()
 
     def _scope(self, field: str) -> Voice | None:
-        """The voice that a field of the body is for; None for all that are to come."""
+        """The voice that a field applies to; None for all later voices."""
         if self.current is not None:
-            return self._playing()
+            return self._current_voice()
         if self.in_body:
             self.unscoped_field = field
         return None
 
-    def _playing(self) -> Voice:
-        """The voice that music is for; without a V: in the body, the first one that the header declares."""
+    def _current_voice(self) -> Voice:
+        """The voice of the current line; before the first V: in the body, the first one declared in the header."""
         if self.current is None:
             self._enter(next(iter(self.declared), ""))
         return self.voices[self.current or ""]
 
     def _enter(self, name: str) -> None:
         if self.current is not None:
-            self._playing().end_line()
+            self._current_voice().end_line()
         if self.current == "" and "" in self.voices and len(self.voices) == 1:
-            self.voices[name] = self.voices.pop("")  # music before the first V: is of the voice named first
+            self.voices[name] = self.voices.pop("")  # music before the first V: belongs to the voice named first
             own = self.voice_properties.get(name, Properties())
             self.voice_properties[name] = own.over(self.voice_properties.pop("", Properties()))
             self.voice_transpose.update({name: self.voice_transpose.pop("")} if "" in self.voice_transpose else {})
@@ -131,9 +131,9 @@ class _Tune:
             self.voices[name].propagation = self.propagation
         self.current = name
         self._apply_properties(name)
-        self._note_who_is_behind(name)
+        self._update_behind(name)
 
-    def _note_who_is_behind(self, entered: str) -> None:
+    def _update_behind(self, entered: str) -> None:
         now = self.voices[entered].now
         self.voices[entered].resumed_behind |= entered in self.behind
         self.behind |= {name for name, voice in self.voices.items() if 0 < voice.now < now}
@@ -141,14 +141,14 @@ class _Tune:
     def _apply_properties(self, name: str) -> None:
         own = self.voice_properties.get(name) or self.declared.get(name) or Properties()
         if own.transpose and self.properties.transpose:
-            raise SourceError("both K: and V: transpose the voice; write one of them")
-        heard = own.over(self.properties)
+            raise SourceError("both K: and V: transpose the voice; use one of them")
+        properties = own.over(self.properties)
         midi = self.voice_transpose.get(name, self.midi_transpose)
-        if midi and heard.transpose:
-            raise SourceError("both transpose= and %%MIDI transpose move the voice; write one of them")
+        if midi and properties.transpose:
+            raise SourceError("both transpose= and %%MIDI transpose are set for the voice; use one of them")
         voice = self.voices[name]
-        voice.transposition = heard.semitones() + midi
-        voice.is_percussion = bool(heard.percussion) or name in self.on_drum_channel
+        voice.transposition = properties.semitones() + midi
+        voice.is_percussion = bool(properties.percussion) or name in self.on_drum_channel
 
     def _read_metre(self, text: str) -> None:
         metre, voice = read_metre(text), self._scope(f"M:{text}")
@@ -157,9 +157,9 @@ class _Tune:
         else:
             voice.metre = metre
         if self.in_body:
-            self._note_signature(metre)
+            self._set_time_signature(metre)
 
-    def _note_signature(self, metre: Metre) -> None:
+    def _set_time_signature(self, metre: Metre) -> None:
         if self.time_signature is None and not metre.is_free:
             self.time_signature = (metre.beats, metre.beat_unit)
 
@@ -186,13 +186,13 @@ class _Tune:
             self._begin_body()
 
     def _begin_body(self) -> None:
-        """The first K: ends the header."""
+        """End the header, after its K:."""
         self.in_body = True
         self.unit = self.unit or default_unit(self.metre)
-        self._note_signature(self.metre)
+        self._set_time_signature(self.metre)
         if self.header_tempo is not None:
-            pace = read_tempo(self.header_tempo, self.unit)
-            self.tempo_marks = {} if pace is None else {Fraction(0): pace}
+            tempo = read_tempo(self.header_tempo, self.unit)
+            self.tempo_marks = {} if tempo is None else {Fraction(0): tempo}
 
     def _read_tempo(self, text: str) -> None:
         if not self.in_body:
@@ -200,15 +200,15 @@ class _Tune:
             return
         now = self.voices[self.current].now if self.current is not None else Fraction(0)
         unit = self.voices[self.current].unit if self.current is not None else self.unit
-        pace = read_tempo(text, unit)
-        if pace is not None and now not in self.marked:
-            self.marked.add(now)
-            self.tempo_marks[now] = pace  # the header's, too, gives way
+        tempo = read_tempo(text, unit)
+        if tempo is not None and now not in self.body_tempo_onsets:
+            self.body_tempo_onsets.add(now)
+            self.tempo_marks[now] = tempo  # also overrides the header's
 
     def _read_voice(self, text: str) -> None:
         name, _, rest = text.partition(" ")
         if not name or name == "*":
-            raise SourceError(f"V:{text} names no single voice")
+            raise SourceError(f"V:{text} does not name a single voice")
         properties, _ = read_properties(rest)
         if not self.in_body:
             self.declared[name] = properties.over(self.declared.get(name, Properties()))
@@ -220,13 +220,13 @@ class _Tune:
     def _read_symbol(self, text: str) -> None:
         symbol = _SYMBOL.fullmatch(text)
         if symbol is None:
-            raise SourceError(f"U:{text} gives no letter from H to W or h to w a meaning")
+            raise SourceError(f"U:{text} does not define a letter from H to W or h to w")
         self.symbols |= {symbol[1]}
 
     def _read_macro(self, text: str) -> None:
         macro = _MACRO.fullmatch(text)
         if macro is None or len(self.macros) == _MAX_MACROS:
-            raise SourceError(f"m:{text} is no macro" if macro is None else f"it has more than {_MAX_MACROS} macros")
+            raise SourceError(f"m:{text} is not a macro" if macro is None else f"it has more than {_MAX_MACROS} macros")
         self.macros.append(re.compile(re.escape(macro[1]).replace("n", "[A-Ga-g]")))
 
     def _read_directive(self, text: str) -> None:
@@ -250,19 +250,19 @@ class _Tune:
             self._apply_properties(name)
 
 
-_FIELD_READERS: dict[str, Callable[[_Tune, str], None]] = {
-    "M": _Tune._read_metre,
-    "L": _Tune._read_unit,
-    "K": _Tune._read_key,
-    "Q": _Tune._read_tempo,
-    "V": _Tune._read_voice,
-    "U": _Tune._read_symbol,
-    "m": _Tune._read_macro,
-    DIRECTIVE: _Tune._read_directive,
+_FIELD_READERS: dict[str, Callable[[_TuneReader, str], None]] = {
+    "M": _TuneReader._read_metre,
+    "L": _TuneReader._read_unit,
+    "K": _TuneReader._read_key,
+    "Q": _TuneReader._read_tempo,
+    "V": _TuneReader._read_voice,
+    "U": _TuneReader._read_symbol,
+    "m": _TuneReader._read_macro,
+    DIRECTIVE: _TuneReader._read_directive,
 }
 
 
-def _tie(head: Head) -> Tie | None:
-    if head.tied:
-        return "continue" if head.continues else "start"
-    return "stop" if head.continues else None
+def _tie(note: VoiceNote) -> Tie | None:
+    if note.tied_to_next:
+        return "continue" if note.tied_from_previous else "start"
+    return "stop" if note.tied_from_previous else None
