@@ -175,7 +175,7 @@ def test_evaluate_scores_a_run_and_shards_that_the_user_names(bucket, uploaded, 
     assert main(["evaluate", uploaded, "--shards", shards, "--split", "test"]) == 0
     said = capsys.readouterr()
     results = cache / "s3" / uploaded.removeprefix("s3://") / "evaluation"
-    assert f"lie in its copy {results.parent}" in said.err
+    assert f"are in its local copy {results.parent}" in said.err
     assert json.loads((results / "test.json").read_bytes())["step"] == 4
 
 
