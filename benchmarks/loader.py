@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--excerpt", type=int, default=256)
     sizes = parser.parse_args()
     split = InMemory(NUM_PERFORMANCES, MEAN_TOKENS)
-    print("rows a rank   cursors, tokens/s   cache of 256, tokens/s   ratio")
+    print("rows per rank   cursors, tokens/s   cache of 256, tokens/s   ratio")
     for rows in sizes.rows:
         with_cursors, with_cache = (batches_of(split, rows, sizes.excerpt) for _ in range(2))
         with_cache.order.reads_on = False  # as an order that jumps is read

@@ -29,7 +29,7 @@ from pianogen.runs import open_run
 ROOT = Path(__file__).parents[1]
 WARM_UP_STEPS = 2
 _LAUNCHER = (sys.executable, "-m", "torch.distributed.run", "--standalone")
-# no look at the validation split and no checkpoint, but at the end
+# validation and checkpoints only at the end
 _ONLY_STEPS = ("--validation.every_steps=1000000", "--validation.slice_tokens=3", "--validation.num_samples=0")
 _ONLY_STEPS += ("--checkpoint.every_steps=1000000",)
 _SHOWN_OF_ERROR = 3000  # characters
@@ -61,7 +61,7 @@ class Bench:
         return Exchange(**json.loads(printed.splitlines()[-1]))
 
     def folder(self, way: Way) -> Path:
-        """Where a way's last run lies."""
+        """Folder of a way's last run."""
         return self.out / f"{way[0]}-ranks-{way[1]}-rows"
 
     def _start(self, ranks: int, words: Sequence[str]) -> str:

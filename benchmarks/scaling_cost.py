@@ -1,8 +1,8 @@
 """What a training step costs on any number of ranks: arithmetic over figures that the caller names.
 
-    step = rank_s + rows * row_s + exposed part of the exchange + small sums + the step's share of a look
+    step = rank_s + rows * row_s + exposed part of the exchange + small sums + the share of validation
 
-`rank_s` is paid however few rows a rank has: a recurrent model reads its positions one after another, so that a step
+`rank_s` is paid however few rows per rank has: a recurrent model reads its positions one after another, so that a step
 launches the same kernels for one row as for a thousand. It is added to the work on the rows, which overstates a step at
 most twofold where a device works while its host launches.
 """
@@ -53,9 +53,9 @@ class Work:
     gradient_bytes: float
     early_share: float
     """Share of the gradient that is complete before back-propagation through time, and exchanged while that goes on."""
-    look_s: float = 0.0
-    """A look at the validation split, which more ranks do not shorten."""
-    look_every_steps: int = 1
+    validation_s: float = 0.0
+    """One validation, which more ranks do not shorten."""
+    validation_every_steps: int = 1
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class Step:
     """What of it the step waits for."""
     sums_s: float
     """Small all-reduces; the step waits for all of them."""
-    look_s: float
-    """Its share of a look."""
+    validation_s: float
+    """The share of validation."""
 
     @property
     def total_s(self) -> float:
         """How long the step takes."""
-        return self.compute_s + self.exposed_s + self.sums_s + self.look_s
+        return self.compute_s + self.exposed_s + self.sums_s + self.validation_s
 
     @property
     def exposed_share(self) -> float:
@@ -103,4 +103,4 @@ def cost_of_step(work: Work, cluster: Cluster, ranks: int, rows: int) -> Step:
     exchange_s = cluster.all_reduce_s(work.gradient_bytes, ranks)
     hidden_s = min(work.early_share * exchange_s, BACKWARD_SHARE * compute_s)
     sums_s = SMALL_SUMS * cluster.all_reduce_s(SMALL_SUM_BYTES, ranks)
-    return Step(compute_s, exchange_s, exchange_s - hidden_s, sums_s, work.look_s / work.look_every_steps)
+    return Step(compute_s, exchange_s, exchange_s - hidden_s, sums_s, work.validation_s / work.validation_every_steps)

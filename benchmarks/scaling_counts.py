@@ -36,7 +36,7 @@ class StepCounts:
     """Share of the gradient that is complete before back-propagation through time."""
     flop_per_token: float
     kernels_per_position: float
-    look_kernels_per_position: float
+    validation_kernels_per_position: float
     """The same without a backward pass."""
 
 
@@ -64,7 +64,8 @@ def counts_of(config: ModelConfig) -> StepCounts:
         early_share=early / model.num_parameters,
         flop_per_token=flops.get_total_flops() / 32,
         kernels_per_position=(_kernels(model, 64) - _kernels(model, 32)) / 32,
-        look_kernels_per_position=(_kernels(model, 64, looks=True) - _kernels(model, 32, looks=True)) / 32,
+        validation_kernels_per_position=(_kernels(model, 64, validating=True) - _kernels(model, 32, validating=True))
+        / 32,
     )
 
 
@@ -82,9 +83,9 @@ def _tokens(rows: int, positions: int) -> Tensor:
     return torch.randint(9, VOCABULARY_SIZE, (rows, positions))
 
 
-def _kernels(model: PianoModel, positions: int, *, looks: bool = False) -> int:
+def _kernels(model: PianoModel, positions: int, *, validating: bool = False) -> int:
     kernels = _Kernels()
-    if looks:
+    if validating:
         with torch.inference_mode(), kernels:
             model(_tokens(1, positions))
     else:

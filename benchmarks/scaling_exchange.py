@@ -47,7 +47,7 @@ def contenders(trainer: Trainer) -> dict[str, Callable[[], object]]:
     gradient = torch.ones(sum(value.numel() for value in replicas.weights().values()), device=device)
     numbers = torch.ones(3, dtype=torch.float64, device=device)
 
-    def keeping(*, last: bool) -> AbstractContextManager[Any]:
+    def local(*, last: bool) -> AbstractContextManager[Any]:
         return trainer.accelerator.no_sync(replicas.model)
 
     def step(micro_batch: Callable[..., AbstractContextManager[Any]]) -> None:
@@ -56,7 +56,7 @@ def contenders(trainer: Trainer) -> dict[str, Callable[[], object]]:
 
     return {
         "step": lambda: step(exchanging),
-        "keeping": lambda: step(keeping),
+        "local": lambda: step(local),
         "gradient": lambda: sum_over_ranks(gradient),
         "numbers": lambda: sum_over_ranks(numbers),
     }
@@ -64,7 +64,7 @@ def contenders(trainer: Trainer) -> dict[str, Callable[[], object]]:
 
 def slowest_s(call: Callable[[], object], device: torch.device) -> float:
     """Seconds that the slowest rank takes, all beginning together."""
-    float(sum_over_ranks(torch.zeros((), device=device)))  # a meeting of all ranks
+    float(sum_over_ranks(torch.zeros((), device=device)))  # synchronizes the ranks
     start = time.perf_counter()
     call()
     if device.type == "cuda":
@@ -76,7 +76,7 @@ def slowest_s(call: Callable[[], object], device: torch.device) -> float:
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """What was timed, and how much longer a step takes for its exchange."""
     seconds = {f"{name}_s": median(each[name] for each in rounds) for name in ("step", "gradient", "numbers")}
-    return {**seconds, "exposed_s": median(each["step"] - each["keeping"] for each in rounds)}
+    return {**seconds, "exposed_s": median(each["step"] - each["local"] for each in rounds)}
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scaling_cost import Cluster, Link, Step, Work, cost_of_step
 from scaling_counts import StepCounts, counts_of
 
-from benchmarks.scaling_cost import Cluster, Link, Step, Work, cost_of_step
 from pianogen.config import ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ ASSUMED: Mapping[str, Figure] = {
     "host_s_per_kernel": Figure(
         7e-6, "assumed: the host's part, some 5 us on a CPU (scaling_counts.py), and the launch"
     ),
-    "fused_position_s": Figure(20e-6, "assumed, if a product and one pointwise kernel a direction did a position"),
+    "fused_position_s": Figure(20e-6, "assumed, if a position were a product and one pointwise kernel per direction"),
     "device_flop_per_s": Figure(15e12, "assumed: under a quarter of what an H100's vendor gives for fp32"),
     "gpus_per_node": Figure(8, "assumed"),
     "nvlink_bytes_per_s": Figure(300e9, "assumed: two thirds of the vendor's 450e9 for an H100"),
     "nvlink_latency_s": Figure(4e-6, "a hop in NCCL's tuning table (Simple protocol)"),
-    "network_bytes_per_s": Figure(20e9, "assumed: a node's one adapter of 200 Gbit/s, four fifths of it"),
+    "network_bytes_per_s": Figure(20e9, "assumed: four fifths of one 200 Gbit/s adapter per node"),
     "network_latency_s": Figure(14e-6, "a hop in NCCL's tuning table (Simple protocol)"),
     "global_batch": Figure(_DEFAULTS.global_batch, "default of pianogen train"),
     "excerpt_tokens": Figure(_DEFAULTS.data.excerpt_tokens, "default of pianogen train"),
-    "look_every_steps": Figure(_DEFAULTS.validation.every_steps, "default of pianogen train"),
-    "look_positions": Figure(37_031 + 512, "MAESTRO's longest validation performance in the slice, and a sample"),
+    "validation_every_steps": Figure(_DEFAULTS.validation.every_steps, "default of pianogen train"),
+    "validation_positions": Figure(37_031 + 512, "MAESTRO's longest validation performance in the slice, and a sample"),
     "epoch_tokens": Figure(16_650_680, "MAESTRO v3, train split: printed by pianogen shards"),
 }
 
@@ -91,16 +91,16 @@ class Outlook:
         """A step on one of its GPUs."""
         given, counts = self.given, self.counts
         position_s = given["host_s_per_kernel"] * counts.kernels_per_position
-        look_position_s = given["host_s_per_kernel"] * counts.look_kernels_per_position
+        validation_position_s = given["host_s_per_kernel"] * counts.validation_kernels_per_position
         if self.fused:
-            position_s, look_position_s = given["fused_position_s"], given["fused_position_s"] / 2
+            position_s, validation_position_s = given["fused_position_s"], given["fused_position_s"] / 2
         return Work(
             rank_s=given["excerpt_tokens"] * position_s,
             row_s=given["excerpt_tokens"] * counts.flop_per_token / given["device_flop_per_s"],
             gradient_bytes=counts.gradient_bytes,
             early_share=counts.early_share,
-            look_s=given["look_positions"] * look_position_s,
-            look_every_steps=int(given["look_every_steps"]),
+            validation_s=given["validation_positions"] * validation_position_s,
+            validation_every_steps=int(given["validation_every_steps"]),
         )
 
     def strong(self) -> list[Prediction]:
@@ -132,7 +132,7 @@ class Outlook:
 
 def assumptions(given: Mapping[str, float], counts: StepCounts) -> str:
     """What the prediction rests on, as Markdown."""
-    lines = ["| figure | value | where it is from |", "| --- | ---: | --- |"]
+    lines = ["| figure | value | source |", "| --- | ---: | --- |"]
     for name, figure in ASSUMED.items():
         source = figure.source if given[name] == figure.value else "given on the command line"
         lines.append(f"| {name} | {given[name]:,.9g} | {source} |")
@@ -142,8 +142,16 @@ def assumptions(given: Mapping[str, float], counts: StepCounts) -> str:
 
 def table(predictions: Iterable[Prediction]) -> str:
     """Predictions as Markdown."""
-    heads = ("GPUs (arithmetic)", "global batch", "rows a GPU", "step, ms", "exchange, ms", "exposed share", "tokens/s")
-    heads += ("over one GPU, same batch", "efficiency", "steps an epoch", "epoch, s")
+    heads = (
+        "GPUs (arithmetic)",
+        "global batch",
+        "rows per GPU",
+        "step, ms",
+        "exchange, ms",
+        "exposed share",
+        "tokens/s",
+    )
+    heads += ("over one GPU, same batch", "efficiency", "steps per epoch", "epoch, s")
     lines = [f"| {' | '.join(heads)} |", f"|{' ---: |' * len(heads)}"]
     return "\n".join(lines + [_row(prediction) for prediction in predictions])
 
@@ -158,8 +166,8 @@ def _row(of: Prediction) -> str:
 def parts_of_step(outlook: Outlook) -> str:
     """Say where a step of one GPU goes."""
     step, batch = outlook.strong()[0].step, int(outlook.given["global_batch"])
-    times = (outlook.work.rank_s, batch * outlook.work.row_s, step.look_s)
-    names = ("launches", f"arithmetic of {batch} rows", "its share of a look at the validation split")
+    times = (outlook.work.rank_s, batch * outlook.work.row_s, step.validation_s)
+    names = ("launches", f"arithmetic of {batch} rows", "the share of validation")
     return ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in zip(names, times, strict=True))
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
+from scaling_cost import Cluster, Link, Step, Work, cost_of_step
 from scaling_counts import StepCounts
-
-from benchmarks.scaling_cost import Cluster, Link, Step, Work, cost_of_step
 
 Way = tuple[int, int]
 """Ranks, and rows on each."""
@@ -87,7 +86,7 @@ def speed_table(rounds: Sequence[Round]) -> str:
         cells = [f"{ranks}", f"{ranks * share}", f"{share}"]
         cells += [spread([of.speeds[way].tokens_per_s for of in rounds], ",.0f")]
         rows.append([*cells, over(way, (1, ranks * share)), over(way, (1, share))])
-    heads = ("ranks", "global batch", "rows a rank", "tokens/s")
+    heads = ("ranks", "global batch", "rows per rank", "tokens/s")
     return table((*heads, "over 1 rank, same global batch", "over 1 rank, same rows"), rows)
 
 
@@ -116,4 +115,4 @@ def check_table(rounds: Sequence[Round], counts: StepCounts, places: int) -> str
         ratios = [predicted / step for predicted, step in zip(model, measured, strict=True)]
         cells = [f"{way[0]}", f"{way[1]}", f"{median(model):.3f}", f"{median(measured):.3f}"]
         rows.append([*cells, spread(ratios, ".2f")])
-    return table(("ranks", "rows a rank", "model's step, s", "measured step, s", "model over measured"), rows)
+    return table(("ranks", "rows per rank", "model's step, s", "measured step, s", "model over measured"), rows)

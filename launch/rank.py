@@ -1,4 +1,4 @@
-"""What submitit starts on the nodes: each of its tasks becomes one rank of `pianogen VERB`."""
+"""The function that submitit starts on the nodes: each of its tasks becomes one rank of `pianogen VERB`."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Job(Protocol):
-    """What is asked of submitit's JobEnvironment."""
+    """The part of submitit's JobEnvironment that is used."""
 
     @property
     def global_rank(self) -> int: ...
@@ -25,28 +25,28 @@ class Job(Protocol):
 
 
 def become_rank(arguments: Sequence[str]) -> None:
-    """Run `pianogen ARGUMENTS` in place of this process.
+    """Replace this process by `pianogen ARGUMENTS`.
 
-    So nothing of submitit's remains: its signal handlers, which would requeue the job before it has saved, are gone,
-    and the exit status is the program's own.
+    This removes submitit's signal handlers, which would requeue the job before it has saved a checkpoint, and makes the
+    exit status the program's own.
     """
     from submitit import JobEnvironment
 
     environment = rank_environment(JobEnvironment(), os.environ)
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # it would end Python, until the trainer's handler is up
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # it would end Python before the trainer's handler is installed
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-P", "-m", "pianogen", *arguments], environment)
 
 
 def rank_environment(job: Job, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment that torch reads: which rank this is, and where the others are."""
+    """The environment variables of torch: this rank, and the address of rank 0."""
     ranks = {
         "RANK": str(job.global_rank),
         "LOCAL_RANK": str(job.local_rank),
         "WORLD_SIZE": str(job.num_tasks),
         "LOCAL_WORLD_SIZE": str(job.num_tasks // job.num_nodes),
         "MASTER_ADDR": job.hostnames[0] if job.num_nodes > 1 else "127.0.0.1",
-        "MASTER_PORT": str(10000 + int(job.raw_job_id) % 20000),  # below the ports that the kernel hands out
+        "MASTER_PORT": str(10000 + int(job.raw_job_id) % 20000),  # below the kernel's ephemeral ports
         "PYTHONUNBUFFERED": "1",
     }
     threads = environment.get("OMP_NUM_THREADS") or environment.get("SLURM_CPUS_PER_TASK")

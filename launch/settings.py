@@ -1,4 +1,4 @@
-"""What a job asks of a cluster, and how Slurm is told; slurm/*.sh ask for the same, by test."""
+"""The resources of a job, as settings and as parameters of sbatch; a test compares them with slurm/*.sh."""
 
 import os
 import re
@@ -18,14 +18,14 @@ TIME_MIN: dict[Verb, int] = {
     "generate": _FOUR_HOURS,
     "evaluate": _FOUR_HOURS,
 }
-_SHARED_OUT_BY_ARRAY: frozenset[Verb] = frozenset({"shards", "generate"})
+_DIVIDED_BY_ARRAY: frozenset[Verb] = frozenset({"shards", "generate"})
 CPUS_PER_NODE = 8
-SIGNAL_SECONDS = 120  # before the time limit: enough to finish a step and save
+SIGNAL_SECONDS = 120  # before the time limit, to finish a step and save a checkpoint
 
 
 @dataclass(frozen=True)
 class SubmitConfig:
-    """Where a job runs and what it gets."""
+    """Where a job runs and with which resources."""
 
     cluster: Literal["slurm", "local", "debug"] = "slurm"
     """slurm; local: the same job on this machine, in the background; debug: in this process."""
@@ -34,15 +34,15 @@ class SubmitConfig:
     tasks_per_node: int | None = None
     """Ranks on each node; by default one for each of its GPUs, or one."""
     gpus_per_node: int | None = None
-    """GPUs on each node; by default SBATCH_GPUS_PER_NODE or SBATCH_GRES, which site.sh may set, or none."""
+    """GPUs on each node; by default those of SBATCH_GPUS_PER_NODE or SBATCH_GRES, which site.sh may set, or none."""
     cpus_per_task: int | None = None
-    """CPU cores of a rank; by default the ranks of a node share 8."""
+    """CPU cores per rank; by default the ranks of a node share 8."""
     partition: str | None = None
     """Slurm partition; by default SBATCH_PARTITION, or the cluster's own."""
     time_min: int | None = None
     """Time limit in minutes; by default a day for train and sweep, four hours for the rest."""
     array: int = 1
-    """Tasks: shards divides its files among them, generate its pieces, and a sweep has as many workers."""
+    """Array tasks: shards divides its files among them, generate its pieces; a sweep runs as many workers."""
     jobs: str = "jobs"
     """Folder for the job folders; on a file system that all nodes share."""
     dry_run: bool = False
@@ -56,8 +56,8 @@ class SubmitConfig:
         require(gpus is None or gpus >= 0, "gpus_per_node", gpus, "at least 0")
         require("%" not in self.jobs, "jobs", self.jobs, "a path without %, which Slurm would replace")
         for name in ("nodes", "array"):
-            alone = self.cluster == "slurm" or getattr(self, name) == 1
-            require(alone, name, getattr(self, name), f"1 with --cluster {self.cluster}")
+            is_possible = self.cluster == "slurm" or getattr(self, name) == 1
+            require(is_possible, name, getattr(self, name), f"1 with --cluster {self.cluster}")
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,18 @@ class Resources:
 
 
 def resources_of(config: SubmitConfig, verb: Verb, environment: Mapping[str, str] = os.environ) -> Resources:
-    """Fill the defaults in, as slurm/_run.sh does.
+    """Fill in the defaults, as slurm/_run.sh does.
 
     Raises:
-        SettingError: Several ranks are asked for where each would do all of the work, or the site's variable that asks
-            for GPUs cannot be read.
+        SettingError: Several ranks are requested for a verb of which each rank would do all of the work, or the site's
+            variable for GPUs is invalid.
     """
     gpus = config.gpus_per_node if config.gpus_per_node is not None else _gpus_of_site(environment)
-    if verb in _SHARED_OUT_BY_ARRAY:
+    if verb in _DIVIDED_BY_ARRAY:
         for name in ("nodes", "tasks_per_node"):
             value = getattr(config, name)
-            require(value in (None, 1), name, value, f"1 for {verb}, whose work --array shares out")
-    tasks = config.tasks_per_node or (1 if verb in _SHARED_OUT_BY_ARRAY else max(1, gpus))
+            require(value in (None, 1), name, value, f"1 for {verb}, which is divided by --array")
+    tasks = config.tasks_per_node or (1 if verb in _DIVIDED_BY_ARRAY else max(1, gpus))
     cpus = config.cpus_per_task or max(1, CPUS_PER_NODE // tasks)
     return Resources(config.nodes, tasks, gpus, cpus, config.time_min or TIME_MIN[verb])
 
@@ -92,18 +92,18 @@ def num_gpus(asked: str, variable: str) -> int:
     """Count the GPUs of Slurm's --gpus-per-node (`4`, `a100`, `a100:4`, `volta:3,kepler:5`), or of its --gres.
 
     Raises:
-        SettingError: It is in no form that Slurm knows; `variable` names where it stands.
+        SettingError: The value, which is that of `variable`, has none of Slurm's forms.
     """
     return sum(_num_of(one.strip(), asked, variable) for one in asked.split(",") if one.strip())
 
 
 def _num_of(one: str, asked: str, variable: str) -> int:
     words = re.split("[:=]", one.removeprefix("gres/").removeprefix("gres:"))
-    if variable == "SBATCH_GRES" and words[0] != "gpu":  # `none`, or something else than GPUs
+    if variable == "SBATCH_GRES" and words[0] != "gpu":  # `none`, or other resources than GPUs
         return 0
     what = words[1:] if words[0] == "gpu" else words  # a type, a number, or both
     if all(words) and len(what) <= 2:
-        if not what or (len(what) == 1 and not _is_number(what[0])):  # `a100` is one: a type such as 3g.20gb, too
+        if not what or (len(what) == 1 and not _is_number(what[0])):  # `a100` means one; so does a type such as 3g.20gb
             return 1
         if _is_number(what[-1]):
             return int(what[-1])
@@ -125,7 +125,7 @@ def _gpus_of_site(environment: Mapping[str, str]) -> int:
 
 
 def sbatch_parameters(config: SubmitConfig, verb: Verb, after: str | None = None) -> dict[str, Any]:
-    """The parameters of submitit's Slurm executor; `after` names a job that must have succeeded."""
+    """The parameters of submitit's Slurm executor; `after` is the number of a job that must succeed first."""
     resources = resources_of(config, verb)
     return {
         "job_name": f"pianogen-{verb}",
@@ -134,25 +134,25 @@ def sbatch_parameters(config: SubmitConfig, verb: Verb, after: str | None = None
         "nodes": resources.nodes,
         "ntasks_per_node": resources.tasks_per_node,
         "cpus_per_task": resources.cpus_per_task,
-        # what the site asks for stays as it is, with its types: sbatch reads the variable itself
+        # sbatch reads the site's variable itself, with its types of GPUs
         "gpus_per_node": config.gpus_per_node or None,
         "dependency": f"afterok:{after}" if after else None,
         "signal_delay_s": SIGNAL_SECONDS,
         "additional_parameters": {"requeue": True},
         "stderr_to_stdout": True,
-        "wckey": None,  # submitit's own name for it, which some clusters refuse
-        # the reasons stand in slurm/_run.sh
+        "wckey": None,  # submitit's default, which some clusters refuse
+        # for the reasons see slurm/_run.sh
         "srun_args": [f"--cpus-per-task={resources.cpus_per_task}", "--kill-on-bad-exit=1", "--wait=0"],
     }
 
 
-def overruled_variables(config: SubmitConfig, environment: Mapping[str, str] = os.environ) -> set[str]:
-    """Variables that sbatch would prefer to the batch file, for settings that this command line gives."""
+def overridden_variables(config: SubmitConfig, environment: Mapping[str, str] = os.environ) -> set[str]:
+    """Variables that sbatch would prefer to the batch file, but that a setting of this command overrides."""
     given = {
         "SBATCH_PARTITION": config.partition,
         "SBATCH_TIMELIMIT": config.time_min,
         "SBATCH_GPUS_PER_NODE": config.gpus_per_node,
-        # it may also name what is no GPU, and then stays
+        # kept if it requests other resources than GPUs too
         "SBATCH_GRES": config.gpus_per_node if _only_gpus(environment.get("SBATCH_GRES", "")) else None,
     }
     return {name for name, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""How a submitted run goes: its job's state and requeues, its last step and loss, and the last lines of its log."""
+"""The status of a submitted run: state and requeues of its job, last step and loss, and the last lines of its log."""
 
 import json
 import os
@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from launch.folder import FoundJobs, JobRecord, find_jobs, read_object, reason_of
+from launch.job_folder import FoundJobs, JobRecord, find_jobs, read_object, reason_of
+from launch.submitit_private import RANK_0_LOGS, WATCHER
 from pianogen.errors import LaunchError
 
 LOG_LINES = 10
 _TAIL_BYTES = 1 << 16
-_SECONDS = 30
+_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True)
 class JobState:
-    """Where a job stands, in Slurm's words."""
+    """The state of a job, in Slurm's terms."""
 
     state: str
     requeues: int = 0
@@ -28,23 +29,23 @@ class JobState:
 
 
 def status(run: Path, jobs: Path) -> str:
-    """Describe the newest job of a run in a few lines, whether it was submitted from here or by sbatch.
+    """Describe the newest job of a run in a few lines, submitted by `pianogen submit` or by sbatch.
 
     Raises:
-        LaunchError: No job of it is known, and it has not begun.
+        LaunchError: No job of the run is known, and it has not started.
     """
-    found, (told, damage) = find_jobs(jobs, run), _run_status(run)
+    found, (reported, damage) = find_jobs(jobs, run), _run_status(run)
     if found.of_target:
         folder, record = found.of_target[0]
         where, state = f"job {record.job_id} on {record.cluster}", replace(_state(record), log=_log(folder))
-    elif job_id := _slurm_job(told):
+    elif job_id := _slurm_job(reported):
         where, state = f"job {job_id} on slurm", slurm_state(job_id)
-    elif told or damage:
-        where, state = f"no job in {jobs}", JobState("none to ask about")
+    elif reported or damage:
+        where, state = f"no job in {jobs}", JobState("no state")
     else:
         unread = "".join(f"; {line}" for line in _damaged(found))
         raise LaunchError(
-            f"no job in {jobs} works on {run}, and it has not begun; --jobs names the folder that it was submitted with"
+            f"no job in {jobs} works on {run}, and it has not started; give the --jobs that it was submitted with"
             + unread
         )
     times = {0: "never", 1: "once"}.get(state.requeues, f"{state.requeues} times")
@@ -54,14 +55,14 @@ def status(run: Path, jobs: Path) -> str:
             f"{where}: {state.state}, requeued {times}",
             *_damaged(found),
             *damage,
-            *_progress(run, told),
+            *_progress(run, reported),
             *_log_lines(state.log),
         ]
     )
 
 
 def _damaged(found: FoundJobs) -> list[str]:
-    return [f"{file} is damaged and left out: {reason}" for file, reason in found.damaged]
+    return [f"{file} is damaged and skipped: {reason}" for file, reason in found.damaged]
 
 
 def _state(record: JobRecord) -> JobState:
@@ -69,40 +70,43 @@ def _state(record: JobRecord) -> JobState:
 
 
 def slurm_state(job_id: str) -> JobState:
-    """Ask the controller, which knows jobs of the last minutes, then the accounts, which know all."""
-    answer, _ = _ask("scontrol", "show", "job", job_id)
+    """Query the controller, which has the jobs of the last minutes, and then the accounting, which has all."""
+    answer, reason = _query("scontrol", "show", "job", job_id)
     if state := re.search(r"JobState=(\S+)", answer):
         restarts, log = re.search(r"Restarts=(\d+)", answer), re.search(r"StdOut=(.+)", answer)
         return JobState(state[1], int(restarts[1]) if restarts else 0, Path(log[1]) if log else None)
-    answer, reason = _ask("sacct", "-n", "-P", "-X", "-D", "-o", "State", "-j", job_id)
-    lives = answer.splitlines()
-    return JobState(lives[-1], len(lives) - 1) if lives else JobState(f"unknown, for Slurm does not answer{reason}")
+    answer, other_reason = _query("sacct", "-n", "-P", "-X", "-D", "-o", "State", "-j", job_id)
+    if attempts := answer.splitlines():
+        return JobState(attempts[-1], len(attempts) - 1)
+    return JobState(f"unknown: Slurm does not answer ({reason}; {other_reason})")
 
 
-def _ask(*words: str) -> tuple[str, str]:
-    """What Slurm answers, and why it does not."""
+def _query(*words: str) -> tuple[str, str]:
+    """The output of a Slurm command, and the reason if there is none."""
     try:
-        ran = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=True)
+        ran = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S)
     except OSError as error:
-        return "", f" ({words[0]}: {error.strerror})"
-    except subprocess.SubprocessError:
-        return "", ""
-    return ran.stdout, ""
+        return "", f"{words[0]}: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return "", f"{words[0]}: no answer within {_TIMEOUT_S} s"
+    silent = f"exit status {ran.returncode}" if ran.returncode else f"no record of job {words[-1]}"
+    reason = " ".join(ran.stderr.split()) or silent
+    return ("" if ran.returncode else ran.stdout), f"{words[0]}: {reason.removeprefix(f'{words[0]}: ')}"
 
 
 def local_state(record: JobRecord) -> JobState:
-    """Look for the process that submitit left behind to watch over the ranks."""
+    """Look for the process with which submitit watches the ranks."""
     if record.host != socket.gethostname():
-        return JobState(f"unknown, for it was started on {record.host}")
+        return JobState(f"unknown: it was started on {record.host}")
     try:
         command = Path(f"/proc/{int(record.job_id)}/cmdline").read_bytes()
     except OSError:
         command = b""
-    return JobState("RUNNING" if b"submitit.local" in command else "ended")
+    return JobState("RUNNING" if WATCHER in command else "ended")
 
 
 def _run_status(run: Path) -> tuple[dict[str, Any], list[str]]:
-    """What a run says of itself, and a line on what is wrong with that."""
+    """The content of a run's status.json, and a line if it is damaged."""
     file = run / "status.json"
     try:
         return read_object(file), []
@@ -112,15 +116,15 @@ def _run_status(run: Path) -> tuple[dict[str, Any], list[str]]:
         return {}, [f"{file} is damaged: {reason_of(error)}"]
 
 
-def _slurm_job(told: dict[str, Any]) -> str | None:
-    found = str(told.get("slurm_job_id"))
+def _slurm_job(reported: dict[str, Any]) -> str | None:
+    found = str(reported.get("slurm_job_id"))
     return found if found.isascii() and found.isdigit() else None
 
 
-def _progress(run: Path, told: dict[str, Any]) -> Iterator[str]:
-    if told:
-        at = f" at step {told['step']}" if "step" in told else ""
-        yield f"run: {told.get('state', 'in a state that status.json does not name')}{at}"
+def _progress(run: Path, reported: dict[str, Any]) -> Iterator[str]:
+    if reported:
+        at = f" at step {reported['step']}" if "step" in reported else ""
+        yield f"run: {reported.get('state', 'no state in status.json')}{at}"
     last: dict[str, Any] = {}
     for entry in _entries(run / "metrics.jsonl"):
         last |= entry
@@ -152,7 +156,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _log(folder: Path) -> Path | None:
-    return max(folder.glob("*_0_log.out"), key=lambda path: path.stat().st_mtime, default=None)
+    return max(folder.glob(RANK_0_LOGS), key=lambda path: path.stat().st_mtime, default=None)
 
 
 def _log_lines(log: Path | None) -> Sequence[str]:

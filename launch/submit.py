@@ -1,4 +1,4 @@
-"""Handing a job to Slurm, or to this machine. submitit submits and no more: signals and requeues are the trainer's."""
+"""Submitting a job to Slurm, or to this machine. submitit only submits: the trainer handles signals and requeues."""
 
 import os
 import shlex
@@ -9,25 +9,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from launch.folder import make_job_folder, place_of, write_record
+from launch.job_folder import absolute_path, make_job_folder, write_record
 from launch.rank import become_rank
-from launch.settings import SIGNAL_SECONDS, SubmitConfig, Verb, overruled_variables, resources_of, sbatch_parameters
+from launch.settings import SIGNAL_SECONDS, SubmitConfig, Verb, overridden_variables, resources_of, sbatch_parameters
+from launch.submitit_private import batch_file
 from pianogen.errors import LaunchError
 
 Command = Sequence[str]
 """A verb and its arguments."""
 
 PROJECT = Path(__file__).parents[1]
-# while it imports, Python would die of USR2; -P: the folder one happens to be in is no package
+# USR2 would kill Python while it imports; -P: the current folder must not be on the import path
 _PYTHON = f"""sh -c 'trap "" USR2; exec "$0" -P "$@"' {shlex.quote(sys.executable)}"""
-_SUBMITIT = f"{_PYTHON} -u -m submitit.core._submit"
 
 
 def submit(config: SubmitConfig, verb: Verb, arguments: Sequence[str], target: str) -> str:
-    """Submit `pianogen VERB ARGUMENTS`, which works on the folder `target`, and return a line or two on where it went.
+    """Submit `pianogen VERB ARGUMENTS`, which works on the folder `target`; return its job number and folder as text.
 
     Raises:
-        LaunchError: There is no Slurm here, or it refuses the job.
+        LaunchError: Slurm is not installed, or refuses the job.
     """
     folder = make_job_folder(Path(config.jobs), verb)
     start = _on_slurm if config.cluster == "slurm" else _on_this_machine
@@ -38,22 +38,20 @@ def submit(config: SubmitConfig, verb: Verb, arguments: Sequence[str], target: s
         raise
     write_record(folder, verb=verb, arguments=arguments, cluster=config.cluster, job_id=job_id, target=target)
     words = ["pianogen", "submit", *(["--jobs", config.jobs] if config.jobs != "jobs" else []), "status", target]
-    return f"job {job_id} on {config.cluster}, folder {folder}\nhow it goes: {shlex.join(words)}"
+    return f"job {job_id} on {config.cluster}, folder {folder}\nstatus: {shlex.join(words)}"
 
 
 def batch_files(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> str:
-    """What `submit` would hand to sbatch, or start on this machine."""
-    from submitit.slurm.slurm import _make_sbatch_string
-
+    """The text that `submit` would pass to sbatch, or start on this machine."""
     if config.cluster != "slurm":
         ranks = resources_of(config, verb).tasks_per_node if config.cluster == "local" else 1
         return f"# {config.cluster}: {ranks} ranks on this machine of\n{shlex.join(['pianogen', verb, *arguments])}"
     texts, after = [], None
-    folder = place_of(Path(config.jobs)) / f"{verb}-..."
+    folder = absolute_path(Path(config.jobs)) / f"{verb}-..."
     for commands in submissions(verb, arguments, config.array):
         count = len(commands) if len(commands) > 1 else None
         parameters = {**sbatch_parameters(config, verb, after), "setup": _setup(), "map_count": count}
-        text = _make_sbatch_string(f"{_SUBMITIT} {shlex.quote(str(folder))}", folder, **parameters)
+        text = batch_file(_PYTHON, folder, parameters)
         what = "".join(f"# {shlex.join(['pianogen', *command])}\n" for command in commands)
         texts.append(f"{text}\n# each task becomes one rank of\n{what}")
         after = "THE-JOB-ABOVE"
@@ -61,19 +59,19 @@ def batch_files(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> s
 
 
 def submissions(verb: Verb, arguments: Sequence[str], array: int) -> list[list[Command]]:
-    """The jobs to submit, each after the one before has succeeded: one command, or those of an array's tasks."""
+    """The jobs to submit, each to start after the previous has succeeded, as the commands of its array tasks."""
     whole: list[list[Command]] = [[[verb, *arguments]]]
     if array == 1:
         return whole
-    if verb == "sweep":  # its workers share the trials out among themselves
+    if verb == "sweep":  # its workers divide the trials among themselves
         return [[[verb, *arguments] for _ in range(array)]]
     divided: list[Command] = [[verb, "--part", f"{task}/{array}", *arguments] for task in range(array)]
-    return [divided, *whole]  # the job after the tasks makes shards of what they read, or one page of their pieces
+    return [divided, *whole]  # the last job writes the shards, or the page of all pieces
 
 
 def _on_slurm(config: SubmitConfig, verb: Verb, arguments: Sequence[str], folder: Path) -> str:
     job_id = None
-    with _without(overruled_variables(config)):
+    with _without(overridden_variables(config)):
         for commands in submissions(verb, arguments, config.array):
             job_id = _sbatch(folder, sbatch_parameters(config, verb, after=job_id), commands)
     assert job_id is not None
@@ -85,20 +83,18 @@ def _sbatch(folder: Path, parameters: dict[str, Any], commands: Sequence[Command
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     if SlurmExecutor.affinity() < 0:
-        raise LaunchError(
-            "there is no Slurm here: srun is not on the PATH; --cluster local runs the job on this machine"
-        )
+        raise LaunchError("Slurm not found: srun is not on the PATH; --cluster local runs the job on this machine")
     executor = SlurmExecutor(folder, python=_PYTHON)
     executor.update_parameters(**parameters, setup=_setup())
     try:
         jobs = executor.map_array(become_rank, commands)
     except (FailedJobError, FailedSubmissionError) as error:
-        raise LaunchError(f"Slurm refuses the job: {' '.join(str(error).split())}") from error
+        raise LaunchError(f"Slurm refused the job: {' '.join(str(error).split())}") from error
     return jobs[0].job_id.partition("_")[0]
 
 
 def _setup() -> list[str]:
-    """Shell lines before srun: what slurm/*.sh do with site.sh, where this is a checkout."""
+    """Shell lines before srun, which source site.sh as slurm/*.sh do, if this is a checkout."""
     site = PROJECT / "slurm/site.sh"
     return [f"project={shlex.quote(str(PROJECT))}", f". {shlex.quote(str(site))}"] if site.exists() else []
 
@@ -131,7 +127,7 @@ def _without(names: set[str]) -> Iterator[None]:
 
 @contextmanager
 def _output_to(log: Path) -> Iterator[None]:
-    """Give processes that are started meanwhile this log, not our output: who reads that would wait for their end."""
+    """Redirect the output of child processes to a log: whoever reads our output would wait for their end."""
     sys.stdout.flush()
     sys.stderr.flush()
     ours = [os.dup(descriptor) for descriptor in (0, 1, 2)]

@@ -1,6 +1,6 @@
-"""The command line `pianogen VERB`: the registry of verbs, and how their errors are reported.
+"""The command line `pianogen VERB`: the registry of verbs, and the handling of their errors.
 
-Importing this loads no torch, music21, mlflow or accelerate, so that `--help` is fast.
+Importing this loads no torch, music21, mlflow or accelerate, so `--help` answers at once.
 """
 
 import argparse
@@ -20,27 +20,27 @@ from pianogen.verbs import demo, evaluate, generate, shards, submit, sweep, toke
 
 @dataclass(frozen=True)
 class Verb:
-    """One subcommand: its help line, its arguments and the function that runs it."""
+    """A verb: its help line, the function that declares its arguments, and the one that runs it."""
 
     help: str
     add_arguments: Callable[[Parser], None]
     run: Callable[[Namespace], None]
 
 
-# settings that accept a URL; any other setting would take it for a local path
+# settings that may be URLs; elsewhere a URL would be used as the name of a folder
 _MAY_BE_URL = {
     *(("train", "shards"), ("sweep", "shards"), ("evaluate", "shards")),
     *(("evaluate", "runs"), ("generate", "runs"), ("generate", "out"), ("track", "to")),
 }
 _INSTEAD = {
-    ("train", "out"): "train to a local folder, then copy the run: pianogen track sync RUN --to URL",
-    ("sweep", "out"): "sweep in a folder that all workers share, then copy runs: pianogen track sync RUN --to URL",
-    ("shards", "out"): "write to a local folder, then upload it, manifest.json last",
+    ("train", "out"): "train to disk, then copy the run: pianogen track sync RUN --to URL",
+    ("sweep", "out"): "sweep on a disk that all workers share, then copy runs: pianogen track sync RUN --to URL",
+    ("shards", "out"): "make them on disk, then copy the folder there, its manifest.json last",
 }
 
 
 def _check_urls(arguments: Namespace, argv: Sequence[str]) -> None:
-    """Refuse URLs in settings that need a local path, and URLs from config files: only typed URLs are fetched."""
+    """Refuse URLs in other settings, and URLs from files: only a URL on the command line itself is followed."""
     from pianogen.storage import Address, is_url
 
     verb = arguments.verb
@@ -50,12 +50,11 @@ def _check_urls(arguments: Namespace, argv: Sequence[str]) -> None:
                 continue
             Address.parse(url)
             if (verb, name) not in _MAY_BE_URL:
-                instead = _INSTEAD.get((verb, name), "download it first, or leave the setting out")
+                instead = _INSTEAD.get((verb, name), "fetch it first, or leave it out")
                 raise SettingError(f"setting '{name}' is {url!r}, but it must be a local path; {instead}")
             if not any(word == url or word.endswith(f"={url}") for word in argv):
                 raise SettingError(
-                    f"setting '{name}' is {url!r} in a file, but a URL must be typed on the command line: "
-                    f"--{name} {url}"
+                    f"setting '{name}' is {url!r} in a file, but a URL must be on the command line: --{name} {url}"
                 )
 
 
@@ -63,64 +62,79 @@ VERBS = {
     "tokens": Verb("print the tokens of a performance, or decode tokens", tokens.add_arguments, tokens.run),
     "shards": Verb("make shards of MAESTRO, a folder or the built-in corpus", shards.add_arguments, shards.run),
     "train": Verb("train an RNN, an LSTM or an LSTM with attention", train.add_arguments, train.run),
-    "sweep": Verb("search hyperparameters with any number of parallel workers", sweep.add_arguments, sweep.run),
-    "evaluate": Verb("score runs and baselines by precision, recall, F1 and NLL", evaluate.add_arguments, evaluate.run),
-    "generate": Verb("generate pieces, with or without a prompt", generate.add_arguments, generate.run),
+    "sweep": Verb("search settings, by trials that any number of workers share", sweep.add_arguments, sweep.run),
+    "evaluate": Verb(
+        "score runs by precision, recall, F1 and NLL, beside baselines", evaluate.add_arguments, evaluate.run
+    ),
+    "generate": Verb("write pieces, from nothing or from a prompt", generate.add_arguments, generate.run),
     "submit": Verb(
-        "submit a command to a cluster, or show the state of a run",
+        "run a command on a cluster, or show the state of a run",
         submit.add_arguments,
         lambda arguments: submit.run(arguments, main=main, parse=_parse),
     ),
     "track": Verb("browse runs in MLflow, mirror or copy them", track.add_arguments, track.run),
-    "demo": Verb("run every step in minutes, on the corpus included in music21", demo.add_arguments, demo.run),
+    "demo": Verb("see every step in minutes, on music that ships with music21", demo.add_arguments, demo.run),
 }
 
 
 class _Debug(argparse.Action):
-    """The flag --debug; not a setting, so it is in no config file and not recorded with a run."""
+    """The flag --debug, which is not a setting: it is in no config file and no record of a run."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
 
     def __call__(self, *_: object) -> None:
-        """Do nothing: `main` looks for the flag itself, since errors may occur before it is parsed."""
+        """Do nothing: `main` searches the arguments for the flag, since an error may precede parsing."""
 
 
 def build_parser() -> Parser:
-    """Build the parser of all verbs."""
-    parser = Parser(prog="pianogen", description="Train piano music models on human performances.")
+    """Create the parser of all verbs."""
+    parser = Parser(prog="pianogen", description="Human piano performances into models that write piano music.")
     parser.add_argument("--version", action="version", version=f"pianogen {__version__}")
     subparsers = parser.add_subcommands(dest="verb", required=True)
     for name, verb in VERBS.items():
         subparser = Parser(description=verb.help.capitalize() + ".")
         verb.add_arguments(subparser)
-        subparser.add_argument("--debug", action=_Debug, help="Show the full traceback of an error, with its causes.")
+        subparser.add_argument("--debug", action=_Debug, help="Show the whole traceback of an error, with its causes.")
         subparsers.add_subcommand(name, subparser, help=verb.help)
     return parser
 
 
-def _parse(argv: Sequence[str] | None) -> Namespace:
+def _parse(argv: Sequence[str]) -> Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    _check_urls(arguments, sys.argv[1:] if argv is None else argv)
+    _check_urls(arguments, argv)
     return parser.instantiate(arguments)
 
 
+def _canonical(words: Sequence[str]) -> list[str]:
+    """Replace other common ways to ask for the version or for help by --version and --help."""
+    match list(words):
+        case ["-V" | "version"]:
+            return ["--version"]
+        case [verb, "--version" | "-V"] if verb in VERBS:
+            return ["--version"]
+        case ["help", *verb] if len(verb) <= 1:
+            return [*verb, "--help"]
+        case others:
+            return others
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; a user's mistake is reported in one line on stderr, with exit status 2."""
-    # set before torch loads: on a busy machine, spinning threads were twenty times slower than one thread
+    """Run one verb; a user's mistake becomes one line on stderr and exit status 2."""
+    # before torch loads: threads that spin while waiting made a busy machine twenty times slower than one thread
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    words = sys.argv[1:] if argv is None else argv
+    words = _canonical(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = _parse(argv)
+        arguments = _parse(words)
         VERBS[arguments.verb].run(arguments[arguments.verb])
-    except BrokenPipeError:  # the reader of stdout, such as `head`, has exited
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has closed it
         sys.stderr.close()
         return 141
     except (PianogenError, KeyboardInterrupt, OSError) as error:
         if _wants_traceback(words):
             traceback.print_exc()
-        return _report(error)
+        return _say(error)
     return 0
 
 
@@ -128,7 +142,7 @@ def _wants_traceback(words: Sequence[str]) -> bool:
     return "--debug" in words or os.environ.get("PIANOGEN_TRACEBACK", "0") not in ("", "0")
 
 
-def _report(error: PianogenError | KeyboardInterrupt | OSError) -> int:
+def _say(error: PianogenError | KeyboardInterrupt | OSError) -> int:
     """Print an error in one line and return the exit status."""
     if isinstance(error, KeyboardInterrupt):
         print("pianogen: interrupted; run the same command again to resume", file=sys.stderr)
@@ -136,7 +150,7 @@ def _report(error: PianogenError | KeyboardInterrupt | OSError) -> int:
     if isinstance(error, PianogenError):
         print(f"pianogen: {error}", file=sys.stderr)
         return 2
-    # such as a full disk or a folder without write permission
+    # a full disk or a missing permission, not a fault of the program
     where = f" ({error.filename})" if error.filename is not None else ""
     print(
         f"pianogen: {error.strerror or error}{where}; fix this and run the same command again to resume",

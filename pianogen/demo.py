@@ -1,13 +1,12 @@
-"""The verb `demo`: shards, three models, a table and pieces, from music that ships with music21, in minutes."""
+"""The command `demo`: shards, three models, a table and pieces, from the corpus of music21, in minutes."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import yaml
 from rich.console import Console
 
-from pianogen.config import EvaluateConfig, GenerateConfig, ModelKind, ShardsConfig, TrainConfig, from_dict
+from pianogen.config import EvaluateConfig, GenerateConfig, ShardsConfig, TrainConfig, from_dict
 from pianogen.data import open_shards
 from pianogen.distributed.requeue import exit_unfinished
 from pianogen.errors import RunError
@@ -18,14 +17,14 @@ from pianogen.tokens import decode, write_midi
 from pianogen.train import train
 from shards.build import build, summary
 
-KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
+KINDS = ("rnn", "lstm", "attn")
 _CONFIG = Path(__file__).parents[1] / "configs" / "demo.yaml"
-_PIECES_EACH = 2  # from nothing, and as many from a prompt
+_PIECES_EACH = 2  # per model, without and with a prompt
 _PROMPT_BARS = 4
 
 
 def demo(out: Path, *, seconds: float, workers: int) -> None:
-    """Do the whole way of the data once; what an earlier call has finished is reused."""
+    """Run every step once, from shards to pieces; steps that an earlier call finished are reused."""
     _shards(out / "shards", workers)
     for kind in KINDS:
         _headline(f"training {kind} for {seconds:.0f} s")
@@ -36,7 +35,7 @@ def demo(out: Path, *, seconds: float, workers: int) -> None:
     evaluate([out / kind for kind in KINDS], EvaluateConfig(train_tokens=50_000))
     _headline("generating")
     _pieces(out, _prompt(out))
-    _where_things_are(out)
+    _print_paths(out)
 
 
 def _headline(text: str) -> None:
@@ -48,10 +47,10 @@ def _shards(folder: Path, workers: int) -> None:
     if not (folder / "manifest.json").exists():
         print(summary(build("corpus", folder, ShardsConfig(workers=workers))))
     else:
-        console.print(f"{folder} is there already")
+        console.print(f"{folder} already exists")
 
 
-def _config(kind: ModelKind, out: Path, seconds: float) -> TrainConfig:
+def _config(kind: str, out: Path, seconds: float) -> TrainConfig:
     """configs/demo.yaml, for one model and a time."""
     if not _CONFIG.exists():
         raise RunError(f"{_CONFIG} is missing; run the demo from a checkout of pianogen")
@@ -68,7 +67,7 @@ def _config(kind: ModelKind, out: Path, seconds: float) -> TrainConfig:
 
 
 def _prompt(out: Path) -> Path:
-    """A test performance that no model has seen, as a MIDI file to begin from."""
+    """A test performance, unseen in training, as a MIDI file."""
     path, test = out / "prompt.mid", open_shards(out / "shards").split("test")
     if not path.exists():
         write_midi(decode(test.tokens(0)), path)
@@ -76,7 +75,7 @@ def _prompt(out: Path) -> Path:
 
 
 def _pieces(out: Path, prompt: Path) -> None:
-    """Let every model write, from nothing and from the prompt; one page plays them all."""
+    """Generate pieces of every model, without and with the prompt; one page plays them all."""
     runs = [out / kind for kind in KINDS]
     settings = GenerateConfig(num=_PIECES_EACH, bars=16, min_bars=8, top_p=0.95, musicxml=True, piano_roll=True)
     generate(runs, out / "pieces", settings)
@@ -84,11 +83,11 @@ def _pieces(out: Path, prompt: Path) -> None:
     generate(runs, out / "pieces", prompted)
 
 
-def _where_things_are(out: Path) -> None:
+def _print_paths(out: Path) -> None:
     show = Console(soft_wrap=True, highlight=False)
     for piece in sorted((out / "pieces").glob("**/*.mid")):
         show.print(f"[bold]piece[/]     {piece.with_suffix('')}.(mid|musicxml|png)")
-    show.print(f"[bold]to play[/]   {out / 'pieces' / 'index.html'}")
+    show.print(f"[bold]player[/]    {out / 'pieces' / 'index.html'}")
     show.print(f"[bold]table[/]     {out / 'comparison.md'}")
     show.print(f"[bold]figure 5[/]  {out / 'figure-5.png'}")
     show.print(f"[bold]MLflow[/]    .venv/bin/pianogen track ui {out}")

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written under a temporary name, synced, renamed."""
+"""Atomic writes: a file is written under a temporary name, synced and renamed."""
 
 import hashlib
 import json
@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file so that a crash at any instant leaves the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_atomic(path: Path, data: bytes | str, *, staging: Path | None = None) -> None:
+    """Write a file so that a crash at any instant leaves the old one or the new one.
+
+    It is written in the folder `staging` of the same file system, by default beside its final path, and renamed.
+    """
+    temporary = (staging or path.parent) / f".{path.name}.{os.getpid()}.tmp"
     try:
         with temporary.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
@@ -22,12 +25,12 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON that a person can read, whole or not at all."""
+    """Write a value as indented JSON, atomically."""
     write_atomic(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut."""
+    """Make renames in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

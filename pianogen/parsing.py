@@ -1,5 +1,10 @@
-"""Command lines and YAML files into settings, and a parser's complaint into one line that helps."""
+"""Command lines and YAML files into settings, and a parser's errors into one helpful line.
 
+Only this module uses what is not public in jsonargparse: `_subcommands_action`, `_actions`, `_typehint` and the
+text of its messages. tests/test_parsing.py checks it.
+"""
+
+import argparse
 import difflib
 import re
 import sys
@@ -24,17 +29,17 @@ _UNKNOWN = (
     re.compile(r"does not accept (?:option|nested key) ['\"](?P<name>[\w.]+)['\"]"),
 )
 
-_OPTIONAL = re.compile(  # what is said of a value that is neither None nor of the one type besides
+_OPTIONAL = re.compile(  # jsonargparse's message for an invalid value of an optional setting
     r"Does not validate against any of the Union subtypes\s+Subtypes: .*\s+Errors:\s+- (?P<rule>[^\n]*)\s+"
     r"- Expected a NoneType\s+Given value type: \w+\s+Given value: "
 )
 
 
 class Parser(ArgumentParser):
-    """A parser that raises instead of leaving the process."""
+    """A parser that raises instead of exiting."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Turn a complaint into a SettingError, naming the nearest right setting.
+        """Turn an error into a SettingError that names the nearest valid setting.
 
         Raises:
             SettingError: Always.
@@ -42,35 +47,36 @@ class Parser(ArgumentParser):
         raise SettingError(explain(message, self.settings())) from ex
 
     def parse_args(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Namespace:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Parse a command line, on which a switch may stand without a value and then means true."""
+        """Parse a command line; a boolean flag without a value means true."""
         arguments = sys.argv[1:] if args is None else args
         return super().parse_args(list(with_values(arguments, self.switches())), *others, **options)
 
     def switches(self) -> set[str]:
-        """Name the flags of yes-or-no settings, of this parser and of its subcommands."""
-        parsers = [self, *(self._subcommands_action.choices.values() if self._subcommands_action else ())]
-        actions = [action for parser in parsers for action in parser._actions]
-        return {
-            flag for action in actions if getattr(action, "_typehint", None) is bool for flag in action.option_strings
-        }
+        """The flags of boolean settings, of this parser and of its subcommands."""
+        return {flag for action in self._all_actions() if _is_boolean(action) for flag in action.option_strings}
 
     def settings(self) -> list[str]:
-        """Name every setting of this parser and of its subcommands."""
-        names = [action.dest for action in self._actions]
-        for subparser in (self._subcommands_action.choices if self._subcommands_action else {}).values():
-            names += [action.dest for action in subparser._actions]
-        return names
+        """The names of all settings, of this parser and of its subcommands."""
+        return [action.dest for action in self._all_actions()]
+
+    def _all_actions(self) -> list[argparse.Action]:
+        subparsers = self._subcommands_action.choices.values() if self._subcommands_action else ()
+        return [action for parser in (self, *subparsers) for action in parser._actions]
+
+
+def _is_boolean(action: argparse.Action) -> bool:
+    return getattr(action, "_typehint", None) is bool
 
 
 def with_values(arguments: Sequence[str], switches: set[str]) -> Iterator[str]:
-    """Give each switch that stands alone the value true."""
+    """Give each boolean flag without a value the value true."""
     for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
-        stands_alone = argument in switches and following.lower() not in _YES_OR_NO
-        yield f"{argument}=true" if stands_alone else argument
+        has_no_value = argument in switches and following.lower() not in _YES_OR_NO
+        yield f"{argument}=true" if has_no_value else argument
 
 
 def explain(message: str, known: Iterable[str]) -> str:
-    """Say in one line what a parser said in several, with the nearest known name for an unknown one."""
+    """Shorten a parser's message to one line, with the nearest known name for an unknown one."""
     for pattern in _UNKNOWN:
         found = pattern.search(message)
         if found:
@@ -84,10 +90,8 @@ def explain(message: str, known: Iterable[str]) -> str:
 
 def _unknown_setting(name: str, known: Iterable[str]) -> str:
     names = list(known)
-    if name in names:  # it would be suggested to itself
-        return (
-            f"'{name}' cannot stand here as --{name}; it goes after its verb, or without the dashes: --help shows where"
-        )
+    if name in names:  # it would suggest itself
+        return f"'{name}' is not valid as --{name} here; give it after its verb, or without the dashes: see --help"
     whole = difflib.get_close_matches(name, names, n=1)
     leaf = name.rpartition(".")[2]
     by_leaf = {known_name.rpartition(".")[2]: known_name for known_name in reversed(names)}

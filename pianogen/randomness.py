@@ -2,7 +2,7 @@
 
 A key is a function of (seed, stream, place): there is no generator state to save, and two streams share no key, because
 the stream stands right behind the seed. Pieces are drawn from another generator, numpy's Philox under (seed, piece) in
-`pianogen.generation.draws`, which no key of this file starts.
+`pianogen.generation.choice`, which no key of this file starts.
 """
 
 from enum import IntEnum

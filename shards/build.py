@@ -11,11 +11,11 @@ from typing import Any
 
 from pianogen.config import ShardsConfig, part_of
 from pianogen.errors import SettingError
-from pianogen.files import sync_folder
+from pianogen.files import sync_folder, write_atomic
 from pianogen.folders import PARTS_FOLDER, refuse_run
 from pianogen.progress import Progress
 from shards import corpus, maestro
-from shards.files import locked, remove_folder, workshop, write_whole
+from shards.files import locked, remove_folder, workshop
 from shards.listing import restrict
 from shards.manifest import INDEX_NAME, MANIFEST_NAME, make_index, make_manifest, old_shards, to_json
 from shards.parts import find_part, find_parts, part_folder, save_part
@@ -168,8 +168,8 @@ def _publish(manifest: dict[str, Any], shards: Sequence[Shard], work: Path, out:
         path.unlink()
     for shard in shards:
         (work / shard.name).replace(out / shard.name)
-    write_whole(out / INDEX_NAME, to_json(make_index(shards)), work)
-    write_whole(out / MANIFEST_NAME, to_json(manifest), work)
+    write_atomic(out / INDEX_NAME, to_json(make_index(shards)), staging=work)
+    write_atomic(out / MANIFEST_NAME, to_json(manifest), staging=work)
 
 
 def summary(manifest: dict[str, Any]) -> str:

@@ -1,16 +1,16 @@
 """Download a file once: resumed where it broke off, checked by its hash, and only then given its name."""
 
-import fcntl
 import hashlib
 import os
-import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from pianogen.errors import SourceError
+from pianogen.locks import FileLock, LockHeldError
 from pianogen.progress import Progress
+from pianogen.retry import retry
 
 ATTEMPTS = 4
 TIMEOUT_S = 60.0  # without a single byte
@@ -29,41 +29,40 @@ def download(url: str, target: Path, num_bytes: int, sha256: str) -> Path:
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("ab") as stream:
-            _lock(stream.fileno(), target)
+        with FileLock(part, wait=False, record_holder=False):
             _fetch_all(url, part, num_bytes)
             _check(part, url, num_bytes, sha256)
-            os.fsync(stream.fileno())
             part.replace(target)
+    except LockHeldError as error:
+        raise SourceError(f"another process is downloading {target.name}; wait for it, then run this again") from error
     except OSError as error:
         raise SourceError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
     return target
 
 
-def _lock(descriptor: int, target: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise SourceError(f"another process is downloading {target.name}; wait for it, then run this again") from error
-
-
 def _fetch_all(url: str, part: Path, num_bytes: int) -> None:
     with Progress(f"downloading {part.stem}", total=num_bytes / 1e6, unit="MB") as bar:
-        for attempt in range(ATTEMPTS):
-            try:
-                _fetch_rest(url, part, num_bytes, bar)
-                return
-            except urllib.error.HTTPError as error:
-                if error.code < 500 or attempt == ATTEMPTS - 1:
-                    raise SourceError(f"{url} answered {error.code} {error.reason}") from error
-            except (OSError, HTTPException) as error:
-                if attempt == ATTEMPTS - 1:
-                    done = f"{part.stat().st_size / 1e6:.1f} of {num_bytes / 1e6:.1f} MB"
-                    raise SourceError(
-                        f"download of {url} broke off at {done} ({error}); run it again to go on from there, "
-                        "or fetch the archive by other means and give it with --archive"
-                    ) from error
-            time.sleep(PAUSE_S * 2**attempt)
+        try:
+            retry(
+                lambda: _fetch_rest(url, part, num_bytes, bar),
+                attempts=ATTEMPTS,
+                pause_s=PAUSE_S,
+                is_temporary=_is_temporary,
+            )
+        except urllib.error.HTTPError as error:
+            raise SourceError(f"{url} answered {error.code} {error.reason}") from error
+        except (OSError, HTTPException) as error:
+            done = f"{part.stat().st_size / 1e6:.1f} of {num_bytes / 1e6:.1f} MB"
+            raise SourceError(
+                f"download of {url} broke off at {done} ({error}); run it again to go on from there, "
+                "or fetch the archive by other means and give it with --archive"
+            ) from error
+
+
+def _is_temporary(error: Exception) -> bool:
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code >= 500
+    return isinstance(error, OSError | HTTPException)
 
 
 def _fetch_rest(url: str, part: Path, num_bytes: int, bar: Progress) -> None:
@@ -95,6 +94,7 @@ def _append(response: HTTPResponse, part: Path, done: int, num_bytes: int, bar: 
 def _check(part: Path, url: str, num_bytes: int, sha256: str) -> None:
     with part.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
+        os.fsync(stream.fileno())
     if found != sha256:
         part.unlink()
         raise SourceError(

@@ -1,15 +1,13 @@
 """Files that are either whole under their final name or not there."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pianogen.errors import ShardError
-from pianogen.files import sync_folder
 from pianogen.folders import WORK_FOLDER
+from pianogen.locks import FileLock, LockHeldError
 
 
 @contextmanager
@@ -40,14 +38,15 @@ def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        lock = FileLock(folder, shared=shared, wait=False, folder=True)
+    except LockHeldError as error:
+        raise ShardError(
+            f"another job is writing shards to {str(folder)!r}; wait for it or choose another --out"
+        ) from error
     except OSError as error:
         raise no_room(error, folder) from error
-    try:
-        _lock(lock, folder, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    with lock:
         yield
-    finally:
-        os.close(lock)  # which also unlocks
 
 
 def no_room(error: OSError, folder: Path) -> ShardError:
@@ -58,28 +57,8 @@ def no_room(error: OSError, folder: Path) -> ShardError:
     )
 
 
-def _lock(descriptor: int, folder: Path, kind: int) -> None:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ShardError(
-            f"another job is writing shards to {str(folder)!r}; wait for it or choose another --out"
-        ) from error
-
-
 def remove_folder(folder: Path) -> None:
     """Remove a folder of ours and all that is in it, but nothing that it links to."""
     if folder.is_symlink():
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def write_whole(path: Path, data: bytes, work: Path) -> None:
-    """Put a file under its name, synced to the disk, by way of the folder for unfinished files."""
-    unfinished = work / path.name
-    with unfinished.open("xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(path)
-    sync_folder(path.parent)

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from pianogen.errors import SourceError
-from pianogen.files import sync_folder
+from pianogen.files import sync_folder, write_atomic
 from pianogen.folders import PARTS_FOLDER
 from pianogen.progress import console
-from shards.files import write_whole
 from shards.reading import Reading, ReadingConfig, Stream, load
 from shards.sources import Source
 
@@ -51,9 +50,9 @@ def save_part(
     moved = _gather(readings, work)
     (work / _TOKENS).replace(folder / _TOKENS)
     lines = "".join(f"{json.dumps(asdict(reading))}\n" for reading in moved)
-    write_whole(folder / _READINGS, lines.encode(), work)
+    write_atomic(folder / _READINGS, lines, staging=work)
     record = {**_request(part, sources, config), "sha256": _hashes(folder)}
-    write_whole(folder / _RECORD, json.dumps(record, indent=1).encode(), work)
+    write_atomic(folder / _RECORD, json.dumps(record, indent=1), staging=work)
 
 
 def find_part(out: Path, part: Part, sources: Sequence[Source], config: ReadingConfig) -> list[Reading] | None:

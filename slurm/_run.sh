@@ -1,5 +1,6 @@
-# Sourced by every script here. Gives it $project, $shards, $runs and, in an array, $part; and `run VERB ARGUMENTS`,
-# which starts one rank for each GPU of the job, or for each task where there are none; `run_alone` starts one in all.
+#!/usr/bin/env bash
+# The body of every batch script here: _run.sh SCRIPT ARGUMENTS.
+set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 container=() # site.sh may name one
 . "$project/slurm/site.sh"
@@ -10,6 +11,7 @@ if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
   part=(--part "$SLURM_ARRAY_TASK_ID/${PIANOGEN_PARTS:-$SLURM_ARRAY_TASK_COUNT}")
 fi
 
+# One rank for each GPU of the job, or for each task where there are no GPUs.
 run() {
   local gpus=${SLURM_GPUS_ON_NODE:-0} tasks=$SLURM_NTASKS_PER_NODE hosts
   local ranks=$((gpus > tasks ? gpus : tasks))
@@ -24,8 +26,8 @@ run() {
   local options=(
     --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$WORLD_SIZE" --ntasks-per-node="$ranks"
     --cpus-per-task="$cpus"  # srun does not take it from sbatch
-    --kill-on-bad-exit=1     # a rank that dies ends the job
-    --wait=0                 # but one that is done may leave before the others
+    --kill-on-bad-exit=1     # a rank that fails ends the job
+    --wait=0                 # but one that succeeds may exit before the others
   )
   # or --gpus-per-task would show each rank one GPU: each is to see its node's, and takes the one of its LOCAL_RANK
   unset SLURM_GPUS_PER_TASK SLURM_TRES_PER_TASK
@@ -33,7 +35,17 @@ run() {
   exec srun "${options[@]}" "${container[@]}" bash "$project/slurm/_rank.sh" python -P -m pianogen "$@"
 }
 
-# One process, also where the site gives every job GPUs: --array shares such work out, and ranks would only repeat it.
-run_alone() {
+# One process, even if the site gives every job GPUs: --array divides this work, and further ranks would repeat it.
+run_one() {
   SLURM_JOB_NUM_NODES=1 SLURM_NTASKS_PER_NODE=1 SLURM_GPUS_ON_NODE=0 run "$@"
 }
+
+name=$1 model=${1#train_}
+shift
+case $name in
+  train_*) run train --config "$project/configs/$model.yaml" --shards "$shards" --out "$runs/$model" "$@" ;;
+  sweep) run sweep "${1:?usage: sbatch slurm/sweep.sh SPACE.yaml}" --shards "$shards" --out "$runs/sweep" "${@:2}" ;;
+  evaluate) run evaluate "$@" ;;
+  generate) run_one generate --out "${1:?usage: sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@" ;;
+  shards) run_one shards --out "$shards" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@" ;;
+esac

@@ -8,11 +8,10 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --time=04:00:00
 #SBATCH --requeue
-# a life writes below the one before
+# a requeued job appends to its log
 #SBATCH --open-mode=append
 #SBATCH --output=%x-%j.log
 set -euo pipefail
-# Slurm runs a copy of this script from its spool: it knows where the original lies
+# Slurm runs a copy of this script from its spool folder; the job's record has the path of the original
 script=$(scontrol show job "${SLURM_JOB_ID:?submit it: sbatch slurm/evaluate.sh RUN}" | sed -n 's/^ *Command=//p')
-. "${script%%/evaluate.sh*}/_run.sh"
-run evaluate "$@"
+exec bash "${script%%/evaluate.sh*}/_run.sh" evaluate "$@"

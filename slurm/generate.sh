@@ -11,11 +11,10 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --time=04:00:00
 #SBATCH --requeue
-# a life writes below the one before
+# a requeued job appends to its log
 #SBATCH --open-mode=append
 #SBATCH --output=%x-%j.log
 set -euo pipefail
-# Slurm runs a copy of this script from its spool: it knows where the original lies
+# Slurm runs a copy of this script from its spool folder; the job's record has the path of the original
 script=$(scontrol show job "${SLURM_JOB_ID:?submit it: sbatch slurm/generate.sh RUN}" | sed -n 's/^ *Command=//p')
-. "${script%%/generate.sh*}/_run.sh"
-run_alone generate --out "${1:?which run? sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@"
+exec bash "${script%%/generate.sh*}/_run.sh" generate "$@"

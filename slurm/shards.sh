@@ -2,7 +2,7 @@
 # Turn MAESTRO, or a folder of music, into shards; arguments go to `pianogen shards`, where later ones win.
 #   sbatch slurm/shards.sh maestro --archive maestro-v3.0.0-midi.zip
 #   job=$(sbatch --parsable --array=0-7 slurm/shards.sh FOLDER) && sbatch --dependency=afterok:$job slurm/shards.sh FOLDER
-# To PIANOGEN_SHARDS (runs/shards). In the second form eight tasks read an eighth of the files each, and one job seals
+# To PIANOGEN_SHARDS (runs/shards). In the second form eight tasks read an eighth of the files each, and one job writes
 # the shards. A failed task alone: PIANOGEN_PARTS=8 sbatch --array=3 slurm/shards.sh FOLDER
 #SBATCH --job-name=pianogen-shards
 #SBATCH --nodes=1
@@ -10,11 +10,10 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --time=04:00:00
 #SBATCH --requeue
-# a life writes below the one before
+# a requeued job appends to its log
 #SBATCH --open-mode=append
 #SBATCH --output=%x-%j.log
 set -euo pipefail
-# Slurm runs a copy of this script from its spool: it knows where the original lies
+# Slurm runs a copy of this script from its spool folder; the job's record has the path of the original
 script=$(scontrol show job "${SLURM_JOB_ID:?submit it: sbatch slurm/shards.sh}" | sed -n 's/^ *Command=//p')
-. "${script%%/shards.sh*}/_run.sh"
-run_alone shards --out "$shards" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@"
+exec bash "${script%%/shards.sh*}/_run.sh" shards "$@"

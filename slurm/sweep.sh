@@ -2,21 +2,19 @@
 # Search for the best settings; arguments go to `pianogen sweep`, where later ones win.
 #   sbatch --array=0-7 slurm/sweep.sh configs/sweep.yaml --data.fraction 0.1
 # To $PIANOGEN_RUNS/sweep (runs/sweep), from PIANOGEN_SHARDS (runs/shards). Every task is a worker, and so is every rank
-# of it: they share the trials out among themselves over one journal file. Submitted again, they go on.
+# of it: they divide the trials through one journal file. Submitted again, they resume.
 #SBATCH --job-name=pianogen-sweep
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=8
 #SBATCH --time=24:00:00
-# two minutes before the limit, and at preemption, the workers save and ask for another life; no B:, which would reach
-# this script alone
+# two minutes before the limit, and at preemption, the workers save and requeue the job; B: would signal only this script
 #SBATCH --signal=USR2@120
 #SBATCH --requeue
-# a life writes below the one before
+# a requeued job appends to its log
 #SBATCH --open-mode=append
 #SBATCH --output=%x-%j.log
 set -euo pipefail
-# Slurm runs a copy of this script from its spool: it knows where the original lies
+# Slurm runs a copy of this script from its spool folder; the job's record has the path of the original
 script=$(scontrol show job "${SLURM_JOB_ID:?submit it: sbatch slurm/sweep.sh SPACE.yaml}" | sed -n 's/^ *Command=//p')
-. "${script%%/sweep.sh*}/_run.sh"
-run sweep "${1:?which space? sbatch slurm/sweep.sh SPACE.yaml}" --shards "$shards" --out "$runs/sweep" "${@:2}"
+exec bash "${script%%/sweep.sh*}/_run.sh" sweep "$@"

@@ -2,21 +2,19 @@
 # Train the tanh RNN; arguments go to `pianogen train`, where later ones win.
 #   sbatch --nodes=4 slurm/train_rnn.sh --optim.lr 3e-4
 # Shards from PIANOGEN_SHARDS (runs/shards), run folder $PIANOGEN_RUNS/rnn (runs/rnn). One rank a GPU, or a task
-# without GPUs: --gpus-per-node=4, or --ntasks-per-node=4 --cpus-per-task=2. Submitted again, it goes on.
+# without GPUs: --gpus-per-node=4, or --ntasks-per-node=4 --cpus-per-task=2. Submitted again, it resumes.
 #SBATCH --job-name=pianogen-rnn
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=8
 #SBATCH --time=24:00:00
-# two minutes before the limit, and at preemption, the ranks save and ask for another life; no B:, which would reach this
-# script alone
+# two minutes before the limit, and at preemption, the ranks save and requeue the job; B: would signal only this script
 #SBATCH --signal=USR2@120
 #SBATCH --requeue
-# a life writes below the one before
+# a requeued job appends to its log
 #SBATCH --open-mode=append
 #SBATCH --output=%x-%j.log
 set -euo pipefail
-# Slurm runs a copy of this script from its spool: it knows where the original lies
+# Slurm runs a copy of this script from its spool folder; the job's record has the path of the original
 script=$(scontrol show job "${SLURM_JOB_ID:?submit it: sbatch slurm/train_rnn.sh}" | sed -n 's/^ *Command=//p')
-. "${script%%/train_rnn.sh*}/_run.sh"
-run train --config "$project/configs/rnn.yaml" --shards "$shards" --out "$runs/rnn" "$@"
+exec bash "${script%%/train_rnn.sh*}/_run.sh" train_rnn "$@"

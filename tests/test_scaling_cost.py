@@ -28,8 +28,8 @@ works = st.builds(
     row_s=st.floats(1e-9, 1),
     gradient_bytes=st.floats(0, 1e9),
     early_share=st.floats(0, 1),
-    look_s=st.floats(0, 100),
-    look_every_steps=st.integers(1, 1000),
+    validation_s=st.floats(0, 100),
+    validation_every_steps=st.integers(1, 1000),
 )
 ranks_of = st.integers(1, 5000)
 rows_of = st.integers(1, 1000)
@@ -70,7 +70,9 @@ def test_nodes_exchange_what_each_has_summed_inside() -> None:
 def test_one_rank_waits_for_nobody(work: Work, cluster: Cluster, rows: int) -> None:
     step = cost_of_step(work, cluster, 1, rows)
     assert step.exposed_share == 0
-    assert step.total_s == pytest.approx(work.rank_s + rows * work.row_s + work.look_s / work.look_every_steps)
+    assert step.total_s == pytest.approx(
+        work.rank_s + rows * work.row_s + work.validation_s / work.validation_every_steps
+    )
 
 
 @given(works, clusters, ranks_of, rows_of)
@@ -80,7 +82,7 @@ def test_ranks_with_as_many_rows_are_never_faster_than_one(work: Work, cluster: 
 
 @given(works, clusters, ranks_of)
 def test_no_number_of_ranks_gets_below_what_a_rank_pays_without_rows(work: Work, cluster: Cluster, ranks: int) -> None:
-    floor_s = work.rank_s + work.look_s / work.look_every_steps
+    floor_s = work.rank_s + work.validation_s / work.validation_every_steps
     assert cost_of_step(work, cluster, ranks, 1).total_s > floor_s * (1 - 1e-9)
 
 

@@ -7,7 +7,7 @@ from pianogen.config.evaluate import EvaluateConfig
 from pianogen.config.generate import GenerateConfig
 from pianogen.config.model import EmbeddingKind, Mask, ModelConfig, ModelKind
 from pianogen.config.rules import part_of, require
-from pianogen.config.serialization import from_dict, to_dict
+from pianogen.config.serialization import flatten, from_dict, to_dict
 from pianogen.config.shards import ShardsConfig
 from pianogen.config.sweep import SweepConfig
 from pianogen.config.tokenizer import TokenizerConfig
@@ -29,6 +29,7 @@ __all__ = [
     "TokenizerConfig",
     "TrainConfig",
     "ValidationConfig",
+    "flatten",
     "from_dict",
     "part_of",
     "require",

@@ -15,11 +15,11 @@ class EvaluateConfig:
     checkpoint: str = "best"
     """best (lowest validation loss), last, or a step number."""
     train_tokens: int = 500_000
-    """Size of the recorded subset that stands for the training split; a whole split is at most its own size."""
+    """Tokens of the training split to score; which performances were chosen is recorded."""
     shards: str | None = None
-    """Where the shards lie now, if they have moved since training; a folder or a URL."""
+    """Where the shards are now, if they have moved since training; a folder or a URL."""
     lanes: int = 64
-    """Performances scored side by side."""
+    """Batch rows: performances scored at the same time."""
 
     def __post_init__(self) -> None:
         require(self.train_tokens >= 1, "train_tokens", self.train_tokens, "at least 1")

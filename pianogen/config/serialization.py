@@ -1,6 +1,7 @@
 """Settings as plain nested values, and back."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
@@ -25,6 +26,17 @@ def from_dict(kind: type[Settings], values: dict[str, Any]) -> Settings:
     unknown = sorted(set(values) - set(hints))
     require(not unknown, kind.__name__, unknown, f"made of {', '.join(hints)}; was it written by another version?")
     return kind(**{name: _read(hints[name], value) for name, value in values.items()})
+
+
+def flatten(
+    settings: Mapping[Any, Any], is_value: Callable[[dict[Any, Any]], bool] = lambda settings: False, prefix: str = ""
+) -> dict[str, Any]:
+    """Nested settings by their dotted names, such as `optim.lr`; a dict for which `is_value` is true is kept whole."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        nested = isinstance(value, dict) and not is_value(value)
+        flat |= flatten(value, is_value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+    return flat
 
 
 def _read(hint: Any, value: Any) -> Any:

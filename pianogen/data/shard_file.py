@@ -9,7 +9,6 @@ Reference: POSIX.1-1988 ustar.
 import hashlib
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pianogen.errors import ShardError
+from pianogen.retry import retry
 
 BLOCK_BYTES = 512
 MAX_METADATA_BYTES = 1 << 20
@@ -127,17 +127,17 @@ class ShardFile:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def _retried(self, action: Callable[[], T]) -> T:
-        """Do it again when a network file system falters, a few times."""
-        for attempt in range(READ_ATTEMPTS):
-            try:
-                return action()
-            except OSError as error:
-                if attempt == READ_ATTEMPTS - 1 or isinstance(error, FileNotFoundError):
-                    raise ShardError(
-                        f"cannot read shard {self.path.name} in {str(self.path.parent)!r}: {error.strerror or error}"
-                    ) from error
-            time.sleep(PAUSE_S * 2**attempt)
-        raise AssertionError("unreachable")
+        """Retry an action that a network file system failed."""
+        try:
+            return retry(action, attempts=READ_ATTEMPTS, pause_s=PAUSE_S, is_temporary=_is_temporary)
+        except OSError as error:
+            raise ShardError(
+                f"cannot read shard {self.path.name} in {str(self.path.parent)!r}: {error.strerror or error}"
+            ) from error
+
+
+def _is_temporary(error: Exception) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
 
 
 def _checksum(header: bytes) -> int:

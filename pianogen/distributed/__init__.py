@@ -1,1 +1,1 @@
-"""The processes of one job: how they find each other, exchange sums, notice one that hangs, and end in order."""
+"""The processes of one job: rendezvous, collectives, heartbeats, preemption and requeueing."""

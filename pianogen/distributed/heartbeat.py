@@ -1,8 +1,8 @@
-"""Names the rank that hangs, and ends the job: a collective only tells that somebody did not come.
+"""Names the rank that hangs, and ends the job: the timeout of a collective does not say which rank is missing.
 
-Every rank has a thread that tells the store, now and then, how many meetings with the others its main thread has come
-to, and where that thread is. A rank that has waited too long reads what the others told. One that tells nothing any
-more is stopped, or its node is gone; one that has come to fewer meetings is stuck on its way.
+A thread of every rank reports periodically to the store how many collectives its main thread has reached, and in which
+line it is. A rank that has waited too long reads all reports. A rank without new reports is stopped, or its node is
+down; one that has reached fewer collectives hangs before the next one.
 """
 
 import json
@@ -17,129 +17,147 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from pianogen.distributed.rendezvous import ANSWER_S, Meeting, TCPStore, ask, key_of, name_of_process, ranks_in_words
+from pianogen.distributed.rendezvous import (
+    RESPONSE_S,
+    Rendezvous,
+    TCPStore,
+    call_store,
+    format_ranks,
+    process_name,
+    report_key,
+)
 from pianogen.progress import console
 
-_PAUSES = 8  # in the time that a rank is waited for
-_LONGEST_PAUSE_S = 5.0
-_LOOKING = 3  # pauses between the two reports that tell who is silent
+_REPORTS_PER_TIMEOUT = 8
+_MAX_INTERVAL_S = 5.0
+_CHECK_INTERVALS = 3  # between the two sets of reports that are compared
 _PACKAGE = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a rank told of itself."""
+    """The state of a rank."""
 
     tick: int
     """Grows with every report."""
-    met: int
-    """Meetings that its main thread has come to."""
-    where: str
-    name: str
+    collectives: int
+    """Collectives that its main thread has reached."""
+    line: str
+    """Innermost line of pianogen that its main thread is in."""
+    process: str
 
 
-class Arrivals:
-    """How many meetings of the ranks the main thread has come to, and since when it is on the way from the last."""
+class CollectiveCounter:
+    """Counts the collectives that the main thread has reached."""
 
     def __init__(self) -> None:
-        self.met, self.since = 0, time.monotonic()
+        self.count, self.last_time = 0, time.monotonic()
 
-    def arrive(self) -> None:
-        """Come to a meeting: every rank does, in the same order, before each exchange with the others."""
-        self.met, self.since = self.met + 1, time.monotonic()
-
-
-arrivals = Arrivals()
+    def record(self) -> None:
+        """Count a collective; every rank calls it before each one, in the same order."""
+        self.count, self.last_time = self.count + 1, time.monotonic()
 
 
-class Watch(threading.Thread):
-    """Watches the main thread of this rank, and the other ranks while it waits for them."""
+collectives = CollectiveCounter()
 
-    def __init__(self, meeting: Meeting, timeout_s: float) -> None:
-        super().__init__(name="pianogen-watch", daemon=True)
-        self._meeting = meeting
-        self._pause_s = min(_LONGEST_PAUSE_S, timeout_s / _PAUSES)
-        # one rank speaks for all; others only begin to look where that one does not
-        late = self._pause_s * (1 + int(math.log2(meeting.rank))) if meeting.rank else -_LOOKING * self._pause_s
-        self._begins_s = timeout_s + late
-        self._over = threading.Event()
+
+def record_collective() -> None:
+    """Count a collective of this process; must be called before each one."""
+    collectives.record()
+
+
+class HeartbeatMonitor(threading.Thread):
+    """Reports the progress of this rank, and checks the other ranks while it waits for them."""
+
+    def __init__(self, rendezvous: Rendezvous, timeout_s: float) -> None:
+        super().__init__(name="pianogen-heartbeat", daemon=True)
+        self._rendezvous = rendezvous
+        self._interval_s = min(_MAX_INTERVAL_S, timeout_s / _REPORTS_PER_TIMEOUT)
+        # rank 0 checks first, so that normally one rank prints the error
+        delay_s = (
+            self._interval_s * (1 + int(math.log2(rendezvous.rank)))
+            if rendezvous.rank
+            else -_CHECK_INTERVALS * self._interval_s
+        )
+        self._check_after_s = timeout_s + delay_s
+        self._stopped = threading.Event()
         self._tick = 0
-        self._first_look: tuple[int, dict[int, Report]] | None = None
-        self.before_end: Callable[[], None] = lambda: None
-        """Called before the process ends because a rank hangs."""
+        self._first_reports: tuple[int, dict[int, Report]] | None = None
+        self.before_exit: Callable[[], None] = lambda: None
+        """Called before the process exits because a rank hangs."""
 
     def stop(self) -> None:
-        """Watch no longer; a thread that Python ends inside torch would abort the process."""
-        self._over.set()
-        self.join(3 * ANSWER_S)
+        """Stop the thread; one that is inside torch when Python exits would abort the process."""
+        self._stopped.set()
+        self.join(3 * RESPONSE_S)
 
     def run(self) -> None:
-        """Report and look, until stopped."""
+        """Report and check until stopped."""
         store: TCPStore | None = None
-        while not self._over.wait(self._pause_s):
-            waited = time.monotonic() - arrivals.since
+        while not self._stopped.wait(self._interval_s):
+            waited = time.monotonic() - collectives.last_time
             try:
-                store = store or ask(lambda: self._meeting.store(ANSWER_S), 2 * ANSWER_S)
-                blame = self._report_and_look(store, looking=waited > self._begins_s)
-            except dist.DistError:  # also when its holder has left at the end of a job, but then nobody waits
-                blame = f"{self._meeting.holder} at {self._meeting.host} does not answer any more"
-            if waited <= self._begins_s:
-                self._first_look = None
-            elif blame and not self._over.is_set():
-                self._end(f"{blame}; rank {self._meeting.rank} has waited {waited:.0f} s")
+                store = store or call_store(lambda: self._rendezvous.store(RESPONSE_S), 2 * RESPONSE_S)
+                failure = self._report_and_check(store, checking=waited > self._check_after_s)
+            except dist.DistError:  # also after its host process has exited at the end of a job, when no rank waits
+                failure = f"{self._rendezvous.host_process} at {self._rendezvous.host} does not respond"
+            if waited <= self._check_after_s:
+                self._first_reports = None
+            elif failure and not self._stopped.is_set():
+                self._exit(f"{failure}; rank {self._rendezvous.rank} has waited {waited:.0f} s")
 
     def report(self) -> str:
-        """What this rank tells the others."""
+        """The next report of this rank."""
         self._tick += 1
-        return json.dumps(asdict(Report(self._tick, arrivals.met, where_main_thread_is(), name_of_process())))
+        return json.dumps(asdict(Report(self._tick, collectives.count, main_thread_line(), process_name())))
 
-    def _report_and_look(self, store: TCPStore, *, looking: bool) -> str | None:
-        keys = [key_of(rank) for rank in range(self._meeting.world_size)]
+    def _report_and_check(self, store: TCPStore, *, checking: bool) -> str | None:
+        keys = [report_key(rank) for rank in range(self._rendezvous.world_size)]
         mine = self.report()
-        ask(lambda: store.set(keys[self._meeting.rank], mine), ANSWER_S)
-        if not looking:
+        call_store(lambda: store.set(keys[self._rendezvous.rank], mine), RESPONSE_S)
+        if not checking:
             return None
-        texts = ask(lambda: store.multi_get(keys), ANSWER_S)
-        return self._look({rank: Report(**json.loads(text)) for rank, text in enumerate(texts)})
+        texts = call_store(lambda: store.multi_get(keys), RESPONSE_S)
+        return self._check({rank: Report(**json.loads(text)) for rank, text in enumerate(texts)})
 
-    def _look(self, now: dict[int, Report]) -> str | None:
-        """Say whom this rank waits for, once it has looked for long enough to know."""
-        if self._first_look is None:
-            self._first_look = self._tick, now
-        since, before = self._first_look
-        if self._tick - since < _LOOKING:
+    def _check(self, now: dict[int, Report]) -> str | None:
+        """Name the ranks that this one waits for, once two sets of reports are far enough apart to compare."""
+        if self._first_reports is None:
+            self._first_reports = self._tick, now
+        since, before = self._first_reports
+        if self._tick - since < _CHECK_INTERVALS:
             return None
-        culprits, what = suspects(before, now)
-        if not culprits or self._meeting.rank in culprits:
+        ranks, problem = failed_ranks(before, now)
+        if not ranks or self._rendezvous.rank in ranks:
             return None
-        first = now[culprits[0]]
-        return f"{ranks_in_words(culprits)} ({first.name}) {what}, last seen at {first.where}"
+        first = now[ranks[0]]
+        return f"{format_ranks(ranks)} ({first.process}) {problem}, last seen at {first.line}"
 
-    def _end(self, what: str) -> None:
+    def _exit(self, failure: str) -> None:
         console.print(
-            f"[red]error:[/] {what}. The job ends; the same command goes on from the last checkpoint. "
+            f"[red]error:[/] {failure}. The job ends; run the same command again to resume from the last checkpoint. "
             "--rank_timeout_s changes the limit.",
             soft_wrap=True,
         )
-        self.before_end()
-        os._exit(1)  # the main thread waits in a collective, which no exception reaches
+        self.before_exit()
+        os._exit(1)  # an exception cannot interrupt the collective in the main thread
 
 
-def suspects(before: dict[int, Report], now: dict[int, Report]) -> tuple[list[int], str]:
-    """Say which ranks are to blame, and for what, by two reports of each, the second one some time after the first."""
+def failed_ranks(before: dict[int, Report], now: dict[int, Report]) -> tuple[list[int], str]:
+    """Compare two reports of each rank; return the ranks that others wait for and the reason."""
     silent = [rank for rank, report in now.items() if report.tick == before[rank].tick]
     if silent:
-        return silent, "tells nothing any more"
-    furthest = max(report.met for report in now.values())
-    behind = [rank for rank, report in now.items() if report.met < furthest]
-    return behind, f"has not come to meeting {furthest} of the ranks"
+        return silent, "has stopped reporting"
+    furthest = max(report.collectives for report in now.values())
+    behind = [rank for rank, report in now.items() if report.collectives < furthest]
+    return behind, f"has not reached collective {furthest}"
 
 
-def where_main_thread_is() -> str:
+def main_thread_line() -> str:
     """The innermost line of pianogen that the main thread is in."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     while frame and not frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     if frame is None:
-        return "no line of pianogen"
+        return "a line outside pianogen"
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} in {frame.f_code.co_name}"

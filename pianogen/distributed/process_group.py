@@ -1,6 +1,6 @@
-"""The processes of one job: how many there are, whether they agree, and sums over them.
+"""The process group of one job: start, agreement checks, collectives and end.
 
-One process is a job of one rank; nothing above this file asks which it is, but through these functions.
+A single process is a job of one rank; the code above this module does not distinguish the two.
 """
 
 import os
@@ -12,50 +12,37 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
-from accelerate.utils import (
-    DeepSpeedPlugin,
-    DistributedDataParallelKwargs,
-    DistributedType,
-    InitProcessGroupKwargs,
-)
+from accelerate.utils import DeepSpeedPlugin, DistributedType, InitProcessGroupKwargs
 
-from pianogen.distributed.heartbeat import Watch, arrivals
-from pianogen.distributed.rendezvous import Meeting, join
+from pianogen.distributed.accelerate_internals import set_ddp_settings
+from pianogen.distributed.heartbeat import HeartbeatMonitor, record_collective
+from pianogen.distributed.rendezvous import Rendezvous, join
 from pianogen.errors import LaunchError
 
 RANK_TIMEOUT_S = 600.0
 _RELEASE_TIMEOUT_S = 5.0
-# tensors that gloo's threads may still hold, see `end_ranks`
-_lent: list[weakref.ref[torch.Tensor]] = []
-_watches: list[Watch] = []
-
-
-class _Ddp(DistributedDataParallelKwargs):
-    """What DDP is told; accelerate's own form lacks the first setting, which replaces one that torch deprecates."""
-
-    def to_kwargs(self) -> dict[str, Any]:
-        """Arguments of DistributedDataParallel: no buffer is ever changed, so none is sent round."""
-        return {"forward_sync_buffers": False, "gradient_as_bucket_view": True}
+# tensors that gloo's threads may still reference, see `end_ranks`
+_in_collectives: list[weakref.ref[torch.Tensor]] = []
+_monitors: list[HeartbeatMonitor] = []
 
 
 def start_ranks(plugin: DeepSpeedPlugin | None = None, timeout_s: float = RANK_TIMEOUT_S) -> Accelerator:
-    """Join the other processes of this job, over NCCL where there are GPUs and gloo where not.
+    """Join the process group of this job, over NCCL with GPUs and gloo without.
 
-    A rank that is waited for longer than `timeout_s`, now or later, ends the job and is named.
+    If the others wait for a rank longer than `timeout_s`, now or later, the job ends with an error that names it.
 
     Raises:
-        LaunchError: The job was started with another number of processes than it was asked for, or one did not come.
+        LaunchError: The number of processes is not the requested one, or a rank did not join.
     """
     check_launch(os.environ)
     _share_cores(os.environ)
     has_gpu = torch.cuda.is_available()
     backend = "nccl" if has_gpu else "gloo"
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        _join_and_watch(backend, timeout_s)
+        _join_and_monitor(backend, timeout_s)
     if plugin is None:
         accelerator = Accelerator(cpu=not has_gpu)
-        # not passed as a handler, for those must have accelerate's exact class
-        setattr(accelerator, "ddp_handler", _Ddp())  # noqa: B010 - accelerate declares it as None
+        set_ddp_settings(accelerator)
     else:  # with cpu=True beside a plugin accelerate would silently use DDP
         accelerator = Accelerator(deepspeed_plugin=plugin, kwargs_handlers=[InitProcessGroupKwargs(backend=backend)])
         assert accelerator.distributed_type == DistributedType.DEEPSPEED
@@ -65,36 +52,31 @@ def start_ranks(plugin: DeepSpeedPlugin | None = None, timeout_s: float = RANK_T
     return accelerator
 
 
-def _join_and_watch(backend: str, timeout_s: float) -> None:
-    meeting = Meeting.of(os.environ)
-    arrivals.arrive()
-    watch = Watch(meeting, timeout_s)
-    # the watch speaks first: a collective that times out names nobody
-    join(meeting, backend, watch.report(), timeout_s, collective_timeout_s=2 * timeout_s + 60)
-    watch.start()
-    _watches.append(watch)
+def _join_and_monitor(backend: str, timeout_s: float) -> None:
+    rendezvous = Rendezvous.from_environment(os.environ)
+    record_collective()
+    monitor = HeartbeatMonitor(rendezvous, timeout_s)
+    # longer than the monitor's timeout, whose error names the rank
+    join(rendezvous, backend, monitor.report(), timeout_s, collective_timeout_s=2 * timeout_s + 60)
+    monitor.start()
+    _monitors.append(monitor)
 
 
-def before_end(call: Callable[[], None]) -> None:
-    """Have something done before this process ends because a rank hangs."""
-    for watch in _watches:
-        watch.before_end = call
-
-
-def meet() -> None:
-    """Tell the watch that this rank comes to an exchange with all others."""
-    arrivals.arrive()
+def before_exit(call: Callable[[], None]) -> None:
+    """Set what is called before this process exits because a rank hangs."""
+    for monitor in _monitors:
+        monitor.before_exit = call
 
 
 def check_launch(environment: Mapping[str, str]) -> None:
-    """Refuse a launch that would silently train alone.
+    """Refuse a launch that would silently train with one rank.
 
-    accelerate's launcher without a GPU starts one process however many it was asked for, and leaves MASTER_ADDR
-    behind; srun starts as many as it was asked for, and none of them knows of the others. A task of srun may also be
-    torch's launcher, which then tells its own ranks.
+    Without a GPU, accelerate's launcher starts one process instead of the requested number, with MASTER_ADDR set. srun
+    starts the requested number, but sets none of torch's variables. A task of srun may also be torch's launcher, which
+    sets them for its own ranks.
 
     Raises:
-        LaunchError: So it is.
+        LaunchError: The launcher asked for more processes than WORLD_SIZE says.
     """
     world_size = environment.get("WORLD_SIZE")
     if world_size is None and "MASTER_ADDR" in environment:
@@ -118,14 +100,14 @@ def _share_cores(environment: Mapping[str, str]) -> None:
 
 
 def check_agreement(facts: Mapping[str, Any]) -> None:
-    """Refuse ranks that were started with other settings, code or shards.
+    """Refuse ranks with different settings, code or shards.
 
     Raises:
         LaunchError: A rank differs from rank 0; the message names the key. Every rank raises it.
     """
     if not dist.is_initialized():
         return
-    meet()
+    record_collective()
     everyone: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(everyone, dict(facts))
     for rank, theirs in enumerate(everyone):
@@ -135,16 +117,16 @@ def check_agreement(facts: Mapping[str, Any]) -> None:
 
 
 def wait_for_all(accelerator: Accelerator) -> None:
-    """Wait until every rank has come here."""
-    meet()
+    """Wait until every rank has reached this call."""
+    record_collective()
     accelerator.wait_for_everyone()
 
 
 def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
     """Add a tensor up over all ranks, in place."""
     if dist.is_initialized():
-        meet()
-        dist.all_reduce(_lend(values))
+        record_collective()
+        dist.all_reduce(_alias(values))
     return values
 
 
@@ -154,33 +136,33 @@ def on_any_rank(flag: bool, device: torch.device) -> bool:
 
 
 def gather_rows(values: torch.Tensor) -> torch.Tensor:
-    """Put the rows of all ranks together, in rank order."""
+    """Concatenate the rows of all ranks, in rank order."""
     if not dist.is_initialized():
         return values
-    meet()
+    record_collective()
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
-    dist.all_gather([_lend(part) for part in parts], _lend(values.contiguous()))
+    dist.all_gather([_alias(part) for part in parts], _alias(values.contiguous()))
     return torch.cat(parts)
 
 
-def _lend(values: torch.Tensor) -> torch.Tensor:
-    """Another name for a tensor, which lives for as long as a collective holds it."""
+def _alias(values: torch.Tensor) -> torch.Tensor:
+    """Another tensor object of the same memory, to see when a collective releases it."""
     alias = values.detach()
-    _lent[:] = [ref for ref in _lent if ref() is not None] + [weakref.ref(alias)]
+    _in_collectives[:] = [ref for ref in _in_collectives if ref() is not None] + [weakref.ref(alias)]
     return alias
 
 
 def end_ranks() -> None:
-    """Leave the job in order.
+    """Leave the process group.
 
-    gloo's threads let go of a tensor some time after its collective, and need Python for it: were Python to end before,
-    the process would abort.
+    gloo's threads release a tensor some time after its collective, and need Python for it: if Python exits before that,
+    the process aborts.
     """
-    while _watches:
-        _watches.pop().stop()
+    while _monitors:
+        _monitors.pop().stop()
     if not dist.is_initialized():
         return
     end = time.monotonic() + _RELEASE_TIMEOUT_S
-    while any(ref() is not None for ref in _lent) and time.monotonic() < end:
+    while any(ref() is not None for ref in _in_collectives) and time.monotonic() < end:
         time.sleep(0.001)
     dist.destroy_process_group()

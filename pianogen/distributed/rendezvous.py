@@ -1,4 +1,4 @@
-"""Where the ranks of a job find each other: a store at MASTER_ADDR, held by rank 0 or by torch's launcher."""
+"""Rendezvous of the ranks of a job: a TCP store at MASTER_ADDR, hosted by rank 0 or by torch's launcher."""
 
 import datetime
 import os
@@ -14,26 +14,26 @@ from torch.distributed import PrefixStore, TCPStore  # pyright: ignore[reportPri
 
 from pianogen.errors import LaunchError
 
-ANSWER_S = 10.0  # for the store
-Answer = TypeVar("Answer")
+RESPONSE_S = 10.0  # of the store
+Response = TypeVar("Response")
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """The place where the ranks meet, and which of them this process is."""
+class Rendezvous:
+    """The address of the store, and the rank of this process."""
 
     host: str
     port: int
     rank: int
     world_size: int
-    held_by_launcher: bool
+    hosted_by_launcher: bool
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Self:
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read the variables that slurm/_rank.sh, submitit's ranks and torch's launcher set.
 
         Raises:
-            LaunchError: One of them is missing or no number.
+            LaunchError: One of them is missing or not a number.
         """
         try:
             return cls(
@@ -45,100 +45,101 @@ class Meeting:
             )
         except (KeyError, ValueError) as error:
             raise LaunchError(
-                f"a job of several ranks needs RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, but {error} does not "
-                "serve; start through slurm/*.sh, `pianogen submit`, torchrun or accelerate launch"
+                f"a job of several ranks needs RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, but {error} is "
+                "missing or invalid; start through slurm/*.sh, `pianogen submit`, torchrun or accelerate launch"
             ) from error
 
     @property
-    def holder(self) -> str:
-        """Who holds the store, in words."""
-        return "the launcher" if self.held_by_launcher else "rank 0"
+    def host_process(self) -> str:
+        """The process that hosts the store, for messages."""
+        return "the launcher" if self.hosted_by_launcher else "rank 0"
 
-    def store(self, timeout_s: float, *, holding: bool = False) -> TCPStore:
-        """Connect to the store, or hold it.
+    def store(self, timeout_s: float, *, hosting: bool = False) -> TCPStore:
+        """Connect to the store, or host it.
 
         Raises:
-            torch.distributed.DistError: Nobody holds it, for so long.
+            torch.distributed.DistError: No process hosts it within `timeout_s`.
         """
         timeout = datetime.timedelta(seconds=timeout_s)
-        return TCPStore(self.host, self.port, self.world_size, holding, timeout, wait_for_workers=False)
+        return TCPStore(self.host, self.port, self.world_size, hosting, timeout, wait_for_workers=False)
 
 
-def join(meeting: Meeting, backend: str, greeting: str, timeout_s: float, collective_timeout_s: float) -> None:
-    """Leave a greeting under this rank's key, wait for those of all ranks, and make their process group.
+def join(rendezvous: Rendezvous, backend: str, report: str, timeout_s: float, collective_timeout_s: float) -> None:
+    """Store a first report of this rank, wait for those of all ranks, and initialize the process group.
 
     Raises:
-        LaunchError: Somebody did not come within `timeout_s`; the message names the ranks.
+        LaunchError: A rank did not join within `timeout_s`; the message names it.
     """
+    address = f"{rendezvous.host}:{rendezvous.port}"
     try:
-        store = meeting.store(timeout_s, holding=meeting.rank == 0 and not meeting.held_by_launcher)
-        store.set(key_of(meeting.rank), greeting)
-        missing = _wait_for_all(meeting, store, timeout_s)
+        store = rendezvous.store(timeout_s, hosting=rendezvous.rank == 0 and not rendezvous.hosted_by_launcher)
+        store.set(report_key(rendezvous.rank), report)
+        missing = _missing_ranks(rendezvous, store, timeout_s)
     except dist.DistError as error:
         raise LaunchError(
-            f"{meeting.holder} could not be reached at {meeting.host}:{meeting.port} within {timeout_s:g} s "
-            f"({str(error).splitlines()[0]}); look at its lines in the log, and whether nodes reach each other's ports"
+            f"{rendezvous.host_process} could not be reached at {address} within {timeout_s:g} s "
+            f"({str(error).splitlines()[0]}); check its lines in the log, and the network between the nodes"
         ) from error
     if missing:
         raise LaunchError(
-            f"{ranks_in_words(missing)} of {meeting.world_size} did not come to {meeting.host}:{meeting.port} within "
-            f"{timeout_s:g} s; look at their lines in the log, and at their nodes (--rank_timeout_s changes the limit)"
+            f"{format_ranks(missing)} of {rendezvous.world_size} did not join at {address} within "
+            f"{timeout_s:g} s; check their lines in the log, and their nodes (--rank_timeout_s changes the limit)"
         )
     dist.init_process_group(
         backend,
         store=PrefixStore("ranks", store),
-        rank=meeting.rank,
-        world_size=meeting.world_size,
+        rank=rendezvous.rank,
+        world_size=rendezvous.world_size,
         timeout=datetime.timedelta(seconds=collective_timeout_s),
     )
 
 
-def _wait_for_all(meeting: Meeting, store: TCPStore, timeout_s: float) -> list[int]:
-    """Wait, and name those who did not come."""
-    keys = [key_of(rank) for rank in range(meeting.world_size)]
+def _missing_ranks(rendezvous: Rendezvous, store: TCPStore, timeout_s: float) -> list[int]:
+    """Wait for the first report of every rank, and return the ranks without one."""
+    keys = [report_key(rank) for rank in range(rendezvous.world_size)]
 
-    def look() -> list[int]:
+    def wait() -> list[int]:
         try:
             store.wait(keys, datetime.timedelta(seconds=timeout_s))
         except dist.DistError:
             return [rank for rank, key in enumerate(keys) if not store.check([key])]
         return []
 
-    return ask(look, timeout_s + ANSWER_S)
+    return call_store(wait, timeout_s + RESPONSE_S)
 
 
-def ask(question: Callable[[], Answer], timeout_s: float) -> Answer:
-    """Ask the store something: its own time limits do not hold where its holder is stopped but still connected.
+def call_store(call: Callable[[], Response], timeout_s: float) -> Response:
+    """Call the store with a time limit: its own ones do not hold if its host process is stopped but still connected.
 
     Raises:
-        torch.distributed.DistError: There is no answer within `timeout_s`, or the store says so.
+        torch.distributed.DistError: No response within `timeout_s`, or the call raised it.
     """
-    asked: Future[Answer] = Future()
+    response: Future[Response] = Future()
 
     def run() -> None:
         try:
-            asked.set_result(question())
+            response.set_result(call())
         except Exception as error:
-            asked.set_exception(error)
+            response.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        return asked.result(timeout_s)
+        return response.result(timeout_s)
     except TimeoutError as error:
-        raise dist.DistStoreError("it does not answer") from error
+        raise dist.DistStoreError("no response") from error
 
 
-def key_of(rank: int) -> str:
-    """Where a rank tells the others about itself."""
+def report_key(rank: int) -> str:
+    """The key of a rank's report in the store."""
     return f"rank/{rank}"
 
 
-def name_of_process() -> str:
-    """The host and the number of this process, for messages."""
+def process_name() -> str:
+    """The host and id of this process, for messages."""
     return f"{socket.gethostname()}, process {os.getpid()}"
 
 
-def ranks_in_words(ranks: list[int], most: int = 8) -> str:
-    """`rank 3`, or `ranks 3, 4, 5`, cut short where there are many."""
-    named = ", ".join(map(str, ranks[:most])) + (f" and {len(ranks) - most} more" if len(ranks) > most else "")
-    return f"rank{'s' if len(ranks) > 1 else ''} {named}"
+def format_ranks(ranks: list[int], most: int = 8) -> str:
+    """`rank 3`, or `ranks 3, 4, 5`, shortened after `most`."""
+    shown = ", ".join(map(str, ranks[:most])) + (f" and {len(ranks) - most} more" if len(ranks) > most else "")
+    return f"rank{'s' if len(ranks) > 1 else ''} {shown}"

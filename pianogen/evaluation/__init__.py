@@ -1,18 +1,16 @@
 """Scoring models and baselines on whole performances, and reporting it."""
 
-from pianogen.evaluation.baselines import Baselines, baseline_results
+from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.counts import Counts
 from pianogen.evaluation.figure import write_figure
 from pianogen.evaluation.job import evaluate
-from pianogen.evaluation.naming import metrics_of
-from pianogen.evaluation.report import Row, comparison_markdown, comparison_table, results
-from pianogen.evaluation.score import divide, score
+from pianogen.evaluation.report import ComparisonRow, comparison_markdown, comparison_table, metrics_of, results
+from pianogen.evaluation.score import divide, score, score_over_ranks
 
 __all__ = [
     "Baselines",
+    "ComparisonRow",
     "Counts",
-    "Row",
-    "baseline_results",
     "comparison_markdown",
     "comparison_table",
     "divide",
@@ -20,5 +18,6 @@ __all__ = [
     "metrics_of",
     "results",
     "score",
+    "score_over_ranks",
     "write_figure",
 ]

@@ -1,9 +1,9 @@
 """Baselines that need no training, on the same targets and under the same grammar mask as the models.
 
-unigram to 5-gram: interpolated Kneser-Ney, see `ngram`; a 5-gram looks at two whole pairs.
-repeat-last: the latest word that stood in the same role (first of a pair, length of a note, length of a wait) and that
-the mask admits, or the unigram's choice where there is none. For its likelihood that word is mixed with the unigram, at
-the share of train targets of the role that repeat.
+unigram to 5-gram: interpolated Kneser-Ney, see `ngram`; a 5-gram uses two whole pairs.
+repeat-last: the latest word in the same role (first of a pair, length of a note, length of a wait) that the mask
+admits, or the unigram's choice if there is none. For its likelihood that word is mixed with the unigram, at the share
+of train targets of the role that repeat.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from pianogen.config import Mask
 from pianogen.evaluation.counts import Counts
 from pianogen.evaluation.ngram import KeyCounts, NGram
-from pianogen.evaluation.stream import Performances, Stream, streams_of
+from pianogen.evaluation.target_stream import Performances, TargetStream, streams_of
 from pianogen.tokens.grammar import NUM_STATES, allowed
 from pianogen.tokens.vocab import FIRST_DURATION, FIRST_NOTE, SEP
 
@@ -57,7 +57,7 @@ class Baselines:
             results[REPEAT_LAST] += self._score_repeat_last(stream)
         return results
 
-    def _score_repeat_last(self, stream: Stream) -> Counts:
+    def _score_repeat_last(self, stream: TargetStream) -> Counts:
         states = np.arange(NUM_STATES)
         unigram = self.ngrams["unigram"].probabilities(np.zeros_like(states), states)
         candidates = _latest_fitting(stream, self.allowed)
@@ -69,28 +69,23 @@ class Baselines:
         return Counts.of(stream.targets, predictions, stream.groups, -np.log(probability))
 
 
-def baseline_results(train: Performances, test: Performances, mask: Mask) -> dict[str, Counts]:
-    """Fit the baselines to `train` and score them on `test`: unigram, bigram, 4-gram, 5-gram, repeat-last."""
-    return Baselines.fit(train, mask).score(test)
-
-
-def _roles(stream: Stream) -> Int[np.ndarray, " N"]:
+def _roles(stream: TargetStream) -> Int[np.ndarray, " N"]:
     is_length = stream.targets >= FIRST_DURATION
     after_wait = stream.before(1) == SEP
     return np.select([~is_length, after_wait], [_FIRST_OF_PAIR, _WAIT_LENGTH], default=_NOTE_LENGTH)
 
 
-def _latest_fitting(stream: Stream, legal: Bool[np.ndarray, "S V"]) -> Int[np.ndarray, " N"]:
+def _latest_fitting(stream: TargetStream, legal: Bool[np.ndarray, "S V"]) -> Int[np.ndarray, " N"]:
     """The latest word in each target's role that the mask admits, or `_NOTHING`."""
     is_note = (stream.words >= FIRST_NOTE) & (stream.words < FIRST_DURATION)
     last_note, last_wait = stream.latest(is_note), stream.latest(stream.words == SEP)
-    here, opener = stream.places, stream.places - 1
+    here, opener = stream.positions, stream.positions - 1
     newer = np.maximum(last_note[here], last_wait[here])
     older = np.minimum(last_note[here], last_wait[here])
 
-    def fitting(places: Int[np.ndarray, " N"], offset: int = 0) -> Int[np.ndarray, " N"]:
-        words = stream.words[places + offset]
-        return np.where((places >= 0) & legal[stream.target_states, words], words, _NOTHING)
+    def fitting(positions: Int[np.ndarray, " N"], offset: int = 0) -> Int[np.ndarray, " N"]:
+        words = stream.words[positions + offset]
+        return np.where((positions >= 0) & legal[stream.target_states, words], words, _NOTHING)
 
     first_of_pair = np.where(fitting(newer) != _NOTHING, fitting(newer), fitting(older))
     note_length, wait_length = fitting(last_note[opener], 1), fitting(last_wait[opener], 1)

@@ -1,4 +1,4 @@
-"""What scoring leaves behind: sums over targets, which add up over windows, performances and ranks."""
+"""The result of scoring: sums over targets, which add up over windows, performances and ranks."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from pianogen.tokens.vocab import EOS, FIRST_DURATION, SEP, VOCABULARY_SIZE
 
 NUM_GROUPS = len(GROUPS)
 NOTE, WAIT, DURATION, END = range(NUM_GROUPS)
-FIRST_TARGET = 2  # xxbos and the xxpad behind it are given, never predicted
+FIRST_TARGET = 2  # xxbos and the xxpad after it are given, never predicted
 _SHAPE = (NUM_GROUPS, VOCABULARY_SIZE)
 _SIZE = NUM_GROUPS * VOCABULARY_SIZE
 
@@ -47,7 +47,7 @@ class Counts:
 
     @classmethod
     def zero(cls) -> "Counts":
-        """Nothing counted: what a rank without performances adds."""
+        """No targets: the counts of a rank without performances."""
         return cls.from_vector(np.zeros(3 * _SIZE + NUM_GROUPS))
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from pianogen.evaluation.report import Row, percentages
+from pianogen.evaluation.report import PAPER_PERCENT, ComparisonRow, percentages
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,8 @@ _RULES: tuple[tuple[Literal["weighted", "macro"], str], ...] = (
 )
 
 
-def write_figure(rows: Sequence[Row], file: str | Path | BinaryIO) -> None:
-    """Draw grouped bars as a PNG: one panel a split and rule of averaging, baselines dashed, the paper's values marked.
+def write_figure(rows: Sequence[ComparisonRow], file: str | Path | BinaryIO) -> None:
+    """Draw grouped bars as a PNG: one panel per split and averaging rule, baselines dashed, the paper's values marked.
 
     The same rows give the same bytes.
     """
@@ -44,21 +44,23 @@ def write_figure(rows: Sequence[Row], file: str | Path | BinaryIO) -> None:
             _draw_panel(axes, [row for row in rows if split in row.splits], split, rule)
             axes.set_title(f"{split}: {title}", loc="left", fontsize=10, color=_INK)
         line[0].set_ylabel("percent", color=_INK)
-    _draw_legend(figure, has_paper=any(row.kind for row in rows), has_baseline=any(not row.kind for row in rows))
+    _draw_legend(
+        figure, has_paper=any(row.kind in PAPER_PERCENT for row in rows), has_baseline=any(not row.kind for row in rows)
+    )
     figure.savefig(file, format="png", metadata={"Software": None})
 
 
-def _draw_panel(axes: "Axes", rows: Sequence[Row], split: str, rule: Literal["weighted", "macro"]) -> None:
-    for place, row in enumerate(rows):
+def _draw_panel(axes: "Axes", rows: Sequence[ComparisonRow], split: str, rule: Literal["weighted", "macro"]) -> None:
+    for position, row in enumerate(rows):
         values, paper = percentages(row.splits[split], rule), row.paper(split)
         for index, value in enumerate(values):
-            centre = place + (index - 1) * _BAR_WIDTH
+            centre = position + (index - 1) * _BAR_WIDTH
             _draw_bar(axes, centre, value, _COLOURS[index], dashed=row.kind is None)
             if paper is not None:
                 axes.hlines(paper[index], centre - 0.1, centre + 0.1, color=_PAPER_COLOUR, linewidth=2, zorder=4)
         axes.annotate(
             f"{values[2]:.1f}",
-            (place + _BAR_WIDTH, values[2]),
+            (position + _BAR_WIDTH, values[2]),
             (0, 2),
             textcoords="offset points",
             ha="center",

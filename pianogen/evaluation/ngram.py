@@ -1,7 +1,7 @@
-"""A back-off n-gram over words: interpolated Kneser-Ney with one discount an order.
+"""A back-off n-gram over words: interpolated Kneser-Ney with one discount per order.
 
 The highest order counts how often a word followed its context; each lower one counts in how many longer contexts it
-did, which is what is worth knowing after a context never seen. Below the lowest lies the uniform distribution.
+did, which predicts better after an unseen context. Below the lowest order is the uniform distribution.
 
 Reference: Chen & Goodman (1999), An empirical study of smoothing techniques for language modeling, section 2.7.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pianogen.evaluation.counts import Counts
-from pianogen.evaluation.stream import Stream
+from pianogen.evaluation.target_stream import TargetStream
 from pianogen.tokens.grammar import NUM_STATES
 from pianogen.tokens.vocab import VOCABULARY_SIZE
 
@@ -22,7 +22,7 @@ _CHUNK = 8192  # contexts whose distributions are held at once: 20 MB
 
 @dataclass(frozen=True, eq=False)
 class KeyCounts:
-    """Sorted unique keys (a word and those before it, see `Stream.keys`) and how often each occurred."""
+    """Sorted unique keys (a word and those before it, see `TargetStream.keys`) and how often each occurred."""
 
     keys: Int[np.ndarray, " K"]
     counts: Int[np.ndarray, " K"]
@@ -84,7 +84,7 @@ class NGram:
         total = weights.sum(axis=1, keepdims=True)
         return weights / np.where(total > 0, total, 1)  # a dead state admits no word
 
-    def score(self, stream: Stream) -> Counts:
+    def score(self, stream: TargetStream) -> Counts:
         """Predict every target of a stream."""
         contexts = stream.keys(self.order) // VOCABULARY_SIZE
         cases, case = np.unique(contexts * NUM_STATES + stream.target_states, return_inverse=True)
@@ -112,7 +112,7 @@ def _discount(counts: Int[np.ndarray, " K"]) -> float:
 
 
 def _chunks(case: Int[np.ndarray, " N"], num_cases: int) -> Iterator[tuple[int, Int[np.ndarray, " members"]]]:
-    """First case of every chunk and the targets that fall into it."""
+    """First case of every chunk and the targets in it."""
     by_case = np.argsort(case, kind="stable")
     starts = np.searchsorted(case[by_case], np.arange(0, num_cases + _CHUNK, _CHUNK))
     for index in range(len(starts) - 1):

@@ -1,19 +1,18 @@
-"""Scores as JSON, and as one table that sets models beside baselines and beside the paper."""
+"""Scores as JSON, as metrics by name, and as a table of models, baselines and the paper's numbers."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pianogen.config import ModelKind
 from pianogen.evaluation.counts import Counts
 from pianogen.metrics import GROUPS, classification
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-MODEL_NAMES: dict[ModelKind, str] = {"rnn": "RNN", "lstm": "LSTM", "attn": "LSTM + attention"}
-PAPER_PERCENT: dict[ModelKind, dict[str, tuple[float, float, float]]] = {
+MODEL_NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "attn": "LSTM + attention"}
+PAPER_PERCENT: dict[str, dict[str, tuple[float, float, float]]] = {
     "rnn": {"train": (60.2, 59.7, 59.9), "test": (58.9, 57.3, 58.1)},
     "lstm": {"train": (67.5, 64.4, 65.9), "test": (66.6, 62.3, 64.4)},
     "attn": {"train": (68.1, 65.5, 66.8), "test": (67.1, 63.0, 65.0)},
@@ -22,8 +21,8 @@ PAPER_PERCENT: dict[ModelKind, dict[str, tuple[float, float, float]]] = {
 
 CAPTION = (
     "In percent. weighted: mean over classes, by their targets. macro: plain mean over the classes that occur, with "
-    "F1 = 2PR/(P+R). NLL: nats a token, xxeos included. paper: read off its Figure 5, on its own split of MAESTRO v1; "
-    "it names the macro formula, but its level is that of weighted averages."
+    "F1 = 2PR/(P+R). NLL: nats per token, xxeos included. paper: read off its Figure 5, on its own split of MAESTRO "
+    "v1; it names the macro formula, but its level is that of weighted averages."
 )
 _COLUMNS = {
     "model": "",
@@ -36,28 +35,39 @@ _COLUMNS = {
 }
 _NLL_COLUMN = list(_COLUMNS).index("NLL")
 _ABSENT = "-"
-_MAX_EXPONENT = 709.0  # e to a higher power is no float; only a model that has diverged comes there
+_MAX_EXPONENT = 709.0  # e to a higher power overflows; only a diverged model reaches it
+
+# names of metrics in metrics.jsonl and MLflow, and of `Averages`
+_AVERAGES = {
+    "accuracy": "accuracy",
+    "precision_weighted": "weighted_precision",
+    "recall_weighted": "weighted_recall",
+    "f1_weighted": "weighted_f1",
+    "precision_macro": "macro_precision",
+    "recall_macro": "macro_recall",
+    "f1_macro": "macro_f1",
+}
 
 Results = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One model or baseline to compare."""
 
     name: str
-    kind: ModelKind | None
-    """The paper's model that it corresponds to; None for a baseline."""
+    kind: str | None
+    """The kind of model; None for a baseline."""
     splits: dict[str, Results]
     """What `results` returns, by the name of the split, in the order to print."""
 
     def paper(self, split: str) -> tuple[float, float, float] | None:
-        """The paper's precision, recall and F1 in percent, where it has them."""
-        return None if self.kind is None else PAPER_PERCENT[self.kind].get(split)
+        """The paper's precision, recall and F1 in percent, if it has this model and split."""
+        return PAPER_PERCENT.get(self.kind or "", {}).get(split)
 
 
 def results(counts: Counts, *, seconds: float, notes: int) -> Results:
-    """Every average and likelihood by name, ready for JSON; None where there is nothing to divide by.
+    """Every average and likelihood by name, ready for JSON; None where the divisor is 0.
 
     `seconds` is the performances' real time, `notes` the notes encoded.
     """
@@ -90,11 +100,23 @@ def _likelihood(counts: Counts, seconds: float, notes: int) -> Results:
 
 
 def _rate(total: float, per: float) -> float | None:
-    """None where there is nothing to divide by, or where an illegal target made the total infinite."""
+    """None where the divisor is 0, or where an illegal target made the total infinite."""
     return total / per if per and math.isfinite(total) else None
 
 
-def comparison_table(rows: Sequence[Row]) -> "Table":
+def metrics_of(split: str, found: Results) -> dict[str, float]:
+    """The scores to log and plot, named SPLIT/MEASURE; those without a value are left out."""
+    metrics = {measure: found["averages"][key] for measure, key in _AVERAGES.items()}
+    metrics |= {
+        f"f1_weighted_{group}": found["by_group"][group]["weighted_f1"] for group in ("note", "wait", "duration")
+    }
+    metrics["nll"] = found["nll"]["nats_per_token"]
+    metrics["nll_per_note"] = found["nll"]["nats_per_note"]
+    metrics["nll_per_second"] = found["nll"]["nats_per_second"]
+    return {f"{split}/{measure}": value for measure, value in metrics.items() if value is not None}
+
+
+def comparison_table(rows: Sequence[ComparisonRow]) -> "Table":
     """A table for the terminal, at most 100 columns wide; the lowest NLL of each split is bold."""
     from rich import box
     from rich.markup import escape
@@ -107,18 +129,18 @@ def comparison_table(rows: Sequence[Row]) -> "Table":
         table.add_column(heading, no_wrap=name != "model", overflow="fold", justify=justify)
     lowest = _lowest_nll(rows)
     for index, row in enumerate(rows):
-        last_of_its_sort = index + 1 < len(rows) and (row.kind is None) != (rows[index + 1].kind is None)
+        last_of_section = index + 1 < len(rows) and (row.kind is None) != (rows[index + 1].kind is None)
         for line, split in enumerate(row.splits, start=1):
             cells = _cells(row, split)
             if cells[_NLL_COLUMN] == lowest.get(split):
                 cells[_NLL_COLUMN] = f"[bold]{cells[_NLL_COLUMN]}[/]"
             cells[0] = escape(row.name) if line == 1 else ""
-            ends_section = last_of_its_sort and line == len(row.splits)
+            ends_section = last_of_section and line == len(row.splits)
             table.add_row(*cells, style="" if row.kind else "dim", end_section=ends_section)
     return table
 
 
-def comparison_markdown(rows: Sequence[Row]) -> str:
+def comparison_markdown(rows: Sequence[ComparisonRow]) -> str:
     """The same table in Markdown."""
     headings = [f"{name} {parts.replace(' ', ' / ')}".rstrip() for name, parts in _COLUMNS.items()]
     lines = [headings, ["---"] * len(headings)]
@@ -126,8 +148,8 @@ def comparison_markdown(rows: Sequence[Row]) -> str:
     return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", CAPTION, ""])
 
 
-def _lowest_nll(rows: Sequence[Row]) -> dict[str, str]:
-    """For each split, as it is printed, so that equals to the last digit are marked alike."""
+def _lowest_nll(rows: Sequence[ComparisonRow]) -> dict[str, str]:
+    """The lowest NLL of each split as printed, so that all rows that print the same are marked."""
     lowest: dict[str, str] = {}
     for row in rows:
         for split in row.splits:
@@ -137,7 +159,7 @@ def _lowest_nll(rows: Sequence[Row]) -> dict[str, str]:
     return lowest
 
 
-def _cells(row: Row, split: str, separator: str = " ") -> list[str]:
+def _cells(row: ComparisonRow, split: str, separator: str = " ") -> list[str]:
     """One line, in the order of `_COLUMNS`."""
     found, paper = row.splits[split], row.paper(split)
     averages, nll = found["averages"], found["nll"]["nats_per_token"]
@@ -158,5 +180,5 @@ def percentages(found: Results, rule: Literal["weighted", "macro"]) -> list[floa
 
 
 def _percentages(values: Sequence[float], separator: str) -> str:
-    width = 4 if separator == " " else 0  # columns of a terminal line up
+    width = 4 if separator == " " else 0  # aligns the columns in a terminal
     return separator.join(f"{value:{width}.1f}" for value in values)

@@ -1,7 +1,7 @@
 """Score a model on whole performances: every target exactly once, the whole past carried, no window edge.
 
-Performances lie end to end on lanes that are read side by side; the model empties a lane's state at each xxbos. Shapes:
-B lanes, T window.
+Performances are concatenated in the rows of one batch; the model resets a row's state at each xxbos. Shapes: B rows,
+T window.
 """
 
 import heapq
@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from pianogen.config import Mask
+from pianogen.distributed.process_group import sum_over_ranks
 from pianogen.evaluation.counts import FIRST_TARGET, Counts
 from pianogen.models import PianoModel
 from pianogen.ops.masked_cross_entropy import IGNORE, MaskedLoss, masked_cross_entropy
+from pianogen.progress import Progress
 from pianogen.tokens.grammar import allowed, states_of
 from pianogen.tokens.vocab import PAD
 
@@ -27,13 +30,14 @@ def score(
     performances: Sequence[Int[np.ndarray, " T"]],
     mask: Mask,
     *,
-    lanes: int = 64,
+    rows: int = 64,
     window: int = 256,
     progress: Callable[[int], None] | None = None,
 ) -> Counts:
-    """Predict every target of every performance, in evaluation mode; `lanes` and `window` change the speed only.
+    """Predict every target of every performance, in evaluation mode; `rows` and `window` change the speed only.
 
-    `progress` is told the number of targets of each window. A performance may be cut short: its xxeos is then missed.
+    `progress` is called with the number of targets of each window. A performance may be truncated: it then has no xxeos
+    to predict.
     """
     device = next(model.parameters()).device
     legal = torch.tensor(allowed(mask), device=device)
@@ -41,7 +45,7 @@ def score(
     was_training = model.training
     model.eval()
     try:
-        for batch in _windows(_lanes(performances, lanes), window):
+        for batch in _windows(_rows_of(performances, rows), window):
             inputs, targets, states = (torch.from_numpy(array).to(device) for array in batch)
             state = None if state is None else {name: value[: len(inputs)] for name, value in state.items()}
             logits, state = model(inputs, state)
@@ -53,10 +57,32 @@ def score(
     return Counts.from_vector(total.cpu().numpy())
 
 
-def divide(lengths: Sequence[int] | Int[np.ndarray, " P"], parts: int) -> list[list[int]]:
-    """Deal performances out to lanes or ranks, the longest first, each to the part that has the fewest tokens so far.
+def score_over_ranks(
+    model: PianoModel,
+    performances: Sequence[Int[np.ndarray, " T"]],
+    mask: Mask,
+    *,
+    rows: int,
+    progress_title: str | None = None,
+) -> Counts:
+    """Score a share of the performances on each rank, and sum over all ranks.
 
-    The same for every caller, so that each rank finds its own share: `divide(lengths, world_size)[rank]`.
+    Every rank must call it with the same weights and performances, and gets the same counts. With a title, rank 0 shows
+    its progress.
+    """
+    rank, num_ranks = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    share = [performances[index] for index in divide([len(ids) for ids in performances], num_ranks)[rank]]
+    shown = progress_title is not None and rank == 0
+    with Progress(progress_title or "", total=sum(map(len, share)), unit="tokens", shown=shown) as bar:
+        counts = score(model, share, mask, rows=rows, progress=bar.advance)
+    vector = torch.from_numpy(counts.to_vector()).to(next(model.parameters()).device)
+    return Counts.from_vector(sum_over_ranks(vector).cpu().numpy())
+
+
+def divide(lengths: Sequence[int] | Int[np.ndarray, " P"], parts: int) -> list[list[int]]:
+    """Distribute performances over rows or ranks, the longest first, each to the part with the fewest tokens so far.
+
+    Deterministic, so that each rank finds its own share: `divide(lengths, num_ranks)[rank]`.
     """
     shares: list[list[int]] = [[] for _ in range(parts)]
     loads = [(0, part) for part in range(parts)]
@@ -68,18 +94,18 @@ def divide(lengths: Sequence[int] | Int[np.ndarray, " P"], parts: int) -> list[l
 
 
 @dataclass(frozen=True, eq=False)
-class _Lane:
-    """Performances laid end to end as inputs, and for each input its target and the state the target is chosen in."""
+class _Row:
+    """Performances concatenated as inputs, and for each input its target and the grammar state of the target."""
 
     inputs: Int[np.ndarray, " T"]
     targets: Int[np.ndarray, " T"]
     states: Int[np.ndarray, " T"]
 
     @classmethod
-    def of(cls, performances: Sequence[Int[np.ndarray, " T"]]) -> "_Lane":
+    def of(cls, performances: Sequence[Int[np.ndarray, " T"]]) -> "_Row":
         targets = [np.array(ids[1:], dtype=np.int16) for ids in performances]
-        for row in targets:
-            row[: FIRST_TARGET - 1] = IGNORE
+        for ids in targets:
+            ids[: FIRST_TARGET - 1] = IGNORE
         return cls(
             inputs=np.concatenate([ids[:-1] for ids in performances]),
             targets=np.concatenate(targets),
@@ -93,25 +119,25 @@ class _Lane:
 _Arrays = tuple[Int[np.ndarray, "B T"], Int[np.ndarray, "B T"], Int[np.ndarray, "B T"]]
 
 
-def _lanes(performances: Sequence[Int[np.ndarray, " T"]], lanes: int) -> list[_Lane]:
-    """Lanes in descending order of length, so that those still running are always the first rows."""
-    shares = divide([len(ids) for ids in performances], lanes)
-    filled = [_Lane.of([performances[index] for index in share]) for share in shares if share]
+def _rows_of(performances: Sequence[Int[np.ndarray, " T"]], num_rows: int) -> list[_Row]:
+    """Rows in descending order of length, so that unfinished rows are always the first."""
+    shares = divide([len(ids) for ids in performances], num_rows)
+    filled = [_Row.of([performances[index] for index in share]) for share in shares if share]
     return sorted(filled, key=len, reverse=True)
 
 
-def _windows(lanes: list[_Lane], window: int) -> Iterator[_Arrays]:
-    """Inputs, targets and states of one window after another; lanes that have ended are left out."""
-    longest = len(lanes[0]) if lanes else 0
+def _windows(rows: list[_Row], window: int) -> Iterator[_Arrays]:
+    """Inputs, targets and states of one window after another; finished rows are left out."""
+    longest = len(rows[0]) if rows else 0
     for start in range(0, longest, window):
-        running = [lane for lane in lanes if len(lane) > start]
+        running = [row for row in rows if len(row) > start]
         shape = len(running), min(window, longest - start)
         inputs, targets, states = np.full(shape, PAD), np.full(shape, IGNORE), np.zeros(shape, np.int64)
-        for row, lane in enumerate(running):
+        for index, row in enumerate(running):
             part = slice(start, start + shape[1])
-            filled = len(lane.inputs[part])
-            inputs[row, :filled], targets[row, :filled] = lane.inputs[part], lane.targets[part]
-            states[row, :filled] = lane.states[part]
+            filled = len(row.inputs[part])
+            inputs[index, :filled], targets[index, :filled] = row.inputs[part], row.targets[part]
+            states[index, :filled] = row.states[part]
         yield inputs, targets, states
 
 

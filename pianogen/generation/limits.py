@@ -1,6 +1,6 @@
-"""How long a piece may and must be, in tokens and in steps, both counted over the whole piece with its prompt.
+"""Maximum and minimum length of a piece, in tokens and in steps, both counted over the whole piece with its prompt.
 
-A piece's length in steps is where its last note ends; a note of the prompt may sound on beyond it. A pair is two tokens
+A piece's length in steps is where its last note ends; a note of the prompt may end later. A pair is two tokens
 and a stream is `xxbos xxpad`, pairs and `xxeos`, so that a piece always has an odd number of tokens.
 """
 
@@ -12,10 +12,10 @@ from pianogen.errors import SettingError
 from pianogen.generation.prompt import Prompt
 from pianogen.tokens.vocab import HIGHEST_PITCH, LOWEST_PITCH
 
-DEFAULT_TOKENS = 1024  # when no length is asked for
-# strict grammar writes each pitch at most once a step, then a wait: no piece of so many steps has more
+DEFAULT_TOKENS = 1024  # when no length is requested
+# the strict grammar has each pitch at most once per step, then a wait
 _MAX_TOKENS_PER_STEP = 2 * (HIGHEST_PITCH - LOWEST_PITCH + 2)
-_ROUNDING = 1e-6  # steps; 0.1 s and 0.125 s a step are no exact binary numbers
+_ROUNDING = 1e-6  # steps; 0.1 s and 0.125 s per step are not exact binary numbers
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Limits:
         return (self.max_tokens - 1 - num_tokens) // 2
 
     def pairs_due(self, num_tokens: int) -> int:
-        """Pairs that must follow before xxeos may."""
+        """Pairs that must follow before xxeos is allowed."""
         return max(0, -((num_tokens + 1 - self.min_tokens) // 2))
 
 
 def plan_limits(config: GenerateConfig, prompt: Prompt) -> Limits:
-    """Turn tokens, bars and seconds into limits for what follows a prompt.
+    """Convert tokens, bars and seconds into limits for what follows a prompt.
 
     Raises:
         SettingError: A minimum is above its maximum, or a maximum leaves no room for a note.

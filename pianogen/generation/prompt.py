@@ -24,12 +24,12 @@ def _start() -> Int[np.ndarray, " T"]:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a piece begins with, and the metre and tempo it goes on in; by default nothing, in 4/4 at 120."""
+    """What a piece starts from, and the metre and tempo it continues in; by default empty, in 4/4 at 120."""
 
     ids: Int[np.ndarray, " T"] = field(default_factory=_start)
     """`xxbos xxpad` and whole pairs, without xxeos."""
     num_steps: int = 0
-    """Where the continuation's own length begins to count: at the cut, or where the last note ends."""
+    """Step from which the length of the continuation is counted: the cut, or the end of the last note."""
     steps_per_quarter: int = 4
     quarters_per_minute: float = DEFAULT_TEMPO
     """Tempo at the end of the prompt."""
@@ -61,11 +61,11 @@ def read_prompt(
 ) -> Prompt:
     """Read the notes that start within the first `seconds` or `bars` of a file; each keeps its whole length.
 
-    Seconds follow the file's tempo map, and bars its first time signature, or 4/4 if that can hardly be meant.
+    Seconds follow the file's tempo map, and bars its first time signature, or 4/4 if that is implausible.
 
     Raises:
         SourceError: The file is missing or broken.
-        SettingError: Both cuts are given, or no note starts before the cut.
+        SettingError: Both cuts are set, or no note starts before the cut.
     """
     if seconds is not None and bars is not None:
         raise SettingError(f"settings 'prompt_seconds' ({seconds:g}) and 'prompt_bars' ({bars:g}) exclude each other")
@@ -91,7 +91,7 @@ def read_prompt(
 
 
 def clock_and_end(ids: Int[np.ndarray, " T"]) -> tuple[int, int]:
-    """Find the last onset and the end of the last note, in steps; both are 0 in a stream without a note."""
+    """Find the last onset and the end of the last note, in steps; both are 0 in a sequence without a note."""
     kinds, steps = ids[2::2], ids[3::2].astype(np.int64) - FIRST_DURATION
     if not len(steps):
         return 0, 0
@@ -105,7 +105,7 @@ def _before(notes: Notes, cut: float, path: Path) -> Notes:
     if not kept.any():
         raise SettingError(
             f"the prompt {path} has no note on the keyboard in its first {cut:g} steps of the grid;"
-            " raise --prompt_seconds or --prompt_bars, or take another file"
+            " raise --prompt_seconds or --prompt_bars, or use another file"
         )
     return Notes(notes.onset[kept], notes.duration[kept], notes.pitch[kept])
 
@@ -114,7 +114,7 @@ def _length(ids: Int[np.ndarray, " T"], notes: Notes, cut: float) -> int:
     clock, end = clock_and_end(ids)
     if math.isinf(cut):
         return end
-    lost = int(notes.onset[-1]) - clock  # steps that capped waits left out
+    lost = int(notes.onset[-1]) - clock  # steps removed where long waits were capped
     return min(end, math.ceil(cut - _ROUNDING) - lost)
 
 

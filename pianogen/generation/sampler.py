@@ -1,7 +1,7 @@
-"""Sampling in batches: each row is a piece, and a row whose piece has ended makes place for the next one.
+"""Sampling in batches: each row is a piece, and a row whose piece has ended is replaced by the next one.
 
-What a model carries is its whole memory, so a word costs the same at any length. A prompt is read once, alone, and its
-state copied to every piece that begins with it: neither the batch nor the other prompts can change its rounding.
+The model's state summarises everything before, so a word costs the same at any length. A prompt is read once, alone,
+and its state copied to every piece that starts from it: neither the batch nor the other prompts change its rounding.
 """
 
 from collections import deque
@@ -15,37 +15,36 @@ import torch
 from jaxtyping import Float, Int, UInt64
 
 from pianogen.config import GenerateConfig, Mask
-from pianogen.generation.choice import Filters, choose
-from pianogen.generation.draws import Draws, gumbel
-from pianogen.generation.growing import Ending, Growing
+from pianogen.generation.choice import Filters, NoiseStream, choose, gumbel
 from pianogen.generation.limits import Limits
+from pianogen.generation.piece_builder import EndReason, PieceBuilder
 from pianogen.generation.prompt import Prompt
 from pianogen.models import PianoModel, State
 
-_CHUNK_TOKENS = 512  # of a prompt, read at a time: bounds the memory that a long one takes
+_CHUNK_TOKENS = 512  # of a prompt, read at a time: bounds the memory of a long prompt
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A piece to be made; it equals itself alone."""
+    """A piece to generate; compared by identity."""
 
     piece: int
-    """With the seed it names the random draws."""
+    """With the seed, selects the random draws."""
     limits: Limits = field(default_factory=Limits)
     prompt: Int[np.ndarray, " T"] = field(default_factory=lambda: Prompt().ids)
     """`xxbos xxpad` and whole pairs."""
     seed: int | None = None
-    """By default the settings' own."""
+    """By default that of the settings."""
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A piece that has ended, or failed."""
+class SampledPiece:
+    """A piece that is finished or has failed."""
 
     request: Request
     tokens: Int[np.ndarray, " T"]
-    """xxbos to xxeos; what there was of it where it failed."""
-    ended: Ending | Literal["failed"]
+    """xxbos to xxeos; of a failed piece, the tokens before the failure."""
+    ended: EndReason | Literal["failed"]
     """xxeos: the model ended it; limit: a maximum did."""
     reason: str | None = None
     """Why it failed."""
@@ -53,8 +52,8 @@ class Sample:
 
 def sample(
     model: PianoModel, requests: Iterable[Request], config: GenerateConfig, mask: Mask = "strict"
-) -> list[Sample]:
-    """Make all requested pieces, in the order of the requests."""
+) -> list[SampledPiece]:
+    """Generate all requested pieces, in the order of the requests."""
     requests = list(requests)
     made = {done.request: done for done in sample_each(model, requests, config, mask)}
     return [made[request] for request in requests]
@@ -62,13 +61,13 @@ def sample(
 
 def sample_each(
     model: PianoModel, requests: Iterable[Request], config: GenerateConfig, mask: Mask = "strict"
-) -> Iterator[Sample]:
-    """Make pieces, `config.batch` side by side, and yield each when it ends.
+) -> Iterator[SampledPiece]:
+    """Generate pieces, `config.batch` at a time, and yield each when it ends.
 
     Raises:
         TokenError: A prompt breaks the grammar; the message names the position.
     """
-    with _evaluating(model):
+    with _evaluation_mode(model):
         batch = _Batch(model, config, mask)
         waiting = deque(requests)
         while waiting or batch.rows:
@@ -77,33 +76,33 @@ def sample_each(
 
 
 class _Row:
-    """A piece in the batch, and its noise."""
+    """One unfinished piece of the batch, and its noise."""
 
     def __init__(self, request: Request, config: GenerateConfig, mask: Mask) -> None:
         self._request = request
-        self.growing = Growing(request.prompt, request.limits, mask)
-        self._draws = Draws(config.seed if request.seed is None else request.seed, request.piece)
+        self.piece = PieceBuilder(request.prompt, request.limits, mask)
+        self._noise = NoiseStream(config.seed if request.seed is None else request.seed, request.piece)
         self._temperature = config.temperature
         self._duration_temperature = config.duration_temperature or config.temperature
 
     @property
     def temperature(self) -> float:
-        return self._duration_temperature if self.growing.awaits_length else self._temperature
+        return self._duration_temperature if self.piece.awaits_length else self._temperature
 
     def bits(self) -> UInt64[np.ndarray, " V"]:
-        return self._draws.bits(len(self.growing.tokens))
+        return self._noise.bits(len(self.piece.tokens))
 
-    def sample(self) -> Sample:
-        """What has become of the piece; one that has not ended has failed."""
-        tokens, ending = np.array(self.growing.tokens, dtype=np.int16), self.growing.ending
-        if ending is None:
+    def result(self) -> SampledPiece:
+        """The result; a piece that has not ended has failed."""
+        tokens, end_reason = np.array(self.piece.tokens, dtype=np.int16), self.piece.end_reason
+        if end_reason is None:
             reason = f"the model's scores for token {len(tokens)} are not finite numbers"
-            return Sample(self._request, tokens, "failed", reason)
-        return Sample(self._request, tokens, ending)
+            return SampledPiece(self._request, tokens, "failed", reason)
+        return SampledPiece(self._request, tokens, end_reason)
 
 
 class _Batch:
-    """The rows that grow, their carried state, and the logits of their next words."""
+    """The unfinished pieces, the model's state, and the logits of their next words."""
 
     def __init__(self, model: PianoModel, config: GenerateConfig, mask: Mask) -> None:
         self.rows: list[_Row] = []
@@ -121,38 +120,38 @@ class _Batch:
         """Add rows."""
         if not requests:
             return
-        newcomers = [_Row(request, self._config, self._mask) for request in requests]  # checks the prompts
+        added = [_Row(request, self._config, self._mask) for request in requests]  # checks the prompts
         read = [self._read(request.prompt) for request in requests]
         if self.rows:
             read.insert(0, (self._logits, self._state))
         self._logits = torch.cat([logits for logits, _ in read])
         self._state = {name: torch.cat([state[name] for _, state in read]) for name in read[0][1]}
-        self.rows += newcomers
+        self.rows += added
 
     @torch.inference_mode()
-    def advance(self) -> list[Sample]:
-        """Give every row its next word, take out those that ended or failed, and feed the rest to the model."""
+    def advance(self) -> list[SampledPiece]:
+        """Append a word to every row, remove rows that ended or failed, and feed the rest to the model."""
         logits = self._logits.float().cpu().numpy()
-        sound = np.flatnonzero(np.isfinite(logits).all(axis=1)).tolist()
-        self._grow([self.rows[i] for i in sound], logits[sound])
-        going = [i for i in sound if self.rows[i].growing.ending is None]
-        ended = [self.rows[i].sample() for i in sorted(set(range(len(self.rows))) - set(going))]
-        if len(going) < len(self.rows):
-            self.rows = [self.rows[i] for i in going]
-            self._state = {name: values[going] for name, values in self._state.items()}
+        finite = np.flatnonzero(np.isfinite(logits).all(axis=1)).tolist()
+        self._append_words([self.rows[i] for i in finite], logits[finite])
+        active = [i for i in finite if self.rows[i].piece.end_reason is None]
+        ended = [self.rows[i].result() for i in sorted(set(range(len(self.rows))) - set(active))]
+        if len(active) < len(self.rows):
+            self.rows = [self.rows[i] for i in active]
+            self._state = {name: values[active] for name, values in self._state.items()}
         if self.rows:
-            words = torch.tensor([row.growing.tokens[-1] for row in self.rows], device=self._device)
+            words = torch.tensor([row.piece.tokens[-1] for row in self.rows], device=self._device)
             self._logits, self._state = self._model.step(words, self._state)
         return ended
 
-    def _grow(self, rows: list[_Row], logits: Float[np.ndarray, "B V"]) -> None:
+    def _append_words(self, rows: list[_Row], logits: Float[np.ndarray, "B V"]) -> None:
         if not rows:
             return
-        legal = np.stack([row.growing.legal() for row in rows])
+        legal = np.stack([row.piece.legal() for row in rows])
         noise = gumbel(np.stack([row.bits() for row in rows]))
         temperature = np.array([row.temperature for row in rows])
         for row, word in zip(rows, choose(logits, legal, noise, temperature, self._filters), strict=True):
-            row.growing.take(int(word))
+            row.piece.append(int(word))
 
     def _read(self, prompt: Int[np.ndarray, " T"]) -> tuple[torch.Tensor, State]:
         key = prompt.tobytes()
@@ -166,7 +165,7 @@ class _Batch:
 
 
 @contextmanager
-def _evaluating(model: PianoModel) -> Iterator[None]:
+def _evaluation_mode(model: PianoModel) -> Iterator[None]:
     training = model.training
     model.eval()
     try:

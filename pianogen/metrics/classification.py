@@ -1,7 +1,8 @@
 """Precision, recall and F1 of next-word prediction under each averaging rule in use, from per-class counts.
 
-Counts have one row a group of targets (`GROUPS`) and one column a word. The end (xxeos) is reported apart: it enters
-none of the averages. A class occurs when it has at least one target; a class that is never predicted has precision 0.
+Counts have one row per group of targets (`GROUPS`) and one column per word. The end (xxeos) is reported separately: it
+is in none of the averages. A class occurs when it has at least one target; a class that is never predicted has
+precision 0.
 
 Reference: Abbou (2020), DeepClassic, section 4; scikit-learn's `precision_recall_fscore_support`.
 """
@@ -17,7 +18,7 @@ _END = GROUPS.index("end")
 
 @dataclass(frozen=True)
 class Averages:
-    """One set of targets under every rule; all are shares from 0 to 1, and 0 where there are no targets."""
+    """One set of targets under every rule; all are shares from 0 to 1, and 0 if there are no targets."""
 
     targets: int
     """How many targets were counted."""
@@ -39,11 +40,11 @@ class Averages:
     """The same for recall; equal to the accuracy."""
     weighted_f1: float
     """Mean of each class's own F1, weighted by its targets."""
-    all_312_precision: float
+    all_classes_precision: float
     """Mean over the whole vocabulary; a class that does not occur counts as 0."""
-    all_312_recall: float
+    all_classes_recall: float
     """Mean over the whole vocabulary; a class that does not occur counts as 0."""
-    all_312_f1: float
+    all_classes_f1: float
     """2PR / (P + R) of the two means above."""
 
 
@@ -108,9 +109,9 @@ def averages(
         weighted_precision=_mean(precision, weight),
         weighted_recall=_mean(recall, weight),
         weighted_f1=_mean(f1, weight),
-        all_312_precision=all_words[0],
-        all_312_recall=all_words[1],
-        all_312_f1=harmonic_mean(*all_words),
+        all_classes_precision=all_words[0],
+        all_classes_recall=all_words[1],
+        all_classes_f1=harmonic_mean(*all_words),
     )
 
 

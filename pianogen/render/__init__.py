@@ -1,7 +1,7 @@
-"""Notes made visible and audible: pictures, and pages with players."""
+"""Notes as pictures, and pages with players."""
 
-from pianogen.render.page import embedded_json, escape, link, page, resource
+from pianogen.render.page import render_template
 from pianogen.render.piano_roll import piano_roll
 from pianogen.render.player import player
 
-__all__ = ["embedded_json", "escape", "link", "page", "piano_roll", "player", "resource"]
+__all__ = ["piano_roll", "player", "render_template"]

@@ -1,4 +1,4 @@
-"""A piano roll as a PNG: pitch upwards, time in bars to the right, long pieces on several systems like a score."""
+"""A piano roll as a PNG: pitch upwards, time in bars to the right, long pieces on several systems as in a score."""
 
 import math
 from pathlib import Path
@@ -20,14 +20,14 @@ _WIDTH_INCHES = 11.0
 _INCHES_PER_SEMITONE = 0.042
 _DPI = 130
 _NOTE_HEIGHT = 0.86  # of a semitone
-_NOTE_GAP = 0.12  # steps left free behind a note, so that repeated notes stay apart
-_MOST_BAR_LINES = 16  # on one line; more would hide the notes
+_NOTE_GAP = 0.12  # steps; separates repeated notes
+_MAX_BAR_LINES = 16  # on one line; more would hide the notes
 _BLACK_KEYS = (1, 3, 6, 8, 10)  # pitch classes
 
 _NOTE_COLOUR = "#1f5fa8"
 _PROMPT_COLOUR = "#e08a1e"
-_PROMPT_GROUND = "#fef4e4"
-_BLACK_KEY_ROW = "#0000000c"  # lets the ground of the prompt through
+_PROMPT_BACKGROUND = "#fef4e4"
+_BLACK_KEY_ROW = "#0000000c"  # transparent over the background of the prompt
 _BAR_LINE = "#c4c4c4"
 _BEAT_LINE = "#e6e6e6"
 _INK = "#333333"
@@ -42,7 +42,7 @@ def piano_roll(
     prompt_steps: int | None = None,
     title: str = "",
 ) -> None:
-    """Draw notes; those that begin before `prompt_steps` are the prompt, in a colour of their own.
+    """Draw notes; those that begin before `prompt_steps` are the prompt, in another colour.
 
     A bar is `bar_steps` long, by default four quarters. The same notes give the same bytes.
     """
@@ -55,14 +55,14 @@ def piano_roll(
     for index, axes in enumerate(systems):
         axes.set_xlim(index * system_bars * bar_steps, (index + 1) * system_bars * bar_steps)
         _draw_grid(axes, num_bars * bar_steps, bar_steps, steps_per_quarter)
-        _draw_prompt_ground(axes, prompt_steps or 0)
+        _draw_prompt_background(axes, prompt_steps or 0)
         _draw_notes(axes, notes, is_prompt)
     _draw_heading(systems[0], title, is_prompt, has_prompt=prompt_steps is not None)
     figure.savefig(file, format="png", metadata={"Software": None})
 
 
 def _systems(count: int, pitch_range: tuple[int, int]) -> "tuple[Figure, list[Axes]]":
-    """An empty figure, its lines one below the other."""
+    """An empty figure with its systems, from top to bottom."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -85,7 +85,7 @@ def _bars_per_system(num_bars: int) -> int:
 
 
 def _pitch_range(notes: Notes) -> tuple[int, int]:
-    """From just below the lowest note to just above the highest, three octaves at least."""
+    """From just below the lowest note to just above the highest, at least three octaves."""
     lowest, highest = (int(notes.pitch.min()), int(notes.pitch.max())) if len(notes) else (60, 60)
     spare = max(0, 36 - (highest - lowest))
     return lowest - 2 - spare // 2, highest + 2 + spare // 2
@@ -101,7 +101,7 @@ def _draw_grid(axes: "Axes", end: int, bar_steps: int, beat_steps: int) -> None:
     )
     octaves = np.arange(math.ceil(low / 12) * 12, high, 12)
     axes.hlines(octaves - 0.5, start, end, color=_BAR_LINE, linewidth=0.6, zorder=1)
-    every = math.ceil((right - start) / bar_steps / _MOST_BAR_LINES)
+    every = math.ceil((right - start) / bar_steps / _MAX_BAR_LINES)
     bars = np.arange(start, right + 1, every * bar_steps)
     if every == 1:
         axes.vlines(np.arange(start, end, beat_steps), low, high, color=_BEAT_LINE, linewidth=0.6, zorder=1)
@@ -114,10 +114,10 @@ def _draw_grid(axes: "Axes", end: int, bar_steps: int, beat_steps: int) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _draw_prompt_ground(axes: "Axes", prompt_steps: int) -> None:
+def _draw_prompt_background(axes: "Axes", prompt_steps: int) -> None:
     start, end = axes.get_xlim()
     if prompt_steps > start:
-        axes.axvspan(start, min(prompt_steps, end), color=_PROMPT_GROUND, linewidth=0, zorder=0)
+        axes.axvspan(start, min(prompt_steps, end), color=_PROMPT_BACKGROUND, linewidth=0, zorder=0)
         if prompt_steps <= end:
             axes.axvline(prompt_steps, color=_PROMPT_COLOUR, linewidth=1.2, linestyle=(0, (4, 2)), zorder=2)
 
@@ -126,8 +126,8 @@ def _draw_notes(axes: "Axes", notes: Notes, is_prompt: Bool[np.ndarray, " N"]) -
     from matplotlib.collections import PolyCollection
 
     start, end = axes.get_xlim()
-    here = (notes.onset < end) & (notes.onset + notes.duration > start)
-    for chosen, colour in ((here & is_prompt, _PROMPT_COLOUR), (here & ~is_prompt, _NOTE_COLOUR)):
+    visible = (notes.onset < end) & (notes.onset + notes.duration > start)
+    for chosen, colour in ((visible & is_prompt, _PROMPT_COLOUR), (visible & ~is_prompt, _NOTE_COLOUR)):
         corners = _rectangles(notes.onset[chosen], notes.duration[chosen], notes.pitch[chosen])
         axes.add_collection(PolyCollection(list(corners), facecolor=colour, edgecolor="none", zorder=3), autolim=False)
 

@@ -3,13 +3,13 @@
     step-00000200/
       model.safetensors       weights by parameter name
       optimizer.safetensors   Adam's moments as `exp_avg.NAME` and `exp_avg_sq.NAME`
-      lanes.safetensors       what the model carries along each row of the global batch
+      state.safetensors       what the model carries along each row of the global batch (format 2: lanes.safetensors)
       training.json           step, targets seen, settings of the model and of the tokenizer, identity of the shards
       manifest.json           size and SHA-256 of each file above
 
-Its `format` grows when training would go on otherwise than the version that wrote it: format 1 has the sample order of
-an earlier version, and is still read for its weights. It does not depend on how many ranks wrote it. safetensors alone
-does not notice a flipped bit, hence the hashes.
+It does not depend on how many ranks wrote it. Training resumes formats 2 and 3, which differ in names; format 1 has
+another sample order, and is read for its weights only. The hashes are there because safetensors does not notice a
+flipped bit.
 """
 
 import json
@@ -27,8 +27,9 @@ Tensors = Mapping[str, Any]  # torch tensors by name; torch itself is imported l
 MANIFEST = "manifest.json"
 BEST = "best.json"  # beside the checkpoints: step and NLL of the best one
 TRAINING = "training.json"
-FORMAT = 2
-READABLE = (1, 2)  # for their weights
+FORMAT = 3
+READABLE = (1, 2, 3)  # for their weights
+RESUMABLE = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ class CheckpointInfo:
 
 
 def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], training: Mapping[str, Any]) -> Path:
-    """Write `folder`/step-XXXXXXXX from groups of tensors (`model`, `optimizer`, `lanes`).
+    """Write `folder`/step-XXXXXXXX from groups of tensors (`model`, `optimizer`, `state`).
 
     Raises:
-        OSError: The disk is full or the folder cannot be written; what was there is untouched.
+        OSError: The disk is full or the folder cannot be written; existing checkpoints are unchanged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -59,19 +60,32 @@ def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], tr
             # detached from memory that views share, since safetensors refuses tensors that overlap
             save_file({name: value.contiguous() for name, value in values.items()}, temporary / f"{group}.safetensors")
         write_json(temporary / TRAINING, {"format": FORMAT, **training})
-        _seal(temporary)
-        if target.exists():  # a life that was killed between the rename and its log wrote the same step
-            shutil.rmtree(target)
-        temporary.rename(target)
-        sync_folder(folder)
-    except SafetensorError as error:  # what safetensors makes of a full disk is no OSError
+        _write_manifest(temporary)
+        _replace_folder(temporary, target)
+    except SafetensorError as error:  # safetensors does not raise an OSError for a full disk
         raise OSError(str(error)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 
-def _seal(folder: Path) -> None:
+def _replace_folder(new: Path, target: Path) -> None:
+    """Put a folder in the place of another, which `clean_up` restores after a kill between the two renames."""
+    old = target.with_name(f".{target.name}.old")
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    sync_folder(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_manifest(folder: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
     for name in names:
         sync_file(folder / name)
@@ -103,7 +117,7 @@ def verify_checkpoint(path: Path) -> dict[str, Any]:
                 raise RunError(f"{path / name} does not have the hash that its manifest names: it was damaged")
         return json.loads((path / TRAINING).read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path} is no whole checkpoint: {error}") from error
+        raise RunError(f"{path} is not a complete checkpoint: {error}") from error
 
 
 def require_readable(path: Path, training: Mapping[str, Any]) -> None:
@@ -113,9 +127,9 @@ def require_readable(path: Path, training: Mapping[str, Any]) -> None:
         RunError: It is of such a format.
     """
     if training.get("format") not in READABLE:
-        known = " and ".join(map(str, READABLE))
+        known = ", ".join(map(str, READABLE))
         raise RunError(
-            f"{path} has format {training.get('format')!r}, this pianogen reads {known}; take the version that wrote it"
+            f"{path} has format {training.get('format')!r}, this pianogen reads {known}; use the version that wrote it"
         )
 
 
@@ -127,13 +141,13 @@ def load_tensors(path: Path, group: str) -> dict[str, Any]:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Name the checkpoints of a folder, newest first by step; the clock has no say."""
+    """Name the checkpoints of a folder, newest first, by step."""
     named = [path for path in folder.glob("step-*") if path.name[5:].isdecimal()]
     return sorted(named, key=lambda path: int(path.name[5:]), reverse=True)
 
 
-def whole_checkpoints(folder: Path) -> Iterator[tuple[Path, dict[str, Any] | RunError]]:
-    """Go through checkpoints, newest first, each with its training.json or what is wrong with it."""
+def verified_checkpoints(folder: Path) -> Iterator[tuple[Path, dict[str, Any] | RunError]]:
+    """Verify checkpoints, newest first; yield each with its training.json, or the error."""
     for path in list_checkpoints(folder):
         try:
             yield path, verify_checkpoint(path)
@@ -141,22 +155,28 @@ def whole_checkpoints(folder: Path) -> Iterator[tuple[Path, dict[str, Any] | Run
             yield path, error
 
 
-def remove_stale(folder: Path) -> None:
-    """Remove what a killed writer left behind."""
+def clean_up(folder: Path) -> None:
+    """Remove what a killed writer left, and restore the checkpoint that it was about to replace."""
+    for old in folder.glob(".step-*.old"):
+        target = old.with_name(old.name[1:].removesuffix(".old"))
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(target)
     for path in folder.glob(".step-*.tmp"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def step_folder(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies, if there is one."""
+    """Path of the checkpoint of a step; it need not exist."""
     return folder / f"step-{step:08d}"
 
 
 def read_best(folder: Path) -> int | None:
-    """The step that best.json names; None where there is no such file.
+    """The step that best.json names; None without such a file.
 
     Raises:
-        RunError: It cannot be read.
+        RunError: The file is damaged.
     """
     file = folder / BEST
     try:
@@ -164,7 +184,7 @@ def read_best(folder: Path) -> int | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: {error}; --checkpoint last needs none") from error
+        raise RunError(f"{file} cannot be read: {error}; use --checkpoint last") from error
 
 
 def prune(folder: Path, keep: int) -> None:
@@ -172,7 +192,7 @@ def prune(folder: Path, keep: int) -> None:
 
     Raises:
         OSError: One of them cannot be removed.
-        RunError: best.json cannot be read, and nothing is removed.
+        RunError: best.json is damaged; nothing is removed.
     """
     best_step = read_best(folder)
     for path in list_checkpoints(folder)[keep:]:

@@ -1,7 +1,7 @@
-"""Runs that lie on object storage: what is needed to use one is fetched into the cache, once a node.
+"""Runs on object storage: the files needed to use one are fetched into the cache, once per node.
 
-The copy is a run folder like any other, but for the checkpoints that nobody asked for. A run that `store_runs` copied
-has a manifest of all its files; one that was copied by other means has at least the manifest of each checkpoint.
+The copy is a run folder with only the requested checkpoints. A run that `store_runs` copied has a manifest of all its
+files; one that was copied by other means has at least the manifest of each checkpoint.
 """
 
 import hashlib
@@ -18,35 +18,35 @@ from pianogen.storage import Address, Expected, Remote, UnreadableError, fetch, 
 
 _RECORDS = ("config.yaml", "environment.json")
 _BEST = "checkpoints/best.json"
-_MAY_BE = ("status.json", _BEST)
+_OPTIONAL = ("status.json", _BEST)
 _CHECKPOINT = re.compile(rf"checkpoints/step-(\d{{8,18}})/{re.escape(MANIFEST)}")
-MOST_BYTES = 64 << 20  # of such a file
+MAX_RECORD_BYTES = 64 << 20
 
 
-def local_run(place: str, checkpoint: str = "best") -> Path:
-    """Name the folder of a run, fetching it with one checkpoint if `place` is a URL, the user's own word.
+def local_run(path_or_url: str, checkpoint: str = "best") -> Path:
+    """Name the folder of a run, fetching it with one checkpoint if it is a URL.
 
     Raises:
-        RunError: There is no run at the URL, or no such checkpoint.
-        SettingError, StorageError: The URL cannot be used, or what lies there cannot be fetched or is damaged.
+        RunError: The URL is not a run, or has no such checkpoint.
+        SettingError, StorageError: The URL cannot be used, or its files cannot be fetched or are damaged.
     """
-    if not is_url(place):
-        return Path(place)
-    remote = Remote(Address.parse(place))
+    if not is_url(path_or_url):
+        return Path(path_or_url)
+    remote = Remote(Address.parse(path_or_url))
     with keep_copy(remote.address) as folder:
-        source = _Source(remote, folder, read_manifest(remote))
-        source.bring_records()
-        source.bring_checkpoint(source.step_of(checkpoint))
+        remote_run = _RemoteRun(remote, folder, read_manifest(remote))
+        remote_run.fetch_records()
+        remote_run.fetch_checkpoint(remote_run.step_of(checkpoint))
     return folder
 
 
 def read_manifest(remote: Remote) -> dict[str, Expected]:
-    """Every file of a run as its manifest names it; empty where it has none.
+    """Every file of a run by its manifest; empty without a manifest.
 
     Raises:
         StorageError: The manifest is damaged.
     """
-    data = remote.read_if_there(MANIFEST, MOST_BYTES)
+    data = remote.read_optional(MANIFEST, MAX_RECORD_BYTES)
     return {} if data is None else _entries(data, remote.url(MANIFEST), "files")
 
 
@@ -63,30 +63,30 @@ def _entries(data: bytes, url: str, key: str | None = None) -> dict[str, Expecte
 
 
 @dataclass(frozen=True)
-class _Source:
+class _RemoteRun:
     remote: Remote
     folder: Path
     files: dict[str, Expected]
 
-    def bring_records(self) -> None:
-        """Bring the small files, as they are now."""
+    def fetch_records(self) -> None:
+        """Fetch the current small files."""
         (self.folder / "checkpoints").mkdir(exist_ok=True)
-        for name in (*_RECORDS, *_MAY_BE):
+        for name in (*_RECORDS, *_OPTIONAL):
             try:
                 write_atomic(self.folder / name, self._read(name))
             except UnreadableError as error:
                 if name in _RECORDS:
-                    raise RunError(f"{self.remote.address} is no run: {error}") from error
+                    raise RunError(f"{self.remote.address} is not a run: {error}") from error
                 (self.folder / name).unlink(missing_ok=True)
 
     def _read(self, name: str) -> bytes:
-        data = self.remote.read(name, MOST_BYTES)
+        data = self.remote.read(name, MAX_RECORD_BYTES)
         if name in self.files:
             self.files[name].check(len(data), hashlib.sha256(data).hexdigest(), self.remote.url(name))
         return data
 
     def step_of(self, checkpoint: str) -> int:
-        """The step that `Run.find_checkpoint` would find, were all of the run here."""
+        """The step that `Run.find_checkpoint` would find in the complete run."""
         best = self._best_step() if checkpoint == "best" else None
         if best is not None:
             return best
@@ -94,7 +94,7 @@ class _Source:
             return int(checkpoint)
         steps = self._steps()
         if checkpoint not in ("best", "last") or not steps:
-            there = f"; --checkpoint last, or one of the steps {', '.join(map(str, steps))}, is there" if steps else ""
+            there = f"; use --checkpoint last, or one of the steps {', '.join(map(str, steps))}" if steps else ""
             raise RunError(f"{self.remote.address} has no checkpoint {checkpoint!r}{there}")
         return steps[-1]
 
@@ -103,10 +103,10 @@ class _Source:
         try:
             return int(json.loads(file.read_bytes())["step"]) if file.exists() else None
         except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{self.remote.url(_BEST)} cannot be read: {error}; --checkpoint last needs none") from error
+            raise RunError(f"{self.remote.url(_BEST)} cannot be read: {error}; use --checkpoint last") from error
 
     def _steps(self) -> list[int]:
-        """Steps of the checkpoints there; those that are there no more leave the copy, or `last` would find them."""
+        """Steps of the remote checkpoints; others are removed from the copy, or `last` would find them."""
         names = [_CHECKPOINT.fullmatch(name) for name in self.files or self.remote.sizes()]
         steps = sorted(int(found[1]) for found in names if found)
         for path in list_checkpoints(self.folder / "checkpoints"):
@@ -114,14 +114,14 @@ class _Source:
                 shutil.rmtree(path)
         return steps
 
-    def bring_checkpoint(self, step: int) -> None:
-        """Bring a checkpoint's files, and its manifest last."""
+    def fetch_checkpoint(self, step: int) -> None:
+        """Fetch a checkpoint's files, and its manifest last."""
         name = f"checkpoints/step-{step:08d}"
         try:
             data = self._read(f"{name}/{MANIFEST}")
         except UnreadableError as error:
             there = f"{self.remote.address} has no checkpoint of step {step}"
-            raise RunError(f"{there}; --checkpoint names another one") from error
+            raise RunError(f"{there}; choose another --checkpoint") from error
         files = _entries(data, self.remote.url(f"{name}/{MANIFEST}"))
         fetch(self.remote, [replace(file, name=f"{name}/{file.name}") for file in files.values()], self.folder)
         write_atomic(self.folder / name / MANIFEST, data)

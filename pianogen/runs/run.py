@@ -1,12 +1,12 @@
-"""The run folder: the whole truth about one training run, on disk.
+"""The run folder: all files of one training run.
 
 RUN/
   config.yaml        every setting, resolved; `pianogen train --config` takes it
   environment.json   versions, git commit, host, and which shards were read
-  metrics.jsonl      a line a step, and a line an evaluation
+  metrics.jsonl      one line per step, and one line per validation
   checkpoints/       see `pianogen.runs.checkpoint`; best.json names the one with the lowest validation loss
-  samples/           pieces made at evaluation points
-  evaluation/        what `pianogen evaluate` found
+  samples/           pieces generated at each validation
+  evaluation/        results of `pianogen evaluate`
 """
 
 import json
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def metrics_file(self) -> Path:
-        """One JSON object a line."""
+        """One JSON object per line."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -51,12 +51,12 @@ class Run:
         return self.path / "checkpoints"
 
     def step_folder(self, step: int) -> Path:
-        """Folder of the checkpoint of a step, if there is one."""
+        """Path of the checkpoint of a step; it need not exist."""
         return step_folder(self.checkpoints, step)
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Where and on what the run was started.
+        """The environment that the run was started in.
 
         Raises:
             RunError: environment.json is missing or damaged.
@@ -65,9 +65,9 @@ class Run:
         try:
             found = json.loads(file.read_text())
             if not isinstance(found["shards"]["tokenizer"], dict):
-                raise TypeError("it has no settings of a tokenizer")
+                raise TypeError("no settings of a tokenizer")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{file} cannot be read: {error}; without it {self.path} is no whole run") from error
+            raise RunError(f"{file} cannot be read: {error}; without it {self.path} is not a complete run") from error
         return found
 
     @property
@@ -79,21 +79,19 @@ class Run:
         """Find `best`, `last`, or a step number.
 
         Raises:
-            RunError: There is none.
+            RunError: It does not exist.
         """
-        there = {int(path.name[5:]): path for path in list_checkpoints(self.checkpoints)}
-        if not there:
-            raise RunError(f"{self.path} has no checkpoint yet; pianogen train goes on with it")
+        paths = {int(path.name[5:]): path for path in list_checkpoints(self.checkpoints)}
+        if not paths:
+            raise RunError(f"{self.path} has no checkpoint yet; pianogen train resumes it")
         wanted = read_best(self.checkpoints) if name == "best" else name
         if name == "last" or wanted is None:
-            return next(iter(there.values()))
-        if str(wanted).isdecimal() and int(wanted) in there:
-            return there[int(wanted)]
-        which = f"{name!r}" + (f" any more, which was step {wanted}" if name == "best" else "")
-        steps = ", ".join(map(str, there))
-        raise RunError(
-            f"{self.path} has no checkpoint {which}; --checkpoint last, or one of the steps {steps}, is there"
-        )
+            return next(iter(paths.values()))
+        if str(wanted).isdecimal() and int(wanted) in paths:
+            return paths[int(wanted)]
+        which = f"{name!r}" + (f" (step {wanted})" if name == "best" else "")
+        steps = ", ".join(map(str, paths))
+        raise RunError(f"{self.path} has no checkpoint {which}; use --checkpoint last, or one of the steps {steps}")
 
     def load_model(self, checkpoint: str = "best") -> "tuple[PianoModel, CheckpointInfo]":
         """Load the weights of a checkpoint, after checking every hash.
@@ -107,7 +105,7 @@ class Run:
         try:
             training = verify_checkpoint(path)
         except RunError as error:
-            raise RunError(f"{error}; --checkpoint names another one, and pianogen train makes it again") from error
+            raise RunError(f"{error}; choose another --checkpoint, or run pianogen train to write it again") from error
         require_readable(path, training)
         model = build_model(from_dict(ModelConfig, training["model"]))
         model.load_state_dict(load_tensors(path, "model"))
@@ -120,12 +118,12 @@ def open_run(path: Path | str) -> Run:
     """Open a run folder that exists.
 
     Raises:
-        RunError: It is missing or is no run folder.
+        RunError: It is missing or is not a run folder.
     """
     path = Path(path)
     file = path / "config.yaml"
     if not file.exists():
-        raise RunError(f"{path} is no run folder: it has no config.yaml; pianogen train --out makes one")
+        raise RunError(f"{path} is not a run folder: it has no config.yaml; pianogen train --out creates one")
     try:
         return Run(path, from_dict(TrainConfig, yaml.safe_load(file.read_text())))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
@@ -133,7 +131,7 @@ def open_run(path: Path | str) -> Run:
 
 
 def create_run(config: TrainConfig, environment: dict[str, Any]) -> Run:
-    """Make a run folder and record its settings."""
+    """Create a run folder and record its settings."""
     path = Path(config.out)
     path.mkdir(parents=True, exist_ok=True)
     (path / "checkpoints").mkdir(exist_ok=True)
@@ -143,5 +141,5 @@ def create_run(config: TrainConfig, environment: dict[str, Any]) -> Run:
 
 
 def record_config(path: Path, config: TrainConfig) -> None:
-    """Write config.yaml: the settings of the present life."""
+    """Write config.yaml: the settings of this attempt."""
     write_atomic(path / "config.yaml", yaml.safe_dump(to_dict(config), sort_keys=False))

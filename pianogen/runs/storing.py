@@ -1,6 +1,6 @@
-"""Copying finished runs to object storage: only what differs, and nothing that names a file before the file.
+"""Copying finished runs to object storage: only changed files, and every file before those that refer to it.
 
-URL/RUN/manifest.json   every file with its size and sha256, written last; besides it all is as in the run folder
+URL/RUN/manifest.json   every file with its size and sha256, written last; all other files are as in the run folder
 """
 
 import json
@@ -13,12 +13,12 @@ from pianogen.errors import RunError, SettingError
 from pianogen.files import sha256_of
 from pianogen.progress import Progress
 from pianogen.runs.checkpoint import MANIFEST
-from pianogen.runs.fetching import MOST_BYTES, read_manifest
+from pianogen.runs.fetching import MAX_RECORD_BYTES, read_manifest
 from pianogen.runs.run import open_run
 from pianogen.storage import Address, Expected, Remote, is_name
 
 _ENVIRONMENT = "environment.json"
-_NOT_COPIED = ("mlflow.json", "mlflow.log", MANIFEST)  # what this machine has told MLflow; what is made anew
+_NOT_COPIED = ("mlflow.json", "mlflow.log", MANIFEST)  # local state of MLflow's mirror; written for each copy
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,22 @@ class Stored:
     run: Path
     url: str
     num_files: int
-    """Files that were copied now; the others were there."""
+    """Files that were copied by this call."""
     num_bytes: int
 
 
 def store_runs(runs: Sequence[Path], url: str) -> Iterator[Stored]:
-    """Copy runs to folders of their names below a URL, one after the other; a second call copies nothing.
+    """Copy runs to folders of their names below a URL, one after the other; unchanged files are not copied again.
 
     Raises:
-        RunError: One is no finished run, or the URL holds another run of its name.
+        RunError: One is not a finished run, or the URL holds another run of its name.
         SettingError, StorageError: The URL cannot be written.
     """
     address = Address.parse(url)
     address.require_writable()
     names = [run.resolve().name for run in runs]
     if len(set(names)) < len(names):
-        raise SettingError("two runs have the same name, and would share a folder; rename one")
+        raise SettingError("two runs have the same name, so their copies would share a folder; rename one")
     for run in runs:
         _require_finished(run)
     remotes = [Remote(Address.parse(f"{address}/{name}")) for name in names]
@@ -55,9 +55,11 @@ def _require_finished(run: Path) -> None:
     try:
         state = json.loads((run / "status.json").read_text())["state"]
     except (OSError, ValueError, KeyError, TypeError):
-        state = "not begun"
-    if state in ("running", "not begun"):
-        raise RunError(f"{run} is {state}; a run is copied once it has ended, as pianogen train makes it")
+        state = "not started"
+    if state in ("running", "not started"):
+        raise RunError(
+            f"{run} is {state}; only a run that has ended can be copied; run pianogen train again to finish it"
+        )
 
 
 def _store(run: Path, remote: Remote) -> Stored:
@@ -81,13 +83,13 @@ def _files_of(run: Path) -> dict[str, Expected]:
         if not path.is_file() or name in _NOT_COPIED or any(part.startswith((".", "damaged-")) for part in parts):
             continue
         if not all(map(is_name, parts)):
-            raise RunError(f"{path} has a name that no URL can hold; rename it")
+            raise RunError(f"{path} has a name that is not allowed in a URL; rename it")
         files[name] = Expected(name, path.stat().st_size, sha256_of(path))
     return files
 
 
 def _require_same_run(run: Path, remote: Remote) -> None:
-    there = remote.read_if_there(_ENVIRONMENT, MOST_BYTES)
+    there = remote.read_optional(_ENVIRONMENT, MAX_RECORD_BYTES)
     if there is not None and there != (run / _ENVIRONMENT).read_bytes():
         raise RunError(
             f"{remote.address} holds another run of that name (its {_ENVIRONMENT} differs); "
@@ -109,7 +111,7 @@ def _put(run: Path, remote: Remote, files: Sequence[Expected]) -> None:
 
 
 def _stage(file: Expected) -> int:
-    """What a file leads to stands before it: tensors, the checkpoint's manifest, best.json, and what makes it a run."""
+    """Order of copying: tensors and records, checkpoint manifests, best.json, and config.yaml, which makes it a run."""
     if file.name == "config.yaml":
         return 3
     if file.name == "checkpoints/best.json":

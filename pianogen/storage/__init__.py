@@ -1,4 +1,4 @@
-"""Object storage: what a user's own URL names is fetched once a node, checked, and used as a local folder."""
+"""Object storage: the folder at a URL that the user gave is fetched once per node, verified, and used locally."""
 
 from pianogen.storage.address import Address, is_name, is_url
 from pianogen.storage.cache import cache_folder, fetch, is_copy, keep_copy

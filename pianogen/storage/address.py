@@ -9,23 +9,23 @@ from pianogen.errors import SettingError
 WRITABLE = ("s3", "gs")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _THIS_MACHINE = re.compile(r"(?:127\.0\.0\.1|localhost)(?::\d+)?")
-# what servers and fsspec take for more than a name: queries, fragments, versions, patterns
+# characters with a meaning to servers or fsspec: queries, fragments, versions, patterns
 _SPECIAL = re.compile(r"[\x00-\x1f\x7f\\?#*\[\]]")
-_LONGEST_NAME = 200  # bytes; a file system's limit is 255, and temporary names are longer
+_MAX_NAME_BYTES = 200  # a file system's limit is 255, and temporary names are longer
 
 
 def is_url(text: str) -> bool:
-    """Whether a user's word is a URL and no path of this machine, be it one that can be used or not."""
+    """Whether an argument is a URL, supported or not, and not a local path."""
     return _URL.fullmatch(text) is not None
 
 
 def is_name(text: str) -> bool:
-    """Whether a text is the name of one file or folder, that can lead nowhere else."""
+    """Whether a text is the plain name of one file or folder, which cannot refer to another folder."""
     return text not in ("", ".", "..") and "/" not in text and not _SPECIAL.search(text) and _is_short(text)
 
 
 def _is_short(text: str) -> bool:
-    return len(text.encode(errors="replace")) <= _LONGEST_NAME
+    return len(text.encode(errors="replace")) <= _MAX_NAME_BYTES
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,24 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read a URL.
+        """Parse a URL.
 
         Raises:
-            SettingError: It is none that can be used; the message does not repeat credentials.
+            SettingError: It is not supported; the message does not repeat credentials.
         """
         found = _URL.fullmatch(url)
         scheme, path = found.groups() if found else ("", "")
         parts = tuple(path.rstrip("/").split("/"))
         if "@" in parts[0]:
-            raise SettingError(f"a {scheme}:// URL holds credentials; they belong in the environment, not in a URL")
+            raise SettingError(f"a {scheme}:// URL contains credentials; give them in the environment, not in a URL")
         if scheme not in ("s3", "gs", "https", "http"):
-            raise SettingError(f"{url!r} cannot be used; a URL begins with s3://, gs:// or https://")
+            raise SettingError(f"{url!r} is not supported; a URL must start with s3://, gs:// or https://")
         if scheme == "http" and not _THIS_MACHINE.fullmatch(parts[0]):
-            raise SettingError(f"{url!r} would be fetched unprotected; use https:// (http:// is for 127.0.0.1 alone)")
+            raise SettingError(f"{url!r} would be fetched unencrypted; use https:// (http:// is for 127.0.0.1 only)")
         if not all(is_name(part) for part in parts):
-            raise SettingError(f"{url!r} is no plain URL; write {scheme}://BUCKET/FOLDER without .. and any of ?#*[]\\")
+            raise SettingError(
+                f"{url!r} is not a plain URL; write {scheme}://BUCKET/FOLDER without .. or any of ?#*[]\\"
+            )
         return cls(scheme, parts)
 
     def __str__(self) -> str:
@@ -61,14 +63,14 @@ class Address:
 
     @property
     def name(self) -> str:
-        """Its last name, or the bucket's."""
+        """The last name of the path, or that of the bucket."""
         return self.parts[-1]
 
     def require_writable(self) -> None:
-        """Refuse a server that only gives.
+        """Refuse a read-only server.
 
         Raises:
-            SettingError: It is one.
+            SettingError: The scheme is read-only.
         """
         if self.scheme not in WRITABLE:
-            raise SettingError(f"nothing can be written to {self}; name a bucket, s3://... or gs://...")
+            raise SettingError(f"cannot write to {self}; give a bucket, s3://... or gs://...")

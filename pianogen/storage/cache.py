@@ -1,10 +1,9 @@
-"""Where copies of remote folders lie, and how the processes of a node take turns in making them.
+"""Local copies of remote folders, each fetched by one process of a node at a time.
 
-CACHE/s3/BUCKET/PATH   as the URL is written; CACHE is $PIANOGEN_CACHE, or else $XDG_CACHE_HOME or ~/.cache, /pianogen
+CACHE/s3/BUCKET/PATH   as in the URL; CACHE is $PIANOGEN_CACHE, or else $XDG_CACHE_HOME or ~/.cache, /pianogen
 CACHE/locks/
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from pianogen.errors import StorageError
 from pianogen.files import sha256_of, sync_folder
+from pianogen.locks import FileLock, LockHeldError
 from pianogen.progress import Progress, status
 from pianogen.storage.address import Address
 from pianogen.storage.expected import Expected
@@ -20,18 +20,18 @@ from pianogen.storage.remote import Remote
 
 
 def cache_folder() -> Path:
-    """The folder of everything that can be fetched again.
+    """The folder of all copies.
 
     Raises:
-        StorageError: None is named, and this user has no home.
+        StorageError: No variable names it, and this user has no home directory.
     """
     if own := os.environ.get("PIANOGEN_CACHE"):
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(base) if base else Path.home() / ".cache") / "pianogen"
-    except RuntimeError as error:  # as in a container that does not know the user's number
-        raise StorageError("this user has no home to keep copies in; PIANOGEN_CACHE names a folder for them") from error
+    except RuntimeError as error:  # as in a container that does not know the user id
+        raise StorageError("this user has no home directory for copies; set PIANOGEN_CACHE to a folder") from error
 
 
 def is_copy(path: Path) -> bool:
@@ -44,7 +44,7 @@ def is_copy(path: Path) -> bool:
 
 @contextmanager
 def keep_copy(address: Address) -> Iterator[Path]:
-    """Lend the folder of a URL's copy, to one process at a time; the others wait.
+    """The folder of a URL's copy, locked: other processes wait.
 
     Raises:
         StorageError: The cache cannot be written.
@@ -55,30 +55,29 @@ def keep_copy(address: Address) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.parent.mkdir(exist_ok=True)
-        with lock.open("w") as file:
-            _wait_for(file.fileno(), address)
+        with _waiting_lock(lock, address):
             yield folder
     except OSError as error:
         raise StorageError(
-            f"cannot keep {address} in {cache}: {error.strerror or error}; PIANOGEN_CACHE names another folder"
+            f"cannot copy {address} to {cache}: {error.strerror or error}; set PIANOGEN_CACHE to another folder"
         ) from error
 
 
-def _wait_for(descriptor: int, address: Address) -> None:
+def _waiting_lock(path: Path, address: Address) -> FileLock:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with status(f"waiting for another process to fetch {address}"):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return FileLock(path, wait=False)
+    except LockHeldError as error:
+        with status(f"waiting for process {error.holder} to fetch {address}"):
+            return FileLock(path)
 
 
 def fetch(remote: Remote, files: Sequence[Expected], folder: Path) -> None:
-    """Bring what `folder` does not hold yet, each file whole and checked or not at all.
+    """Fetch the files that `folder` does not have; each appears complete and verified, or not at all.
 
     Raises:
-        StorageError: A file cannot be fetched, or is not what its manifest says.
+        StorageError: A file cannot be fetched, or differs from its manifest.
     """
-    missing = [file for file in files if not _is_there(folder / file.name, file)]
+    missing = [file for file in files if not _is_fetched(folder / file.name, file)]
     if not missing:
         return
     for file in missing:
@@ -86,12 +85,12 @@ def fetch(remote: Remote, files: Sequence[Expected], folder: Path) -> None:
     total = sum(file.num_bytes for file in missing)
     with Progress(f"fetching {remote.address}", total=total / 1e6, unit="MB") as bar:
 
-        def bring(file: Expected) -> None:
+        def fetch_one(file: Expected) -> None:
             remote.get(file, folder / file.name, lambda num_bytes: bar.advance(num_bytes / 1e6))
 
-        remote.each(bring, missing)
+        remote.each(fetch_one, missing)
     sync_folder(folder)
 
 
-def _is_there(path: Path, file: Expected) -> bool:
+def _is_fetched(path: Path, file: Expected) -> bool:
     return path.is_file() and path.stat().st_size == file.num_bytes and sha256_of(path) == file.sha256

@@ -1,4 +1,4 @@
-"""A file that is to be fetched, as its manifest describes it."""
+"""A file to be fetched, as its manifest describes it."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Expected:
-    """A file, and what its manifest says of it."""
+    """Name, size and hash of a file according to its manifest."""
 
     name: str
     num_bytes: int
@@ -22,7 +22,7 @@ class Expected:
         """Read an entry of a manifest.
 
         Raises:
-            ValueError, TypeError, KeyError: It is none.
+            ValueError, TypeError, KeyError: The entry is invalid.
         """
         num_bytes, sha256 = entry["bytes"], entry["sha256"]
         if type(num_bytes) is not int or num_bytes < 0:
@@ -32,7 +32,7 @@ class Expected:
         return cls(name, num_bytes, sha256)
 
     def check(self, num_bytes: int, sha256: str, url: str) -> None:
-        """Compare what came with what was promised.
+        """Compare a fetched file with its manifest.
 
         Raises:
             StorageError: They differ.
@@ -40,5 +40,5 @@ class Expected:
         if (num_bytes, sha256) != (self.num_bytes, self.sha256):
             raise StorageError(
                 f"{url} has {num_bytes} bytes with sha256 {sha256}, but its manifest says {self.num_bytes} with "
-                f"{self.sha256}; copy the folder there again, the manifest last"
+                f"{self.sha256}; upload the folder again, the manifest last"
             )

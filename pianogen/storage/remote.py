@@ -1,13 +1,12 @@
-"""A folder on object storage, through fsspec; the only place that knows it.
+"""A folder on object storage, through fsspec.
 
-Credentials and servers are those of the environment, as s3fs, gcsfs and aiohttp read them. Whatever goes wrong becomes
-one line.
+Credentials and servers come from the environment, as s3fs, gcsfs and aiohttp read them. Every exception becomes one
+line.
 """
 
 import hashlib
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,22 +14,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pianogen.errors import PianogenError, StorageError
+from pianogen.retry import retry
 from pianogen.storage.address import WRITABLE, Address
 from pianogen.storage.expected import Expected
 from pianogen.storage.transport import UnreadableError, explain, is_final, is_local, open_transport
 
-ATTEMPTS = 3  # over http; s3fs and gcsfs try again by themselves
+ATTEMPTS = 3  # over http; s3fs and gcsfs retry by themselves
 PAUSE_S = 0.5  # before the second attempt; it doubles
-WORKERS = 8  # files on their way at once: most of the time of each is waiting
+WORKERS = 8  # simultaneous transfers: most of the time of each is waiting
 OnBytes = Callable[[int], object]
 T = TypeVar("T")
 
 
 class Remote:
-    """Reads and writes files below a URL, by their names there."""
+    """Reads and writes files below a URL, by their names relative to it."""
 
     def __init__(self, address: Address) -> None:
-        """Open it; nothing is asked of the server yet.
+        """Open it, without a request to the server.
 
         Raises:
             StorageError: The package for its scheme is not installed.
@@ -39,36 +39,36 @@ class Remote:
         self._transport = open_transport(address.scheme)
         self._root = "/".join(address.parts) if address.scheme in WRITABLE else str(address)
         self._attempts = 1 if address.scheme in WRITABLE else ATTEMPTS
-        self._is_over = False
+        self._is_cancelled = False
 
     def url(self, name: str) -> str:
         """The URL of a file."""
         return f"{self.address}/{name}"
 
     def read(self, name: str, at_most: int) -> bytes:
-        """Read a small file whole.
+        """Read a small file.
 
         Raises:
-            UnreadableError: It is not there, or may not be read.
-            StorageError: It cannot be reached, or is larger than `at_most` bytes.
+            UnreadableError: The file is not found, or access is denied.
+            StorageError: The server cannot be reached, or the file is larger than `at_most` bytes.
         """
         with tempfile.TemporaryDirectory(prefix="pianogen-") as folder:
             file = Path(folder) / "file"
             self._get(name, file, at_most, lambda num_bytes: None)
             return file.read_bytes()
 
-    def read_if_there(self, name: str, at_most: int) -> bytes | None:
-        """Read a small file that need not be there; a bucket that shows no lists denies what it does not have."""
+    def read_optional(self, name: str, at_most: int) -> bytes | None:
+        """Read a small file, or return None if it is not found or denied, as in a bucket without list permission."""
         try:
             return self.read(name, at_most)
         except UnreadableError:
             return None
 
     def get(self, file: Expected, target: Path, on_bytes: OnBytes) -> None:
-        """Fetch a file under a temporary name, check it, and only then give it its own.
+        """Fetch a file to a temporary name, verify it, and rename it.
 
         Raises:
-            StorageError: It cannot be fetched, or is not what its manifest says.
+            StorageError: The file cannot be fetched, or differs from its manifest.
         """
         part = target.with_name(f".{target.name}.part")
         try:
@@ -84,27 +84,26 @@ class Remote:
             part.unlink(missing_ok=True)
 
     def _get(self, name: str, target: Path, at_most: int, on_bytes: OnBytes) -> None:
-        for attempt in range(self._attempts):
+        def transfer() -> None:
             meter = self._meter(name, at_most, on_bytes)
             options = {**self._transport.get_options, "callback": meter}
             try:
                 with self._explaining(name):
                     self._transport.files.get_file(f"{self._root}/{name}", str(target), **options)
-                return
-            except StorageError as error:
-                if attempt == self._attempts - 1 or error.__cause__ is None or is_final(error.__cause__):
-                    raise
+            except StorageError:
                 on_bytes(-meter.value)
-            time.sleep(PAUSE_S * 2**attempt)
+                raise
+
+        retry(transfer, attempts=self._attempts, pause_s=PAUSE_S, is_temporary=_is_temporary)
 
     def sizes(self) -> dict[str, int]:
-        """List every file below, with its size in bytes.
+        """List every file below the URL, with its size in bytes.
 
         Raises:
-            StorageError: It cannot be listed; no plain web server can.
+            StorageError: The URL cannot be listed; a plain web server cannot.
         """
         if self.address.scheme not in WRITABLE:
-            raise StorageError(f"{self.address} cannot be listed, for it is no bucket")
+            raise StorageError(f"{self.address} cannot be listed: it is not a bucket")
         prefix = f"{self._root}/"
         with self._explaining(""):
             found = self._transport.files.find(self._root, detail=True)
@@ -115,10 +114,10 @@ class Remote:
         }
 
     def put(self, source: Path, name: str, on_bytes: OnBytes = lambda num_bytes: None) -> None:
-        """Write a file, whole or not at all, as the storage does it.
+        """Write a file; object storage does so atomically.
 
         Raises:
-            StorageError: It cannot be written.
+            StorageError: The file cannot be written.
         """
         with self._explaining(name):
             meter = self._meter(name, None, on_bytes)
@@ -128,7 +127,7 @@ class Remote:
         """Write a small file.
 
         Raises:
-            StorageError: It cannot be written.
+            StorageError: The file cannot be written.
         """
         with tempfile.TemporaryDirectory(prefix="pianogen-") as folder:
             file = Path(folder) / Path(name).name
@@ -141,31 +140,31 @@ class Remote:
             yield
         except PianogenError:
             raise
-        except Exception as error:  # every transport raises its own
+        except Exception as error:  # every transport has its own exceptions
             if is_local(error):
                 raise
             url = self.url(name) if name else str(self.address)
             raise explain(error, url, self.address.scheme) from error
 
     def each(self, action: Callable[[T], object], items: Iterable[T]) -> None:
-        """Do something with several files at once; the first error, or Ctrl-C, ends all of it."""
+        """Apply an action to several files at once; the first error, or Ctrl-C, cancels all."""
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
                 for _ in pool.map(action, items):
                     pass
             except BaseException:
-                self._is_over = True
+                self._is_cancelled = True
                 raise
 
     def _meter(self, name: str, at_most: int | None, on_bytes: OnBytes) -> Any:
-        """What fsspec tells how much has come; it ends a transfer that is not wanted any more."""
+        """The fsspec callback for progress; it raises to end a cancelled or oversized transfer."""
         from fsspec.callbacks import Callback
 
         def check(num_bytes: int) -> None:
-            if self._is_over:
-                raise StorageError(f"{self.url(name)} was broken off")
+            if self._is_cancelled:
+                raise StorageError(f"transfer of {self.url(name)} was cancelled")
             if at_most is not None and num_bytes > at_most:
-                raise StorageError(f"{self.url(name)} is larger than the {at_most} bytes that it may have")
+                raise StorageError(f"{self.url(name)} is larger than the limit of {at_most} bytes")
 
         class Meter(Callback):
             def relative_update(self, inc: int = 1) -> None:
@@ -174,3 +173,8 @@ class Remote:
                 check(self.value)
 
         return Meter()
+
+
+def _is_temporary(error: Exception) -> bool:
+    cause = error.__cause__
+    return isinstance(error, StorageError) and isinstance(cause, Exception) and not is_final(cause)

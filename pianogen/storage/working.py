@@ -1,4 +1,4 @@
-"""A folder on object storage that is written to: a local stand-in, from which every file goes there as it is made."""
+"""A writable folder on object storage: a local working copy, from which every file is uploaded as it is written."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,27 +12,27 @@ from pianogen.progress import Progress
 from pianogen.storage.address import Address, is_name
 from pianogen.storage.remote import Remote
 
-_MOST_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class WorkingCopy:
-    """The stand-in."""
+    """A local folder whose files are uploaded as they are written."""
 
     folder: Path
     remote: Remote
 
     def put(self, path: Path, data: bytes | str) -> None:
-        """Write a file of the folder, here and there.
+        """Write a file of the folder, locally and remotely.
 
         Raises:
-            StorageError: It cannot be written there.
+            StorageError: The file cannot be uploaded.
         """
         write_atomic(path, data)
         self.remote.put(path, path.relative_to(self.folder).as_posix())
 
     def pull(self, is_needed: Callable[[str], bool], is_whole: Callable[[str], bool]) -> None:
-        """Stand in for the files that are there: some whole, and of the others, which nobody reads, the names."""
+        """Create the needed files: downloaded if `is_whole`, else empty, since only their names are used."""
         names = [name for name in self.remote.sizes() if is_needed(name) and all(map(is_name, name.split("/")))]
         whole = [name for name in names if is_whole(name)]
         for name in names:
@@ -43,7 +43,7 @@ class WorkingCopy:
         with Progress(f"reading {self.remote.address}", total=len(whole), unit="files") as bar:
 
             def read(name: str) -> None:
-                (self.folder / name).write_bytes(self.remote.read(name, _MOST_BYTES))
+                (self.folder / name).write_bytes(self.remote.read(name, _MAX_BYTES))
                 bar.advance()
 
             self.remote.each(read, whole)
@@ -51,11 +51,11 @@ class WorkingCopy:
 
 @contextmanager
 def working_copy(url: str) -> Iterator[WorkingCopy]:
-    """Lend a stand-in of a folder; what is said of it in an error is said of the URL.
+    """A working copy of a folder; in error messages its local path is replaced by the URL.
 
     Raises:
-        SettingError: Nothing can be written to the URL.
-        StorageError: It cannot be reached.
+        SettingError: The URL is read-only.
+        StorageError: The URL cannot be reached.
     """
     address = Address.parse(url)
     address.require_writable()

@@ -1,4 +1,4 @@
-"""Searching settings: trials chosen by Optuna or from a grid, each a run folder, shared by any number of workers."""
+"""Hyperparameter search: trials chosen by Optuna or from a grid, each a run folder, shared by any number of workers."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from pianogen.config import SweepConfig, TrainConfig
 
 
 def sweep(space: Path, config: TrainConfig, settings: SweepConfig) -> bool:
-    """Search from here, or go on where all workers stopped; see `pianogen.sweep.worker.work`."""
+    """Start or resume a sweep; see `pianogen.sweep.worker.work`."""
     from pianogen.sweep.worker import work
 
     return work(space, config, settings)

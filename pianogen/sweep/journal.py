@@ -1,6 +1,7 @@
-"""The sweep's journal: Optuna's own file, which also outlives a disk that was full.
+"""The sweep's journal, Optuna's own file, made robust against damage; every use of Optuna's private interface is here.
 
-Optuna applies whatever it reads: a damaged record makes it raise anything, at once or when a trial is used later.
+Optuna applies whatever it reads: a damaged record makes it raise anything, at once or when a trial is used later. A
+disk that was full leaves half a line.
 """
 
 import os
@@ -11,38 +12,54 @@ from typing import Any
 from optuna.exceptions import OptunaError
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from optuna.trial import FrozenTrial, TrialState
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pianogen.errors import RunError
 
+FAILURES = "failures"  # user attribute of a trial
+
 
 def open_journal(file: Path) -> JournalStorage:
-    """Open the journal of all workers, and make it where there is none.
+    """Open the journal of all workers; it is created if necessary.
 
     Raises:
-        RunError: A record is damaged; later reads of new records raise it too.
+        RunError: A record is damaged; reading new records later raises it too.
     """
     return _Journal(file)
 
 
 def damaged(file: Path, reason: object) -> RunError:
-    """The one line for a journal that cannot be gone on with."""
-    said = " ".join(str(reason).split())
-    return RunError(f"{file} is damaged ({said}); trials.csv beside it lists what was found; give another --out")
+    """The error for a journal that cannot be used."""
+    return RunError(
+        f"{file} is damaged ({' '.join(str(reason).split())}); trials.csv beside it has the results so far; "
+        "give another --out"
+    )
 
 
-def require_sound(trials: Iterable[FrozenTrial], file: Path) -> None:
-    """Look for what Optuna takes from a record without a look at it.
+def trial_of(study: Study, trial: FrozenTrial) -> Trial:
+    """The trial of another process, to be continued in this one."""
+    return Trial(study, trial._trial_id)
+
+
+def failures_of(trial: FrozenTrial | Trial) -> Any:
+    """The last checkpoint's step and the number of workers killed there, as recorded; None if none were."""
+    attributes = trial.user_attrs
+    return attributes.get(FAILURES, attributes.get("deaths"))  # its name in journals of pianogen 0.1.0
+
+
+def require_valid(trials: Iterable[FrozenTrial], file: Path) -> None:
+    """Check what Optuna takes from a record unchecked.
 
     Raises:
-        RunError: A trial holds a value that no worker has written.
+        RunError: A trial has a value that no worker has written.
     """
     for trial in trials:
-        if what := _unsound(trial):
+        if what := _invalid_value(trial):
             raise damaged(file, f"trial {trial.number} has {what}")
 
 
-def _unsound(trial: FrozenTrial) -> str | None:
+def _invalid_value(trial: FrozenTrial) -> str | None:
     if not all(_is_number(value) for value in trial.values or ()):
         return f"values {trial.values!r}"
     if trial.state == TrialState.COMPLETE and len(trial.values or ()) != 1:
@@ -52,13 +69,13 @@ def _unsound(trial: FrozenTrial) -> str | None:
             return f"{value!r} at step {step!r}"
     for name, distribution in trial.distributions.items():
         value = trial.params.get(name)
-        if not distribution._contains(distribution.to_internal_repr(value)):  # Optuna has no public way to ask
+        if not distribution._contains(distribution.to_internal_repr(value)):
             return f"{name} {value!r}"
     if not isinstance(trial.user_attrs.get("reason", ""), str):
         return f"reason {trial.user_attrs['reason']!r}"
-    deaths = trial.user_attrs.get("deaths", (0, 0))
-    if not (isinstance(deaths, list | tuple) and len(deaths) == 2 and all(isinstance(one, int) for one in deaths)):
-        return f"deaths {deaths!r}"
+    failures = (0, 0) if failures_of(trial) is None else failures_of(trial)
+    if not (isinstance(failures, list | tuple) and len(failures) == 2 and all(isinstance(n, int) for n in failures)):
+        return f"{FAILURES} {failures!r}"
     return None
 
 
@@ -67,40 +84,40 @@ def _is_number(value: Any) -> bool:
 
 
 class _Journal(JournalStorage):
-    """Names the file where its records cannot be applied, whenever they are read."""
+    """Names the file in the error for a record that cannot be applied."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        super().__init__(JournalFileBackend(str(file), _MendingLock(file)))
+        super().__init__(JournalFileBackend(str(file), _TruncatingLock(file)))
 
     def _sync_with_backend(self) -> None:
         try:
             super()._sync_with_backend()
-        except (OSError, OptunaError):  # of the disk; or what Optuna means to say, such as that a study exists
+        except (OSError, OptunaError):  # of the disk, or Optuna's regular errors, such as that a study exists
             raise
         except Exception as error:
             raise damaged(self._file, error if isinstance(error, ValueError) else repr(error)) from error
 
 
-class _MendingLock(JournalFileSymlinkLock):
-    """Cuts off half a line before its holder appends: Optuna would glue the next one to it and read neither again."""
+class _TruncatingLock(JournalFileSymlinkLock):
+    """Removes half a line before its holder appends: Optuna would append the next one to it and could read neither."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(str(file))
         self._file = file
 
     def acquire(self) -> bool:
-        """Wait for the lock, as every worker does before it appends."""
+        """Wait for the lock, as every worker does before it appends a record."""
         acquired = super().acquire()
         try:
-            _cut_half_a_line(self._file)
+            _truncate_half_a_line(self._file)
         except BaseException:
             self.release()
             raise
         return acquired
 
 
-def _cut_half_a_line(path: Path) -> None:
+def _truncate_half_a_line(path: Path) -> None:
     with path.open("rb+") as file:
         if file.seek(0, os.SEEK_END) == 0:
             return

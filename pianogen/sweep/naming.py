@@ -1,36 +1,27 @@
 """Settings by their dotted names, such as `optim.lr`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from pianogen.config import TrainConfig, to_dict
+from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.errors import SettingError
 from pianogen.parsing import Parser, settings_of
 
 Value = str | int | float | bool | None
 
 
-def leaves(settings: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Go through nested settings."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
 def with_settings(base: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
-    """Give settings new values.
+    """Replace the values of some settings.
 
     Raises:
         SettingError: A name is unknown, or a value is of the wrong kind or out of range.
     """
     parser, settings = Parser(), to_dict(base)
     parser.add_class_arguments(TrainConfig)
-    known = dict(leaves(settings))
+    known = flatten(settings)
     for name, value in values.items():
         if any(other.startswith(f"{name}.") for other in known):
-            raise SettingError(f"setting '{name}' is {value!r}, but it must be settings, each with a name of its own")
+            raise SettingError(f"setting '{name}' is {value!r}, but it must be settings by name")
         if name not in known:
             parser.error(f'Key "{name}" is not expected')
         put(settings, name, value)
@@ -38,7 +29,7 @@ def with_settings(base: TrainConfig, values: Mapping[str, Value]) -> TrainConfig
 
 
 def put(settings: dict[str, Any], name: str, value: Any) -> None:
-    """Set one of nested settings."""
+    """Set one of nested settings by its dotted name."""
     *sections, leaf = name.split(".")
     for section in sections:
         settings = settings.setdefault(section, {})

@@ -1,4 +1,4 @@
-"""What a sweep found: the best settings as a file for train, every trial as a row, and a short table."""
+"""The results of a sweep: the best settings as a file for train, every trial as a row, and a short table."""
 
 import csv
 import io
@@ -15,12 +15,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pianogen.config import TrainConfig, to_dict
+from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.errors import RunError
 from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
-from pianogen.sweep.naming import Value, leaves, put, with_settings
-from pianogen.sweep.study import Study, settings_of
+from pianogen.sweep.naming import Value, put, with_settings
+from pianogen.sweep.study import Study, trial_settings
 
 _STATES = {
     TrialState.COMPLETE: "finished",
@@ -30,52 +30,52 @@ _STATES = {
     TrialState.WAITING: "waiting",
 }
 _NUM_SHOWN = 10
-PICTURE = "trials.png"
+FIGURE = "trials.png"
 
 
 @dataclass(frozen=True)
-class Row:
+class TrialRow:
     """One trial."""
 
     number: int
     state: str
     nll: float
-    """Lowest validation NLL a token, in nats; infinite where there was no look yet."""
+    """Lowest validation NLL per token, in nats; infinite before the first validation."""
     best_step: int | None
     last_step: int | None
     settings: dict[str, Value]
     reason: str
 
 
-def rows_of(trials: list[FrozenTrial]) -> list[Row]:
-    """The trials, finished ones first, each sort by validation NLL."""
+def rows_of(trials: list[FrozenTrial]) -> list[TrialRow]:
+    """The trials by state, finished ones first, then by validation NLL."""
     order = list(_STATES.values())
     return sorted(map(_row_of, trials), key=lambda row: (order.index(row.state), row.nll, row.number))
 
 
-def best_of(rows: Sequence[Row]) -> Row | None:
-    """The finished trial of the lowest validation NLL, if there is any."""
+def best_of(rows: Sequence[TrialRow]) -> TrialRow | None:
+    """The finished trial with the lowest validation NLL, if any."""
     finished = (row for row in rows if row.state == "finished")
     return min(finished, key=lambda row: (row.nll, row.number), default=None)
 
 
-def _row_of(trial: FrozenTrial) -> Row:
-    looks = {step: nll for step, nll in trial.intermediate_values.items() if math.isfinite(nll)}
-    best = min(looks, key=lambda step: (looks[step], step), default=None)
-    return Row(
+def _row_of(trial: FrozenTrial) -> TrialRow:
+    nll_by_step = {step: nll for step, nll in trial.intermediate_values.items() if math.isfinite(nll)}
+    best = min(nll_by_step, key=lambda step: (nll_by_step[step], step), default=None)
+    return TrialRow(
         number=trial.number,
         state=_STATES[trial.state],
-        nll=math.inf if best is None else looks[best],
+        nll=math.inf if best is None else nll_by_step[best],
         best_step=best,
         last_step=max(trial.intermediate_values, default=None),
-        settings=settings_of(trial),
+        settings=trial_settings(trial),
         reason=trial.user_attrs.get("reason", ""),
     )
 
 
 def write_results(study: Study, base: TrainConfig) -> None:
-    """Write trials.csv, status.json and, once a trial has finished, best.yaml. The last worker writes the whole."""
-    with study.alone():
+    """Write trials.csv, status.json and, once a trial has finished, best.yaml, from all trials so far."""
+    with study.locked():
         rows = rows_of(study.trials())
         write_atomic(study.folder / "trials.csv", _csv(rows))
         if rows and rows[0].state == "finished":
@@ -83,12 +83,12 @@ def write_results(study: Study, base: TrainConfig) -> None:
         write_json(study.folder / "status.json", {"state": _state(rows, study.num_trials)})
 
 
-def _state(rows: list[Row], num_trials: int) -> str:
+def _state(rows: list[TrialRow], num_trials: int) -> str:
     over = len(rows) >= num_trials and all(row.state in ("finished", "pruned", "failed") for row in rows)
     return "finished" if over else "running"
 
 
-def _csv(rows: list[Row]) -> str:
+def _csv(rows: list[TrialRow]) -> str:
     searched = list(dict.fromkeys(name for row in rows for name in row.settings))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -100,17 +100,15 @@ def _csv(rows: list[Row]) -> str:
     return text.getvalue()
 
 
-def best_yaml(row: Row, base: TrainConfig, folder: Path) -> str:
-    """What differs from the defaults, for `pianogen train --config`; a sub-sample was the sweep's and is left out."""
+def best_yaml(row: TrialRow, base: TrainConfig, folder: Path) -> str:
+    """The settings that differ from the defaults, for `pianogen train --config`; without the sweep's data.fraction."""
     searched = set(row.settings)
     if "data.fraction" not in searched:
         base = replace(base, data=replace(base.data, fraction=1.0))
-    settings, defaults = (
-        to_dict(replace(with_settings(base, row.settings), out="")),
-        dict(leaves(to_dict(TrainConfig()))),
-    )
+    settings = flatten(to_dict(replace(with_settings(base, row.settings), out="")))
+    defaults = flatten(to_dict(TrainConfig()))
     file: dict[str, Any] = {}
-    for name, value in leaves(settings):
+    for name, value in settings.items():
         if name in searched or value != defaults[name]:
             put(file, name, value)
     chosen = ", ".join(row.settings)
@@ -120,7 +118,7 @@ def best_yaml(row: Row, base: TrainConfig, folder: Path) -> str:
 
 
 def print_results(study: Study) -> None:
-    """Print the best trials, and what there is besides.
+    """Print the best trials and the paths of the results.
 
     Raises:
         RunError: Every trial failed.
@@ -130,15 +128,15 @@ def print_results(study: Study) -> None:
     if rows and counts["failed"] == study.num_trials:
         raise RunError(f"all {len(rows)} trials of {study.folder} failed; the first: {rows[0].reason}")
     Console(width=max(100, console.width)).print(_table(rows[:_NUM_SHOWN]))
-    told = ", ".join(f"{number} {state}" for state, number in counts.items())
-    print(f"{len(rows)} of {study.num_trials} trials: {told or 'none'}; {study.folder / 'trials.csv'}")
-    if (study.folder / PICTURE).exists():
-        print(f"as a picture: {study.folder / PICTURE}")
+    states = ", ".join(f"{number} {state}" for state, number in counts.items())
+    print(f"{len(rows)} of {study.num_trials} trials: {states or 'none'}; {study.folder / 'trials.csv'}")
+    if (study.folder / FIGURE).exists():
+        print(f"figure: {study.folder / FIGURE}")
     if (study.folder / "best.yaml").exists():
         print(f"best settings: pianogen train --config {study.folder / 'best.yaml'} --out RUN")
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[TrialRow]) -> Table:
     searched = list(dict.fromkeys(name for row in rows for name in row.settings))
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for name in ("trial", "state", "validation NLL", "step", *searched):
@@ -151,5 +149,5 @@ def _table(rows: list[Row]) -> Table:
 
 
 def short(value: Value) -> str:
-    """A value as a person writes it."""
+    """A value with at most three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -3,27 +3,27 @@
     model:
       kind: attn                                     one value holds for all trials
       hidden_size: [128, 256, 512]                   a list is a choice
-    optim.lr: {low: 1.0e-4, high: 1.0e-2, log: true} a range; dotted names are as good as nested ones
+    optim.lr: {low: 1.0e-4, high: 1.0e-2, log: true} a range; names may be dotted or nested
 
-A range may have a `step`; one of whole numbers has a step of 1 anyway.
+A range may have a `step`; a range of whole numbers has a step of 1 by default.
 """
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pianogen.config import TrainConfig, to_dict
+from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.errors import SettingError
-from pianogen.sweep.naming import Value, leaves, with_settings
+from pianogen.sweep.naming import Value, with_settings
 
 _RANGE_KEYS = {"low", "high", "step", "log"}
-_PLACES = {"shards", "out", "resume"}
-# validation NLL does not mean the same for two values of these, or means nothing
+_COMMAND_LINE_ONLY = {"shards", "out", "resume"}
+# validation NLLs for two values of these cannot be compared, or are undefined
 _NOT_SEARCHED = ("model.mask", "validation.", "checkpoint.")
 _CHANGES_WHAT_A_STEP_IS = {"global_batch", "data.excerpt_tokens"}
 
@@ -50,11 +50,11 @@ class Range:
         return isinstance(self.low, int)
 
     def points(self) -> list[float] | None:
-        """All of its values, where they can be counted."""
+        """All of its values, if there are finitely many."""
         step = self.step or (1 if self.whole and not self.log else None)
         if step is None:
             return None
-        # 0.1 is no binary fraction: without rounding, 0.3 would be 0.30000000000000004 and the end might be missed
+        # 0.1 is not a binary fraction: without rounding, 0.3 would be 0.30000000000000004 and the end might be missed
         number = math.floor(round((self.high - self.low) / step, 9)) + 1
         return [
             self.low + index * step if self.whole else round(self.low + index * step, 12) for index in range(number)
@@ -66,7 +66,7 @@ Searched = Choice | Range
 
 @dataclass(frozen=True)
 class Space:
-    """What a space file says."""
+    """The content of a space file."""
 
     searched: dict[str, Searched]
     fixed: dict[str, Value]
@@ -75,7 +75,7 @@ class Space:
         """Every combination, the last setting changing fastest.
 
         Raises:
-            SettingError: A range has values without number.
+            SettingError: A range is continuous.
         """
         points = {name: _points(name, what) for name, what in self.searched.items()}
         return [dict(zip(points, values, strict=True)) for values in itertools.product(*points.values())]
@@ -89,35 +89,31 @@ def _points(name: str, what: Searched) -> Sequence[Value]:
 
 
 def read_space(path: Path, base: TrainConfig) -> Space:
-    """Read a space file and try the ends of every range and every choice on the settings that they will meet.
+    """Read a space file, and validate the ends of every range and every choice with the other settings.
 
     Raises:
-        SettingError: The file cannot be read, searches nothing, or holds a value that training would refuse.
+        SettingError: The file cannot be read, searches nothing, or has a value that training would refuse.
     """
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        raise SettingError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise SettingError(f"{path} must hold settings, as in `optim: {{lr: [0.001, 0.002]}}`")
+        raise SettingError(f"{path} must contain settings, as in `optim: {{lr: [0.001, 0.002]}}`")
     try:
-        return _tried_out(_space_of(dict(_leaves(content))), base)
+        return _validated(_space_of(flatten(content, _is_range)), base)
     except SettingError as error:
         raise SettingError(f"{path}: {error}") from error
 
 
-def _leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, dict) and not _RANGE_KEYS & set(value):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+def _is_range(value: dict[Any, Any]) -> bool:
+    return bool(_RANGE_KEYS & set(value))
 
 
 def _space_of(given: Mapping[str, Any]) -> Space:
     searched = {name: _searched(name, value) for name, value in given.items() if isinstance(value, list | dict)}
     for name in given:
-        if name in _PLACES:
+        if name in _COMMAND_LINE_ONLY:
             raise SettingError(f"setting '{name}' belongs on the command line: pianogen sweep SPACE.yaml --{name} ...")
         if name in searched and name.startswith(_NOT_SEARCHED):
             raise SettingError(f"setting '{name}' cannot be searched: trials that differ in it cannot be compared")
@@ -145,7 +141,7 @@ def _range(name: str, value: dict[str, Any]) -> Range:
         "log must be true or false": isinstance(log, bool),
         "a step must be above 0": step is None or step > 0,
         "a range has either log or a step": not (log and step),
-        "a logarithmic range begins above 0": not log or low is None or low > 0,
+        "a logarithmic range must start above 0": not log or low is None or low > 0,
     }
     for rule, holds in rules.items():
         if not holds:
@@ -156,7 +152,7 @@ def _range(name: str, value: dict[str, Any]) -> Range:
 
 
 def _number(name: str, key: str, value: Any) -> float | None:
-    """YAML takes 1e-4 for a text, since it has no point."""
+    """Read a number; YAML reads 1e-4 as text, since it has no point."""
     if isinstance(value, str):
         try:
             return float(value)
@@ -167,12 +163,12 @@ def _number(name: str, key: str, value: Any) -> float | None:
     raise SettingError(f"setting '{name}' has {key} {value!r}, but it must be a number")
 
 
-def _tried_out(space: Space, base: TrainConfig) -> Space:
-    """The space with every value as training reads it: a learning rate of 1 is the float 1.0, and "1e-3" is 0.001."""
+def _validated(space: Space, base: TrainConfig) -> Space:
+    """Convert every value as training reads it: a learning rate of 1 is the float 1.0, and "1e-3" is 0.001."""
     fixed = with_settings(base, space.fixed)
 
     def read(name: str, value: Value) -> Any:
-        return dict(leaves(to_dict(with_settings(fixed, {name: value}))))[name]
+        return flatten(to_dict(with_settings(fixed, {name: value})))[name]
 
     def read_all(name: str, what: Searched) -> Searched:
         if isinstance(what, Choice):
@@ -202,10 +198,10 @@ def _require_steps_fit(name: str, what: Range) -> Range:
 
 
 def require_comparable_steps(space: Space) -> None:
-    """Refuse to prune where a step of one trial reads more than a step of another.
+    """Refuse to prune if a step of one trial reads more than a step of another.
 
     Raises:
-        SettingError: So it is.
+        SettingError: The space searches a setting that changes how much a step reads.
     """
     for name in sorted(_CHANGES_WHAT_A_STEP_IS & set(space.searched)):
         raise SettingError(

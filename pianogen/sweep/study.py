@@ -1,4 +1,4 @@
-"""The study that all workers share: an Optuna journal in the sweep's folder, and who works on which trial.
+"""The study that all workers share: an Optuna journal in the sweep's folder, and a lock for each trial.
 
 SWEEP/
   sweep.yaml     what is searched and with which settings; a later call must agree
@@ -6,45 +6,44 @@ SWEEP/
   trials/0000/   a run folder each
   best.yaml      the best settings so far, ready for `pianogen train --config`
   trials.csv     every trial, best first
-  trials.png     the same as a picture
+  trials.png     every trial as a figure
 
-A worker holds a lock in the folder of its trial. The kernel lets go of it when the worker dies, however it dies, and
-so a trial that is running without a lock is one to go on with.
+A worker holds a lock in the folder of its trial. The kernel releases it when the worker ends, however it ends, so a
+trial that is running and not locked is one to resume.
 """
 
-import fcntl
 import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pianogen.config import SweepConfig
+from pianogen.locks import FileLock, LockHeldError
 from pianogen.randomness import Stream, key_of
 from pianogen.runs.checkpoint import list_checkpoints
-from pianogen.sweep.journal import damaged, open_journal, require_sound
+from pianogen.sweep.journal import FAILURES, damaged, failures_of, open_journal, require_valid, trial_of
 from pianogen.sweep.naming import Value
 from pianogen.sweep.space import Choice, Searched, Space
 
 DEFAULT_TRIALS = 20
-_MOST_DEATHS = 3  # of workers, before the trial that they worked on is taken for the reason
+_MAX_FAILURES = 3  # of workers at one step of a trial, before the trial is failed
 
 
 @dataclass
-class Claim:
-    """A trial that this worker alone works on, until it lets go."""
+class ClaimedTrial:
+    """A trial that only this worker trains, until it releases the lock."""
 
     trial: Trial
     folder: Path
-    looks: dict[int, float]
-    """Validation NLL by step, of earlier lives too."""
-    lock: IO[str]
+    nll_by_step: dict[int, float]
+    """Validation NLL by step, of earlier attempts too."""
+    lock: FileLock
 
 
 class Study:
@@ -60,7 +59,7 @@ class Study:
         self.num_trials = _num_trials(settings.trials, self._grid)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         pruner = optuna.pruners.MedianPruner(n_startup_trials=settings.prune_after)
-        with self.alone():
+        with self.locked():
             self._study = self._open(pruner if settings.prune else optuna.pruners.NopPruner())
 
     def _open(self, pruner: optuna.pruners.BasePruner) -> optuna.Study:
@@ -69,75 +68,73 @@ class Study:
             study = optuna.create_study(
                 storage=open_journal(journal), study_name="sweep", load_if_exists=True, pruner=pruner
             )
-            require_sound(study.get_trials(deepcopy=False), journal)
+            require_valid(study.get_trials(deepcopy=False), journal)
         except (ValueError, TypeError, KeyError, AttributeError) as error:  # values of a type that Optuna cannot use
             raise damaged(journal, repr(error)) from error
         return study
 
     @contextmanager
-    def alone(self, lock: str = ".lock") -> Iterator[None]:
-        """Keep the other workers from claiming trials and writing results, or with another lock from something else."""
+    def locked(self, lock: str = ".lock") -> Iterator[None]:
+        """Exclude the other workers: with the default lock from claiming trials and writing results."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / lock).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with FileLock(self.folder / lock):
             yield
 
     def trials(self) -> list[FrozenTrial]:
         """Every trial so far, by number."""
         return self._study.get_trials(deepcopy=False)
 
-    def claim(self) -> Claim | None:
-        """Take up a trial whose worker died, or begin one; none are left when all are done or in other hands."""
-        with self.alone():
+    def claim(self) -> ClaimedTrial | None:
+        """Resume a trial whose worker ended, or start one; None if all are finished or claimed by other workers."""
+        with self.locked():
             trials = self.trials()
             for trial in trials:
                 if trial.state == TrialState.RUNNING and (lock := self._try_lock(trial.number)):
-                    claim = self._taken_up(trial, lock)
-                    if self._may_go_on(claim):
-                        return claim
+                    claimed = self._resumed(trial, lock)
+                    if self._may_resume(claimed):
+                        return claimed
             waiting = any(trial.state == TrialState.WAITING for trial in trials)
             if len(trials) >= self.num_trials and not waiting:
                 return None
-            return self._begun(len(trials), waiting)
+            return self._started(len(trials), waiting)
 
-    def _taken_up(self, trial: FrozenTrial, lock: IO[str]) -> Claim:
+    def _resumed(self, trial: FrozenTrial, lock: FileLock) -> ClaimedTrial:
         self._seed_sampler(trial.number)
-        # Optuna has no public way to a Trial of another process
-        return self._claim_of(Trial(self._study, trial._trial_id), dict(trial.intermediate_values), lock)
+        return self._claimed(trial_of(self._study, trial), dict(trial.intermediate_values), lock)
 
-    def _may_go_on(self, claim: Claim) -> bool:
-        """Say whether to go on with a trial, and fail one that ended every worker that tried."""
-        if _ended_in_peace(claim.folder):
+    def _may_resume(self, claimed: ClaimedTrial) -> bool:
+        """Count an attempt that ended without saying so as a failure; fail a trial with too many at one step."""
+        if _ended_regularly(claimed.folder):
             return True
-        step = _last_step(claim.folder)
-        before, number = claim.trial.user_attrs.get("deaths", (step, 0))
+        step = _last_step(claimed.folder)
+        before, number = failures_of(claimed.trial) or (step, 0)
         number = number + 1 if before == step else 1
-        claim.trial.set_user_attr("deaths", (step, number))
-        if number < _MOST_DEATHS:
+        claimed.trial.set_user_attr(FAILURES, (step, number))
+        if number < _MAX_FAILURES:
             return True
-        with claim.lock:
-            self.fail(claim, f"it ended {number} workers after step {step}; their logs may say how")
+        with claimed.lock:
+            self.fail(claimed, f"{number} workers were killed after step {step}; their logs may contain the reason")
         return False
 
-    def _begun(self, number: int, waiting: bool) -> Claim:
+    def _started(self, number: int, waiting: bool) -> ClaimedTrial:
         self._seed_sampler(number)
-        if self._grid and not waiting:  # a worker that died right here has left the point waiting
+        if self._grid and not waiting:  # a worker that was killed here has left the point waiting
             self._study.enqueue_trial(self._grid[number])
         trial = self._study.ask()
         lock = self._try_lock(trial.number)
-        assert lock, "nobody else knows of a new trial before .lock is free"
-        return self._claim_of(trial, {}, lock)
+        assert lock, "no other worker can lock a new trial before .lock is released"
+        return self._claimed(trial, {}, lock)
 
-    def _claim_of(self, trial: Trial, looks: dict[int, float], lock: IO[str]) -> Claim:
-        for name, what in self.space.searched.items():  # what a dead worker had not drawn yet is drawn now
+    def _claimed(self, trial: Trial, nll_by_step: dict[int, float], lock: FileLock) -> ClaimedTrial:
+        for name, what in self.space.searched.items():  # what a killed worker had not drawn yet is drawn now
             try:
                 _draw(trial, name, what)
             except ValueError as error:
                 raise damaged(self.folder / "journal.log", f"trial {trial.number}: {error}") from error
-        return Claim(trial, self.trial_folder(trial.number), looks, lock)
+        return ClaimedTrial(trial, self.trial_folder(trial.number), nll_by_step, lock)
 
     def _seed_sampler(self, number: int) -> None:
-        """Draw from (seed, trial): workers with one seed would all begin with the same points."""
+        """Seed by (seed, trial number): workers with the same seed would all draw the same first points."""
         seed = key_of(self._seed, Stream.TRIAL, number) % 2**32
         self._study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
@@ -145,55 +142,52 @@ class Study:
         """The run folder of a trial."""
         return self.folder / "trials" / f"{number:04d}"
 
-    def _try_lock(self, number: int) -> IO[str] | None:
+    def _try_lock(self, number: int) -> FileLock | None:
         folder = self.trial_folder(number)
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".worker").open("a")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
+            return FileLock(folder / ".worker", wait=False)
+        except LockHeldError:
             return None
-        return file
 
-    def report(self, claim: Claim, step: int, nll: float) -> bool:
-        """Note a look at a trial and say whether to give it up."""
-        if step not in claim.looks:  # a life that went on from a checkpoint repeats what came after it
-            claim.trial.report(nll, step)
-            claim.looks[step] = nll
-        return claim.trial.should_prune()
+    def report(self, claimed: ClaimedTrial, step: int, nll: float) -> bool:
+        """Record a validation of a trial; return whether to prune it."""
+        if step not in claimed.nll_by_step:  # a resumed trial repeats the validations after its checkpoint
+            claimed.trial.report(nll, step)
+            claimed.nll_by_step[step] = nll
+        return claimed.trial.should_prune()
 
-    def finish(self, claim: Claim) -> None:
-        """Note that a trial has spent its budget."""
-        nll = min(claim.looks.values(), default=math.nan)
+    def finish(self, claimed: ClaimedTrial) -> None:
+        """Record that a trial has used its budget."""
+        nll = min(claimed.nll_by_step.values(), default=math.nan)
         if math.isfinite(nll):
-            self._study.tell(claim.trial.number, nll, TrialState.COMPLETE)
+            self._study.tell(claimed.trial.number, nll, TrialState.COMPLETE)
         else:
-            self.fail(claim, f"its validation NLL is {nll}")
+            self.fail(claimed, f"its validation NLL is {nll}")
 
-    def give_up(self, claim: Claim) -> None:
-        """Note that a trial was pruned."""
-        self._study.tell(claim.trial.number, state=TrialState.PRUNED)
+    def prune(self, claimed: ClaimedTrial) -> None:
+        """Record that a trial was pruned."""
+        self._study.tell(claimed.trial.number, state=TrialState.PRUNED)
 
-    def fail(self, claim: Claim, reason: str) -> None:
-        """Note that a trial could not be trained to its end."""
-        claim.trial.set_user_attr("reason", reason)
-        self._study.tell(claim.trial.number, state=TrialState.FAIL)
+    def fail(self, claimed: ClaimedTrial, reason: str) -> None:
+        """Record that a trial could not be trained to its end."""
+        claimed.trial.set_user_attr("reason", reason)
+        self._study.tell(claimed.trial.number, state=TrialState.FAIL)
 
 
-def settings_of(trial: Trial | FrozenTrial) -> dict[str, Value]:
-    """What a trial trains with. Drawn floats are rounded: three steps of 0.1 make 0.3, not 0.30000000000000004."""
+def trial_settings(trial: Trial | FrozenTrial) -> dict[str, Value]:
+    """The settings of a trial. Drawn floats are rounded: three steps of 0.1 make 0.3, not 0.30000000000000004."""
     return {
         name: float(f"{value:.12g}") if isinstance(trial.distributions[name], FloatDistribution) else value
         for name, value in trial.params.items()
     }
 
 
-def _ended_in_peace(run: Path) -> bool:
-    """Whether the last life of a trial said how it ended, and did so because it was asked to."""
+def _ended_regularly(run: Path) -> bool:
+    """Whether the last attempt at a trial recorded that it was stopped, finished or pruned."""
     try:
         status = json.loads((run / "status.json").read_text())
-    except (OSError, ValueError, RecursionError):  # as of a life that could not say it
+    except (OSError, ValueError, RecursionError):  # as after a kill
         return False
     return isinstance(status, dict) and status.get("state") in ("stopped", "finished", "pruned")
 
@@ -210,7 +204,7 @@ def _num_trials(asked: int | None, grid: Sequence[dict[str, Value]] | None) -> i
 
 
 def _draw(trial: Trial, name: str, what: Searched) -> None:
-    """Give a trial a value, unless it has one."""
+    """Draw a value for a setting of a trial, unless it has one."""
     if isinstance(what, Choice):
         trial.suggest_categorical(name, what.values)
     elif what.whole:

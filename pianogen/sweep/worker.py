@@ -1,4 +1,4 @@
-"""One worker of a sweep: it trains one trial after the other until none are left for it."""
+"""One worker of a sweep: it trains one trial after another until none is left."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from pianogen import track
-from pianogen.config import SweepConfig, TrainConfig, to_dict
+from pianogen.config import SweepConfig, TrainConfig, flatten, to_dict
 from pianogen.data import open_shards_at
 from pianogen.distributed.preemption import Preemption
 from pianogen.distributed.requeue import requeue
@@ -22,10 +22,10 @@ from pianogen.files import write_atomic, write_json
 from pianogen.folders import refuse_shards
 from pianogen.progress import console
 from pianogen.sweep.figure import redraw
-from pianogen.sweep.naming import leaves, put, with_settings
+from pianogen.sweep.naming import put, with_settings
 from pianogen.sweep.results import print_results, write_results
 from pianogen.sweep.space import Choice, Space, read_space, require_comparable_steps
-from pianogen.sweep.study import Claim, Study, settings_of
+from pianogen.sweep.study import ClaimedTrial, Study, trial_settings
 from pianogen.sweep.worker_group import WorkerGroup
 from pianogen.train import train
 
@@ -35,48 +35,48 @@ _REDRAW_S = 60.0
 
 
 def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> bool:
-    """Train trials until all are done or in other workers' hands, and write down what was found.
+    """Train trials until all are finished or claimed by other workers, and write the results.
 
-    Returns whether this worker was stopped, nobody will start it again, and no other one of its job is still at work.
+    Returns whether this worker was stopped, is not requeued, and was the last worker of its job.
 
     Raises:
-        SettingError: The space or the settings are wrong, or not those that the sweep was begun with.
+        SettingError: The space or the settings are invalid, or differ from those that the sweep was started with.
         RunError: Every trial failed.
-        KeyboardInterrupt: Ctrl-C; the trial at hand has written a checkpoint, and the same command goes on with it.
+        KeyboardInterrupt: Ctrl-C; the current trial has a checkpoint, and the same command resumes it.
     """
     launched = dict(os.environ)
-    stand_alone(os.environ)
+    separate_ranks(os.environ)
     space = read_space(space_file, config)
     base = replace(with_settings(config, space.fixed), resume="auto")
-    _require_whole(base)
+    _require_complete(base)
     if settings.prune:
         require_comparable_steps(space)
-    open_shards_at(base.shards)  # a mistake there is no trial's
+    open_shards_at(base.shards)  # an error there is no failure of a trial
     if not (Path(config.out) / RECORD).exists():
         refuse_shards(Path(config.out), "the sweep")
     group = WorkerGroup(Path(config.out), launched)
     study = Study(Path(config.out), space, settings, base.seed)
-    with study.alone():
-        _require_as_begun(study.folder, _record(base, space, settings))
-    preemption = Preemption()  # between trials; in a trial it is train's
+    with study.locked():
+        _require_same_settings(study.folder, _record(base, space, settings))
+    preemption = Preemption()  # between trials; during a trial, train has its own
     try:
         stopped = _train_trials(study, base, preemption)
     finally:
         preemption.release()
-    again = stopped and preemption.signal != signal.SIGINT and requeue()  # before the time for it is over
+    requeued = stopped and preemption.signal != signal.SIGINT and requeue()  # first: the time limit is near
     write_results(study, base)
     redraw(study)
     with track.mirroring(study.folder):
-        pass  # once, to the end: the trials have mirrored themselves
+        pass  # mirrors the sweep's own folder once; the trials are mirrored during training
     print_results(study)
     preemption.raise_if_interrupted()
-    return group.leave() and stopped and not again
+    return group.leave() and stopped and not requeued
 
 
-def stand_alone(environment: MutableMapping[str, str]) -> None:
-    """Make each rank of a job a worker for itself, which trains on its own GPU of the node and meets nobody.
+def separate_ranks(environment: MutableMapping[str, str]) -> None:
+    """Make each rank of a job a worker of its own, which trains on its own GPU of the node without a process group.
 
-    A lone rank too: a process group, which a launcher's variables ask for, would not outlive the first trial.
+    Also a single rank: a process group, which a launcher's variables request, would not last beyond the first trial.
     """
     if "WORLD_SIZE" not in environment:
         return
@@ -84,13 +84,13 @@ def stand_alone(environment: MutableMapping[str, str]) -> None:
         local_rank = int(environment.get("LOCAL_RANK", "0"))
         devices = environment.get("CUDA_VISIBLE_DEVICES", str(local_rank)).split(",")
         environment["CUDA_VISIBLE_DEVICES"] = devices[local_rank % len(devices)]
-    environment["RANK"] = "0"  # any of them may be the last that is there to ask for a requeue
+    environment["RANK"] = "0"  # any of them may be the last that can request the requeue
     # LOCAL_WORLD_SIZE stays: the workers of a node share its cores
     for name in ("WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS"):
         environment.pop(name, None)
 
 
-def _require_whole(config: TrainConfig) -> None:
+def _require_complete(config: TrainConfig) -> None:
     for name in ("shards", "out"):
         if not getattr(config, name):
             raise SettingError(f"setting '{name}' is missing; pianogen sweep SPACE.yaml --shards DIR --out SWEEP")
@@ -99,7 +99,7 @@ def _require_whole(config: TrainConfig) -> None:
 
 
 def _record(base: TrainConfig, space: Space, settings: SweepConfig) -> dict[str, Any]:
-    """The sweep, shaped as its space file, with every other setting filled in."""
+    """The content of sweep.yaml: the space file with every other setting filled in."""
     record = {name: value for name, value in to_dict(base).items() if name not in _MAY_CHANGE}
     for name, what in space.searched.items():
         put(record, name, list(what.values) if isinstance(what, Choice) else asdict(what))
@@ -107,37 +107,37 @@ def _record(base: TrainConfig, space: Space, settings: SweepConfig) -> dict[str,
     return {**record, "sweep": how}
 
 
-def _require_as_begun(folder: Path, record: dict[str, Any]) -> None:
+def _require_same_settings(folder: Path, record: dict[str, Any]) -> None:
     file = folder / RECORD
     if not file.exists():
         write_atomic(file, yaml.safe_dump(record, sort_keys=False))
         return
-    now, then = dict(leaves(record)), dict(leaves(_begun_with(file)))
+    now, then = flatten(record), flatten(_recorded(file))
     for name in sorted({*now, *then}):
         if now.get(name) != then.get(name):
             raise SettingError(
-                f"setting '{name.removeprefix('sweep.')}' is {now.get(name)!r}, but the sweep in {folder} was begun "
-                f"with {then.get(name)!r}; give that to go on with it, or another --out"
+                f"setting '{name.removeprefix('sweep.')}' is {now.get(name)!r}, but the sweep in {folder} was "
+                f"started with {then.get(name)!r}; give that value to resume it, or another --out"
             )
 
 
-def _begun_with(file: Path) -> dict[str, Any]:
+def _recorded(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text())
         if not isinstance(content, dict):
-            raise ValueError("it holds no settings")
+            raise ValueError("it does not contain settings")
     except (UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise RunError(f"{file} is damaged ({reason}); remove it if these are the settings that it held") from error
+        raise RunError(f"{file} is damaged ({reason}); remove it if these settings are those of the sweep") from error
     return content
 
 
 def _train_trials(study: Study, base: TrainConfig, preemption: Preemption) -> bool:
-    """Train one trial after the other, and say whether this worker was asked to stop."""
+    """Train one trial after another; return whether this worker was asked to stop."""
     stopped, drawn = False, time.monotonic()
-    while not (stopped or preemption.wanted) and (claim := study.claim()):
-        with claim.lock:
-            stopped = not _train(study, claim, base)
+    while not (stopped or preemption.wanted) and (claimed := study.claim()):
+        with claimed.lock:
+            stopped = not _train(study, claimed, base)
         write_results(study, base)
         if time.monotonic() - drawn > _REDRAW_S:
             redraw(study)
@@ -145,20 +145,20 @@ def _train_trials(study: Study, base: TrainConfig, preemption: Preemption) -> bo
     return stopped or preemption.wanted
 
 
-def _train(study: Study, claim: Claim, base: TrainConfig) -> bool:
-    """Train a trial, and say whether to go on with another; one that was stopped stays open for whoever comes next."""
-    config = replace(with_settings(base, settings_of(claim.trial)), out=str(claim.folder))
-    console.rule(f"[bold]trial {claim.trial.number:04d} of {study.num_trials}", align="left")
-    console.print(", ".join(f"{name} {value}" for name, value in settings_of(claim.trial).items()), soft_wrap=True)
-    write_json(claim.folder / "parent.json", {"folder": "../.."})
+def _train(study: Study, claimed: ClaimedTrial, base: TrainConfig) -> bool:
+    """Train a trial; return False if it was stopped, which leaves it running for another worker to resume."""
+    config = replace(with_settings(base, trial_settings(claimed.trial)), out=str(claimed.folder))
+    console.rule(f"[bold]trial {claimed.trial.number:04d} of {study.num_trials}", align="left")
+    console.print(", ".join(f"{name} {value}" for name, value in trial_settings(claimed.trial).items()), soft_wrap=True)
+    write_json(claimed.folder / "parent.json", {"folder": "../.."})
     try:
-        train(config, lambda step, metrics: study.report(claim, step, metrics["validation/nll"]))
+        train(config, lambda step, metrics: study.report(claimed, step, metrics["validation/nll"]))
     except (RunError, torch.OutOfMemoryError) as error:  # these settings cannot be trained; others may
-        study.fail(claim, " ".join(str(error).split()))
+        study.fail(claimed, " ".join(str(error).split()))
         return True
-    state = json.loads((claim.folder / "status.json").read_text())["state"]
+    state = json.loads((claimed.folder / "status.json").read_text())["state"]
     if state == "finished":
-        study.finish(claim)
+        study.finish(claimed)
     elif state == "pruned":
-        study.give_up(claim)
+        study.prune(claimed)
     return state != "stopped"

@@ -1,7 +1,7 @@
-"""The mirror of run folders in MLflow; the only place that knows mlflow.
+"""The mirror of run folders in MLflow; the only package that uses mlflow.
 
-A run folder is the truth. Mirroring it is idempotent and may happen at any time: beside the training process, in a
-process of its own that training never waits for, or afterwards with `pianogen track sync RUN`.
+The run folder is authoritative. Mirroring it is idempotent and possible at any time: during training, in a process that
+training never waits for, or afterwards with `pianogen track sync RUN`.
 """
 
 from pianogen.track.following import is_on, mirroring

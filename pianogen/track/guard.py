@@ -1,6 +1,6 @@
-"""`python -m pianogen.track.guard COMMAND...` runs a command until it ends or stdin closes; then nothing of it is left.
+"""`python -m pianogen.track.guard COMMAND...` runs a command until it ends or stdin closes, then kills its processes.
 
-Stdin closes however its parent ends, by SIGKILL too. It has to lead a process group of its own, which it kills.
+Stdin closes however the parent ends, also by SIGKILL. The guard must lead a process group of its own, which it kills.
 """
 
 import os
@@ -16,7 +16,7 @@ _POLL_S = 0.2
 
 
 def guard(command: list[str]) -> None:
-    """Run `command`, and end it, its children and this process."""
+    """Run `command`, then end it, its children and this process."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     while child.poll() is None and not select.select([sys.stdin], [], [], _POLL_S)[0]:
         pass

@@ -1,8 +1,8 @@
-"""One folder's part of a store, which itself says what it has: a mirror that was killed anywhere goes on from there.
+"""One folder's run in a store. What is missing there is asked of the store, so that a killed mirror can resume.
 
-A metric's value at a step is sent once: a later life may repeat steps that a killed one had told already. Scores of
-`pianogen evaluate` concern the run as a whole and stand at step 0, where MLflow puts what has no step: its pages draw
-them as bars side by side, and of several show the newest.
+A metric's value at a step is sent once: a resumed run may repeat steps that were sent before it was killed. Scores of
+`pianogen evaluate` concern the run as a whole and are sent as step 0, where MLflow puts what has no step: its pages
+draw them as bars side by side and show the newest of several.
 """
 
 import os
@@ -16,9 +16,9 @@ from rich.markup import escape
 
 from pianogen.errors import RunError
 from pianogen.progress import console
-from pianogen.track.folder import Folder, folders_in
-from pianogen.track.memory import alone, is_copied, memory_of, new_memory
-from pianogen.track.store import EXPERIMENT, Store, StoreError, asking, default_store
+from pianogen.track.mirror_state import is_copied, locked, new_state, read_state
+from pianogen.track.run_folder import RunFolder, run_folders_in
+from pianogen.track.store import EXPERIMENT, Store, StoreError, default_store, explaining
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -35,61 +35,58 @@ _STATUS = {
 
 
 def sync(path: Path) -> str:
-    """Bring the mirror of a run up to date, or of a sweep with its trials, or of all runs in a folder; say where it is.
+    """Update the mirror of a run, of a sweep with its trials, or of all runs in a folder; return a line for each.
 
-    A second call changes nothing. A folder that is damaged does not keep the others from being mirrored.
+    A second call changes nothing. A damaged folder does not prevent mirroring the others.
 
     Raises:
         RunError: There is no run, one of them is damaged or cannot be written, or the store cannot be reached.
     """
-    told, failed = [], []
-    for folder in folders_in(path):
+    mirrored, failed = [], []
+    for folder in run_folders_in(path):
         try:
-            told.append(_told(folder, *mirror(folder)))
+            uri, run_id = mirror(folder)
+            mirrored.append(f"{folder.path}: mirrored to {uri}, experiment {EXPERIMENT}, run {run_id}")
         except StoreError:
             raise
         except RunError as error:
             failed.append(error)
     if failed:
-        others = f" ({len(told)} other folders are mirrored)" if told else ""
+        others = f" ({len(mirrored)} other folders are mirrored)" if mirrored else ""
         raise RunError(f"{failed[0]}{others}") from failed[0]
-    return "\n".join(told)
+    return "\n".join(mirrored)
 
 
-def mirror(folder: Folder) -> tuple[str, str]:
-    """Mirror one folder alone; say into which store, and as which run of it.
+def mirror(folder: RunFolder) -> tuple[str, str]:
+    """Mirror one folder; return the store's URI and the run's id there.
 
     Raises:
         RunError: As `sync`.
     """
-    _require_text(folder.place)
-    uri = default_store(folder.shelf)
-    with asking(uri, folder.path), alone(folder.path):
+    _require_text(folder.resolved)
+    uri = default_store(folder.parent_directory)
+    with explaining(uri, folder.path), locked(folder.path):
         mirrored = _Mirror(folder, Store(uri))
         mirrored.send()
         return uri, mirrored.run_id
 
 
-def _told(folder: Folder, uri: str, run_id: str) -> str:
-    return f"{folder.path}: mirrored to {uri}, experiment {EXPERIMENT}, run {run_id}"
-
-
-def _require_text(place: Path) -> None:
+def _require_text(path: Path) -> None:
     try:
-        str(place).encode()
+        str(path).encode()
     except UnicodeEncodeError as error:
-        shown = os.fsencode(place).decode(errors="backslashreplace")
+        shown = os.fsencode(path).decode(errors="backslashreplace")
         raise RunError(f"{shown} is not mirrored: its path is not UTF-8, which MLflow requires; rename it") from error
 
 
 def _fitted(values: dict[str, str], length: int, source: Path) -> dict[str, str]:
-    """Values that MLflow takes whole: a longer one is cut, says so at its end, and is warned of."""
+    """Cut values that are longer than MLflow accepts, mark them as cut, and warn."""
     return {
         name: value if len(value) <= length else _cut(name, value, length, source) for name, value in values.items()
     }
 
 
-@cache  # a follower meets the same value every few seconds, and warns once
+@cache  # a follower gets the same value every few seconds, and warns once
 def _cut(name: str, value: str, length: int, source: Path) -> str:
     mark = f" [cut: {len(value)} characters, whole in the artifact {source.name}]"
     console.print(
@@ -101,46 +98,46 @@ def _cut(name: str, value: str, length: int, source: Path) -> str:
 
 
 class _Mirror:
-    """One folder's run in a store, as the store had it when this was made."""
+    """One folder's run in a store, as it was in the store when this was created."""
 
-    def __init__(self, folder: Folder, store: Store) -> None:
+    def __init__(self, folder: RunFolder, store: Store) -> None:
         self._folder, self._store, self._client = folder, store, store.client
-        self._memory = memory_of(folder.path) or new_memory(folder.path)
-        origin = _fitted(folder.origin(), _TAG_LENGTH, folder.began_file)
-        self._tags = origin | self._family() | {"folder": str(folder.place)}
-        self._there = self._find() or self._create()
-        if (self._memory.uri, self._memory.run_id) != (store.uri, self.run_id):
-            self._memory.uri, self._memory.run_id, self._memory.artifacts = store.uri, self.run_id, {}
-            self._memory.keep()
-        latest = self._there.data.to_proto().metrics
+        self._state = read_state(folder.path) or new_state(folder.path)
+        origin = _fitted(folder.origin(), _TAG_LENGTH, folder.origin_file)
+        self._tags = origin | self._parent_tag() | {"folder": str(folder.resolved)}
+        self._run = self._find() or self._create()
+        if (self._state.uri, self._state.run_id) != (store.uri, self.run_id):
+            self._state.uri, self._state.run_id, self._state.artifacts = store.uri, self.run_id, {}
+            self._state.write()
+        latest = self._run.data.to_proto().metrics
         self._values = {metric.key: metric.value for metric in latest}
         self._steps = {metric.key: metric.step for metric in latest}
 
     @property
     def run_id(self) -> str:
-        """MLflow's name of the run."""
-        return self._there.info.run_id
+        """MLflow's id of the run."""
+        return self._run.info.run_id
 
-    def _family(self) -> dict[str, str]:
-        """Of a trial, the run that its sweep is."""
+    def _parent_tag(self) -> dict[str, str]:
+        """For a trial, the tag that names the sweep's run as its parent run."""
         sweep = self._folder.sweep
         if sweep is None:
             return {}
-        with alone(sweep):
-            return {"mlflow.parentRunId": _Mirror(Folder(sweep), self._store).run_id}
+        with locked(sweep):
+            return {"mlflow.parentRunId": _Mirror(RunFolder(sweep), self._store).run_id}
 
     def _find(self) -> "Run | None":
-        memory = self._memory
-        there = self._store.find(memory.id, memory.run_id if memory.uri == self._store.uri else None)
-        place = there.data.tags.get("folder") if there else None
-        if place and is_copied(self._folder.path, Path(place), memory.id):
-            self._memory = new_memory(self._folder.path)
+        state = self._state
+        found = self._store.find(state.id, state.run_id if state.uri == self._store.uri else None)
+        recorded = found.data.tags.get("folder") if found else None
+        if recorded and is_copied(self._folder.path, Path(recorded), state.id):
+            self._state = new_state(self._folder.path)
             return None
-        return there
+        return found
 
     def _create(self) -> "Run":
-        tags = self._tags | {"folder_id": self._memory.id}
-        return self._store.create(self._folder.place.name, self._folder.began_ms(), tags)
+        tags = self._tags | {"folder_id": self._state.id}
+        return self._store.create(self._folder.resolved.name, self._folder.started_ms(), tags)
 
     def send(self) -> None:
         """Send what the store does not have."""
@@ -153,15 +150,15 @@ class _Mirror:
     def _send_origin(self) -> None:
         from mlflow.entities import Param, RunTag
 
-        data = self._there.data
-        # MLflow takes no second value of a parameter: budget and the like stand as the run was begun with
+        data = self._run.data
+        # MLflow refuses a second value of a parameter: budget and the like keep their first values
         settings = {name: value for name, value in self._folder.settings().items() if name not in data.params}
         params = [Param(*setting) for setting in _fitted(settings, _PARAM_LENGTH, self._folder.settings_file).items()]
         tags = [RunTag(*tag) for tag in self._tags.items() if data.tags.get(tag[0]) != tag[1]]
         if params or tags:
             self._client.log_batch(self.run_id, params=params, tags=tags)
-        if any(tag.key == "folder" for tag in tags):  # it was moved
-            self._client.update_run(self.run_id, name=self._folder.place.name)
+        if any(tag.key == "folder" for tag in tags):  # the folder was moved
+            self._client.update_run(self.run_id, name=self._folder.resolved.name)
 
     def _new_steps(self) -> "Iterator[Metric]":
         from mlflow.entities import Metric
@@ -178,7 +175,7 @@ class _Mirror:
 
         for when, scores in self._folder.evaluations():
             for name, value in scores.items():
-                # training's own curve of that name, such as train/accuracy, keeps it
+                # training's own metric of that name, such as train/accuracy, is kept
                 if self._steps.get(name, 0) == 0 and self._values.get(name) != value:
                     yield Metric(name, value, when, 0)
 
@@ -187,7 +184,7 @@ class _Mirror:
             self._client.log_batch(self.run_id, metrics=batch)
 
     def _send_files(self) -> None:
-        sent = self._memory.artifacts
+        sent = self._state.artifacts
         news = [(name, file) for name, file in self._folder.files() if sent.get(name) != file.stat().st_mtime_ns]
         try:
             for name, file in news:
@@ -196,10 +193,10 @@ class _Mirror:
                 sent[name] = changed
         finally:
             if news:
-                self._memory.keep()
+                self._state.write()
 
     def _send_state(self) -> None:
-        status, info = _STATUS[self._folder.state()], self._there.info
+        status, info = _STATUS[self._folder.state()], self._run.info
         if status == "RUNNING" and info.status != status:
             self._client.update_run(self.run_id, status=status)
         if status != "RUNNING":

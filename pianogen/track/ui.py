@@ -16,14 +16,14 @@ from pianogen.errors import SettingError
 from pianogen.progress import console
 from pianogen.track.store import EXPERIMENT, default_store, file_of
 
-# one person looks at runs: no dozen of workers for jobs, and nothing told to anybody
+# for one user: no dozen of workers for jobs, and no telemetry
 _ENVIRONMENT = {
     "MLFLOW_WORKERS": "1",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 
-GRACE_S = 5.0  # how long a server may take to end
+GRACE_S = 5.0  # between SIGTERM and SIGKILL
 
 
 def ui(runs: Path, port: int) -> None:
@@ -35,7 +35,7 @@ def ui(runs: Path, port: int) -> None:
     store = default_store(runs)
     file = file_of(store)
     if file and not file.exists():
-        raise SettingError(f"{runs} has no mlflow.db; name the folder that holds the runs: pianogen track ui FOLDER")
+        raise SettingError(f"{runs} has no mlflow.db; name the folder that contains the runs: pianogen track ui FOLDER")
     _require_free(port)
     console.print(f"MLflow: http://127.0.0.1:{port}{_page(file)}  (Ctrl-C ends it)", soft_wrap=True)
     artifacts = (runs.resolve() / "mlartifacts").as_uri()
@@ -47,21 +47,21 @@ def ui(runs: Path, port: int) -> None:
 
 
 def _page(file: Path | None) -> str:
-    """Path of the page of our runs: MLflow's root opens in its view for chats and agents."""
+    """Path of the page of the runs: MLflow's root page opens its view for chats and agents."""
     if file is None:
         return ""
     query = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as database:
             found = database.execute(query, (EXPERIMENT,)).fetchone()
-    except sqlite3.Error:  # the tables of another MLflow version: its root page still leads to the runs
+    except sqlite3.Error:  # the tables of another MLflow version: the root page links to the runs
         return ""
     return f"/#/experiments/{found[0]}/runs?workflowType=machine_learning" if found else ""
 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP raise, so that what has to be ended first is."""
+    """Make SIGTERM and SIGHUP raise SystemExit, so that `finally` blocks end the server."""
     before = {one: signal.signal(one, _exit) for one in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
@@ -75,7 +75,7 @@ def _exit(number: int, _: FrameType | None) -> None:
 
 
 def _run_guarded(command: list[str]) -> None:
-    """Run a server in a session of its own, whose leader ends all of it once this process is gone, by SIGKILL too."""
+    """Run a server in a session whose leader ends all of it when this process ends, also by SIGKILL."""
     guard = subprocess.Popen(
         [sys.executable, "-m", "pianogen.track.guard", *command],
         env={**_ENVIRONMENT, **os.environ},
@@ -91,7 +91,7 @@ def _run_guarded(command: list[str]) -> None:
             with suppress(subprocess.TimeoutExpired):
                 guard.wait(2 * GRACE_S)
         finally:
-            with suppress(ProcessLookupError):  # whoever is left if the guard was killed
+            with suppress(ProcessLookupError):  # processes that are left if the guard was killed
                 os.killpg(guard.pid, signal.SIGKILL)
             guard.wait()
 
@@ -100,4 +100,4 @@ def _require_free(port: int) -> None:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except (OSError, OverflowError) as error:
-        raise SettingError(f"port {port} cannot be opened: {error}; give another one with --port") from error
+        raise SettingError(f"cannot open port {port}: {error}; choose another with --port") from error

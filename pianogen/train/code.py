@@ -1,4 +1,4 @@
-"""Which code runs: a hash of the package's files, which also tells changes apart that were never committed."""
+"""The version of the running code: a hash of the package's files, which uncommitted changes alter too."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ import pianogen
 
 
 def code_hash() -> str:
-    """Hash every Python file of the package, by its path in there and its bytes."""
+    """Hash every Python file of the package, by its relative path and its bytes."""
     package, digest = Path(pianogen.__file__).parent, hashlib.sha256()
     for file in sorted(package.rglob("*.py")):
         digest.update(f"{file.relative_to(package).as_posix()}\0{file.stat().st_size}\0".encode())

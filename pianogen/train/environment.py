@@ -1,4 +1,4 @@
-"""What a run was made with: versions, code, machines, shards."""
+"""The environment of a run: versions, code, machines, shards."""
 
 import math
 import os
@@ -22,7 +22,7 @@ _PACKAGES = ("torch", "accelerate", "deepspeed", "numpy", "music21", "symusic", 
 
 
 def git_commit() -> str | None:
-    """Name the commit of the code that runs, with `+` where the tree has changes; none outside a checkout."""
+    """Name the commit of the code that runs, with `+` if the tree has changes; None outside a checkout."""
     here = Path(pianogen.__file__).parent
 
     def git(*words: str) -> str:
@@ -35,15 +35,15 @@ def git_commit() -> str | None:
 
 
 def layout(world_size: int, environment: Mapping[str, str] = os.environ) -> dict[str, int]:
-    """How many ranks there are, and on how many machines, as the launcher or else Slurm tells."""
-    on_each = environment.get("LOCAL_WORLD_SIZE")
-    of_step = int(environment.get("SLURM_STEP_NUM_NODES", "1"))
-    num_nodes = math.ceil(world_size / int(on_each)) if on_each else min(of_step, world_size)
+    """Numbers of ranks and machines, from the variables of the launcher or else Slurm."""
+    ranks_per_node = environment.get("LOCAL_WORLD_SIZE")
+    step_nodes = int(environment.get("SLURM_STEP_NUM_NODES", "1"))
+    num_nodes = math.ceil(world_size / int(ranks_per_node)) if ranks_per_node else min(step_nodes, world_size)
     return {"world_size": world_size, "num_nodes": num_nodes}
 
 
 def describe(shards: ShardSet, folder: str, world_size: int) -> dict[str, Any]:
-    """Collect it, ready for environment.json."""
+    """Collect the content of environment.json."""
     return {
         "time": time.time(),
         "pianogen": pianogen.__version__,

@@ -1,4 +1,4 @@
-"""What a run tells the disk while it goes: metrics.jsonl, a line a step, and status.json."""
+"""The records of a training run: metrics.jsonl, one line per step, and status.json."""
 
 import json
 import os
@@ -7,22 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from pianogen.files import write_atomic, write_json
 from pianogen.runs import Run
 from pianogen.train.environment import layout
-from pianogen.train.usage import USAGE, Usage
-
-if TYPE_CHECKING:
-    from pianogen.train.trainer import Position
-
-# what a bit-exact resume cannot repeat: the clock, what is divided by it, and how busy the machine was
-TIMES = frozenset({"time", "train/tokens_per_s"}) | USAGE
+from pianogen.train.state import Position
+from pianogen.train.usage import Usage
 
 
 class Journal:
-    """Appends to metrics.jsonl. Only the main rank has a run to write to; the others' journals write nothing."""
+    """Appends to metrics.jsonl. Ranks other than the main one pass no run, and write nothing."""
 
     def __init__(self, run: Run | None) -> None:
         self._run = run
@@ -41,7 +36,7 @@ class Journal:
     def log(self, step: int, values: dict[str, Any], tokens: int | None = None) -> None:
         """Append one line: step, time and values by metric name.
 
-        After a step of training, which gives the `tokens` seen in all, also its speed and how busy it kept the machine.
+        With `tokens`, the number seen in all after a training step, also its speed and the usage of the machine.
         """
         if not self._file:
             return
@@ -59,32 +54,32 @@ class Journal:
         return {"train/tokens_per_s": tokens_per_s}
 
     @contextmanager
-    def life(self, place: "Position", state: Callable[[], str]) -> Iterator[None]:
-        """Say in status.json that the run is running, and how this life ended."""
-        self._status("running", place)
+    def attempt(self, position: Position, outcome: Callable[[], str]) -> Iterator[None]:
+        """Keep status.json up to date: running, then the outcome of this attempt."""
+        self._status("running", position)
         try:
             yield
         except BaseException:
-            self.fail(place)
+            self.fail(position)
             raise
-        self._status(state(), place)
+        self._status(outcome(), position)
 
-    def fail(self, place: "Position") -> None:
-        """Say in status.json that this life has failed."""
-        self._status("failed", place)
+    def fail(self, position: Position) -> None:
+        """Write to status.json that this attempt failed."""
+        self._status("failed", position)
 
-    def _status(self, state: str, place: "Position") -> None:
+    def _status(self, state: str, position: Position) -> None:
         if self._run:
-            here: dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
-            here |= layout(int(os.environ.get("WORLD_SIZE", "1")))
+            process: dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+            process |= layout(int(os.environ.get("WORLD_SIZE", "1")))
             if job := os.environ.get("SLURM_JOB_ID"):
-                here["slurm_job_id"] = job
-            far = {"step": place.step, "tokens": place.tokens, "seconds": place.seconds}
-            write_json(self._run.path / "status.json", {"state": state, **far, **here})
+                process["slurm_job_id"] = job
+            progress = {"step": position.step, "tokens": position.tokens, "seconds": position.seconds}
+            write_json(self._run.path / "status.json", {"state": state, **progress, **process})
 
 
-def cut_back(metrics_file: Path, step: int) -> None:
-    """Drop the lines after `step`, and a last line that a kill left half written."""
+def truncate_after(metrics_file: Path, step: int) -> None:
+    """Drop the lines after `step`, and an incomplete last line."""
     if not metrics_file.exists():
         return
     kept = []

@@ -1,67 +1,67 @@
-"""Opening a run folder for one life: nobody else is in it, the settings fit, and training goes on where it stopped."""
+"""Opening a run folder to train in it: it is locked, and its settings and shards match those given."""
 
-import fcntl
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
-from pianogen.config import TrainConfig, to_dict
+from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.data import Batches, ShardSet, chosen_performances, open_shards_at, training_batches
 from pianogen.distributed.process_group import check_agreement, wait_for_all
 from pianogen.errors import RunError, SettingError
 from pianogen.folders import refuse_shards
-from pianogen.progress import console
+from pianogen.locks import FileLock, LockHeldError
 from pianogen.runs import Run, create_run, open_run, record_config
-from pianogen.runs.checkpoint import FORMAT, load_tensors, remove_stale, whole_checkpoints
+from pianogen.train.checkpointing import CheckpointManager
 from pianogen.train.code import code_hash
 from pianogen.train.environment import describe
-from pianogen.train.journal import cut_back
+from pianogen.train.journal import truncate_after
 from pianogen.train.optim import horizon
-from pianogen.train.trainer import Saved, Trainer
+from pianogen.train.trainer import Trainer
 
-# what may differ between two lives of one run, because it changes nothing that was computed before
+# settings that may differ between two attempts of one run, since no step depends on them
 _MAY_CHANGE = frozenset(
     {"shards", "out", "micro_batch", "deepspeed", "rank_timeout_s", "resume", "budget", "validation", "checkpoint"}
 )
 
 
-def open_training(config: TrainConfig, accelerator: Accelerator, stack: ExitStack) -> tuple[Run, Trainer, ShardSet]:
-    """Make or reopen the run folder of `config`, and a trainer that stands where its last checkpoint stood.
+def open_training(
+    config: TrainConfig, accelerator: Accelerator, stack: ExitStack
+) -> tuple[Run, Trainer, CheckpointManager, ShardSet]:
+    """Create or open the run folder of `config`, and make a trainer from its newest checkpoint.
 
     Raises:
-        SettingError: The settings are not those that the run was begun with, or the folder lies among shards.
+        SettingError: The settings are not those that the run was started with, or the folder is inside shards.
         RunError: The folder is in use, holds another run or one of another format, or all checkpoints are damaged.
     """
     shards = open_shards_at(config.shards)
     batches = _batches(shards, config)
     path = Path(config.out)
-    if not (path / "config.yaml").exists():  # a run that was begun there before this was refused goes on
+    if not (path / "config.yaml").exists():  # older versions allowed it, and such a run may resume
         refuse_shards(path, "the run")
     if accelerator.is_main_process:
         path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(_locked(path))
-    began = open_run(path) if (path / "config.yaml").exists() else None
-    config = _as_begun(config, began) if began else _with_horizon(config, batches)
+    started = open_run(path) if (path / "config.yaml").exists() else None
+    config = _same_settings(config, started) if started else _with_horizon(config, batches)
     environment = describe(shards, config.shards, accelerator.num_processes)
-    # ranks may find the same shards in different places
-    check_agreement({**_flat(to_dict(config)), "code": code_hash(), "shards": shards.fingerprint})
-    if began:
-        _require_same_shards(began, shards)
-    if accelerator.is_main_process and not began:
+    # not the shards' path, which may differ between nodes
+    check_agreement({**flatten(to_dict(config)), "code": code_hash(), "shards": shards.fingerprint})
+    if started:
+        _require_same_shards(started, shards)
+    if accelerator.is_main_process and not started:
         create_run(config, environment)
     wait_for_all(accelerator)
     run = Run(path, config)
-    trainer = Trainer(config, batches, accelerator, _saved(run, accelerator))
+    checkpoints = CheckpointManager(run, shards, accelerator)
+    trainer = Trainer(config, batches, accelerator, checkpoints.restore())
     if accelerator.is_main_process:
         record_config(path, config)
-        cut_back(run.metrics_file, trainer.position.step)
-    return run, trainer, shards
+        truncate_after(run.metrics_file, trainer.position.step)
+    return run, trainer, checkpoints, shards
 
 
 def _batches(shards: ShardSet, config: TrainConfig) -> Batches:
@@ -83,94 +83,38 @@ def _with_horizon(config: TrainConfig, batches: Batches) -> TrainConfig:
     return replace(config, optim=replace(config.optim, horizon_tokens=tokens))
 
 
-def _as_begun(config: TrainConfig, began: Run) -> TrainConfig:
-    """Keep the horizon that the run was begun with, and refuse settings that would make it another run."""
+def _same_settings(config: TrainConfig, started: Run) -> TrainConfig:
+    """Take the run's horizon, and refuse settings that change its result."""
     if config.optim.horizon_tokens is None:
-        config = replace(config, optim=replace(config.optim, horizon_tokens=began.config.optim.horizon_tokens))
+        config = replace(config, optim=replace(config.optim, horizon_tokens=started.config.optim.horizon_tokens))
     if config.resume == "never":
-        raise RunError(f"{began.path} holds a run already; give another --out, or --resume auto to go on with it")
-    for name, now, then in _differences(to_dict(config), to_dict(began.config)):
+        raise RunError(f"{started.path} holds a run already; give another --out, or --resume auto to resume it")
+    for name, now, then in _differences(to_dict(config), to_dict(started.config)):
         raise SettingError(
-            f"setting '{name}' is {now!r}, but the run in {began.path} was begun with {then!r}; "
-            "give that value to go on with it, or another --out"
+            f"setting '{name}' is {now!r}, but the run in {started.path} was started with {then!r}; "
+            "give that value to resume it, or another --out"
         )
     return config
 
 
 def _differences(now: dict[str, Any], then: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    before = _flat(then)
-    for name, value in _flat(now).items():
+    before = flatten(then)
+    for name, value in flatten(now).items():
         if name.partition(".")[0] not in _MAY_CHANGE and value != before.get(name):
             yield name, value, before.get(name)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by their full names, such as optim.lr."""
-    flat = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
 
 
 def _require_same_shards(run: Run, shards: ShardSet) -> None:
     recorded = run.environment["shards"]
     if recorded["fingerprint"] != shards.fingerprint:
         raise RunError(
-            f"the shards have fingerprint {shards.fingerprint[:12]}, but the run in {run.path} was begun on "
+            f"the shards have fingerprint {shards.fingerprint[:12]}, but the run in {run.path} was started on "
             f"{recorded['fingerprint'][:12]} ({recorded['folder']}); give --shards that folder, or another --out"
         )
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the folder for this process alone; the kernel lets go of it when the process dies, however it dies."""
-    with (path / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise RunError(
-                f"{path} is in use by process {file.read().strip()}; wait for it, or give another --out"
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()} on {os.uname().nodename}")
-        file.flush()
-        yield
-
-
-def _saved(run: Run, accelerator: Accelerator) -> Saved | None:
-    """What the newest whole checkpoint holds; the main rank sets damaged ones aside first."""
-    if accelerator.is_main_process:
-        remove_stale(run.checkpoints)
-        _set_damaged_aside(run)
-    wait_for_all(accelerator)
-    newest = next(whole_checkpoints(run.checkpoints), None)
-    if newest is None:
-        if any(run.checkpoints.glob("damaged-*")):
-            raise RunError(f"every checkpoint in {run.checkpoints} is damaged; give another --out to begin anew")
-        return None
-    path, training = newest
-    if isinstance(training, RunError):
-        raise training
-    _require_same_format(run, training)
-    tensors = {group: load_tensors(path, group) for group in ("model", "optimizer", "lanes")}
-    return Saved(**tensors, position=training["position"])
-
-
-def _require_same_format(run: Run, training: dict[str, Any]) -> None:
-    if training.get("format") != FORMAT:
-        raise RunError(
-            f"the checkpoints in {run.path} have format {training.get('format')!r}, this pianogen goes on with "
-            f"{FORMAT} alone, since the sample order has changed between them; give another --out to begin anew, or "
-            "finish the run with the version that began it (evaluate and generate read it as it is)"
-        )
-
-
-def _set_damaged_aside(run: Run) -> None:
-    for path, training in whole_checkpoints(run.checkpoints):
-        if not isinstance(training, RunError):
-            return
-        console.print(f"[yellow]warning:[/] {training}; going back to the one before", soft_wrap=True)
-        aside = path.with_name(f"damaged-{path.name}")
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
+def _locked(path: Path) -> FileLock:
+    try:
+        return FileLock(path / ".lock", wait=False)
+    except LockHeldError as error:
+        raise RunError(f"{path} is in use by process {error.holder}; wait for it, or give another --out") from error

@@ -8,7 +8,7 @@ from pianogen.config import BudgetConfig, OptimConfig
 
 
 def build_optimizer(model: torch.nn.Module, config: OptimConfig) -> torch.optim.Adam:
-    """Make Adam over all parameters."""
+    """Adam over all parameters."""
     return torch.optim.Adam(model.parameters(), lr=config.lr, betas=(config.beta1, config.beta2))
 
 
@@ -20,13 +20,13 @@ def learning_rate(config: OptimConfig, tokens: int) -> float:
     if tokens < config.warmup_tokens:
         return config.lr * (tokens + 1) / (config.warmup_tokens + 1)
     assert config.horizon_tokens is not None
-    way = min(1.0, (tokens - config.warmup_tokens) / max(1, config.horizon_tokens - config.warmup_tokens))
-    cosine = 0.5 * (1 + math.cos(math.pi * way))
+    progress = min(1.0, (tokens - config.warmup_tokens) / max(1, config.horizon_tokens - config.warmup_tokens))
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))
     return config.lr * (config.final_lr_ratio + (1 - config.final_lr_ratio) * cosine)
 
 
 def horizon(config: OptimConfig, budget: BudgetConfig, epoch_tokens: int, steps_per_epoch: int) -> int:
-    """Targets at which the cosine ends: as set, or as the budget says, or one epoch."""
+    """Targets at which the cosine ends: the setting, else the budget, else one epoch."""
     if config.horizon_tokens is not None:
         return config.horizon_tokens
     if budget.tokens is not None:
@@ -46,7 +46,7 @@ def optimizer_tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer) 
 
 
 def load_optimizer(model: torch.nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    """Give every parameter the moments that `optimizer_tensors` wrote under its name."""
+    """Load the moments that `optimizer_tensors` returned."""
     for name, parameter in model.named_parameters():
         moments = {key.split(".", 1)[0]: value for key, value in tensors.items() if key.split(".", 1)[1] == name}
         optimizer.state[parameter] = {

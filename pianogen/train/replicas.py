@@ -1,7 +1,7 @@
 """How the ranks of one job share a model: data parallelism, or DeepSpeed's ZeRO with the same surface (`zero.py`).
 
-Each rank back-propagates its own rows. Gradients are averaged over ranks, so that a loss must be multiplied by their
-number to be a sum.
+Each rank back-propagates its own rows. Gradients are averaged over ranks, so a loss is multiplied by their number to
+get a sum.
 """
 
 import math
@@ -13,7 +13,8 @@ import torch
 from accelerate import Accelerator
 
 from pianogen.config import OptimConfig
-from pianogen.distributed.process_group import meet, wait_for_all
+from pianogen.distributed.heartbeat import record_collective
+from pianogen.distributed.process_group import wait_for_all
 from pianogen.models import PianoModel
 from pianogen.train.optim import build_optimizer, load_optimizer, optimizer_tensors
 
@@ -21,13 +22,13 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 class Replicas(Protocol):
-    """What a trainer asks of them. Every rank must make every call."""
+    """The interface that the trainer uses. Every rank must make every call."""
 
     model: torch.nn.Module
-    """Called like the model that it was made of."""
+    """Called like the original model."""
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager[Any]:
-        """Hold the forward and backward pass of a micro-batch; `last` completes the gradients over all ranks."""
+        """Context of the forward and backward pass of a micro-batch; `last` reduces gradients over the ranks."""
         ...
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -35,7 +36,7 @@ class Replicas(Protocol):
         ...
 
     def update(self, lr: float) -> float:
-        """Clip and step, unless the gradient is not finite; forget the gradients and return their norm."""
+        """Clip and step, unless the gradient is not finite; zero the gradients and return their norm."""
         ...
 
     def weights(self) -> dict[str, torch.Tensor]:
@@ -47,47 +48,47 @@ class Replicas(Protocol):
         ...
 
     def load_optimizer_state(self, tensors: Tensors) -> None:
-        """Take up what `optimizer_state` gave, from any kind of replicas and any number of ranks."""
+        """Load what `optimizer_state` returned, with any kind of replicas and any number of ranks."""
         ...
 
     def whole_model(self) -> PianoModel:
-        """A model to look at, with the weights as they are now."""
+        """A model with all current weights, for validation."""
         ...
 
 
 class DataParallel:
-    """A whole model and a whole optimizer on every rank; DDP adds up the gradients."""
+    """A full model and optimizer on every rank; DDP reduces the gradients."""
 
     def __init__(self, model: PianoModel, config: OptimConfig, accelerator: Accelerator) -> None:
         self._bare, self._accelerator, self._clip_norm = model, accelerator, config.clip_norm
         self._optimizer = build_optimizer(model, config)
-        wait_for_all(accelerator)  # DDP's own first exchange stops all of Python while it waits, the watch included
-        meet()
+        wait_for_all(accelerator)  # DDP's first collective holds the GIL, so the heartbeat could not report
+        record_collective()
         self.model, self._prepared = accelerator.prepare(model, self._optimizer)
-        self._settle()
+        self._rebuild_buckets()
 
-    def _settle(self) -> None:
-        """Go through DDP's first backward pass now, with a gradient that nobody uses.
+    def _rebuild_buckets(self) -> None:
+        """Do DDP's first backward pass now, with a gradient that is not used.
 
-        After it DDP regroups the parameters, and with them the order in which the gradients of more than two ranks are
-        added up: in a later life that must not happen after a step that an undisturbed run took long before.
+        After it DDP rebuilds its buckets, which changes the order in which gradients of more than two ranks are summed.
+        In a resumed run that must not happen after a step that an undisturbed run took with the rebuilt buckets.
         """
         logits, _ = self.model(torch.zeros(1, 1, dtype=torch.int64, device=self._accelerator.device), None)
         self.backward(logits.sum() * 0.0)
         self._prepared.zero_grad()
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager[Any]:
-        """See `Replicas.micro_batch`; ranks talk to each other once a step."""
-        meet()  # before DDP's second forward pass the ranks agree on groups of parameters
+        """See `Replicas.micro_batch`; gradients are reduced once per step."""
+        record_collective()  # DDP synchronizes its buckets before the second forward pass
         return nullcontext() if last else self._accelerator.no_sync(self.model)
 
     def backward(self, loss: torch.Tensor) -> None:
         """See `Replicas.backward`."""
-        meet()
+        record_collective()
         self._accelerator.backward(loss)
 
     def update(self, lr: float) -> float:
-        """See `Replicas.update`; the norm is the same on all ranks, so all of them skip alike."""
+        """See `Replicas.update`; the norm is the same on all ranks, so all of them skip the step."""
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         norm = float(torch.nn.utils.clip_grad_norm_(self._bare.parameters(), self._clip_norm))

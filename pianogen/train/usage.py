@@ -1,4 +1,4 @@
-"""How busy a training process keeps its machine. MLflow shows these names under system metrics."""
+"""Resource usage of a training process, under the names that MLflow shows as system metrics."""
 
 import os
 import time
@@ -12,14 +12,14 @@ _STATM = Path("/proc/self/statm")
 
 
 class Usage:
-    """What this process took since it was last asked; what the machine cannot tell is left out."""
+    """Usage since the previous measurement; values that the machine does not provide are left out."""
 
     def __init__(self) -> None:
         self._before = (time.monotonic(), time.process_time())
         self._has_gpu = torch.cuda.is_available()
 
     def measure(self) -> dict[str, float]:
-        """CPU time in percent of one core, resident memory in 10^6 bytes, and percent of the time the GPU was busy."""
+        """CPU time in percent of one core, resident memory in 10^6 bytes, and GPU utilization in percent."""
         return {**self._cpu(), **_memory(), **self._gpu()}
 
     def _cpu(self) -> dict[str, float]:
@@ -32,7 +32,7 @@ class Usage:
             return {}
         try:
             return {GPU: float(torch.cuda.utilization())}
-        except Exception:  # pynvml is not there, or raises its own; a missing number must not stop training
+        except Exception:  # pynvml is missing or raises its own errors, which must not stop training
             self._has_gpu = False
             return {}
 

@@ -1,13 +1,11 @@
-"""What is looked at while training goes on: the loss on a fixed slice of the validation split, and samples."""
+"""Validation during training: the loss on a fixed slice of the validation split, and samples."""
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
 from pianogen.config import GenerateConfig
 from pianogen.data import ShardSet, Split
-from pianogen.distributed.process_group import sum_over_ranks
-from pianogen.evaluation import Counts, divide, metrics_of, results, score
+from pianogen.evaluation import metrics_of, results, score_over_ranks
 from pianogen.generation import Limits, Request, sample
 from pianogen.models import PianoModel
 from pianogen.progress import console
@@ -16,7 +14,7 @@ from pianogen.runs import Run
 from pianogen.tokens import decode, write_midi
 from pianogen.train.trainer import Trainer
 
-_LANES = 16
+_BATCH_ROWS = 16
 
 
 def head_of(split: Split, num_tokens: int) -> list[Int[np.ndarray, " T"]]:
@@ -31,37 +29,32 @@ def head_of(split: Split, num_tokens: int) -> list[Int[np.ndarray, " T"]]:
 
 
 class Validation:
-    """Scores the same slice each time, shared out over the ranks, and lets the model play."""
+    """Scores the same slice each time, divided over the ranks, and generates samples."""
 
     def __init__(self, run: Run, trainer: Trainer, shards: ShardSet) -> None:
         self._run, self._trainer, self._config = run, trainer, trainer.config.validation
         self._steps_per_quarter = shards.tokenizer.steps_per_quarter
-        performances = head_of(shards.split("validation"), self._config.slice_tokens)
-        accelerator = trainer.accelerator
-        mine = divide([len(tokens) for tokens in performances], accelerator.num_processes)[accelerator.process_index]
-        self._performances = [performances[index] for index in mine]
-        self.num_tokens = sum(map(len, performances))
+        self._performances = head_of(shards.split("validation"), self._config.slice_tokens)
+        self.num_tokens = sum(map(len, self._performances))
         """Tokens of the slice."""
 
     def measure(self, model: PianoModel) -> dict[str, float]:
         """Score a model; the metrics are the same on every rank, which must all call it with the same weights."""
-        mask, device = self._trainer.config.model.mask, self._trainer.accelerator.device
-        counts = score(model, self._performances, mask, lanes=_LANES) if self._performances else Counts.zero()
-        total = sum_over_ranks(torch.from_numpy(counts.to_vector()).to(device)).cpu().numpy()
-        return metrics_of("validation", results(Counts.from_vector(total), seconds=0.0, notes=0))
+        counts = score_over_ranks(model, self._performances, self._trainer.config.model.mask, rows=_BATCH_ROWS)
+        return metrics_of("validation", results(counts, seconds=0.0, notes=0))
 
-    def look(self) -> dict[str, float]:
-        """Score the trainer's model and let it play; see `measure`."""
+    def validate(self) -> dict[str, float]:
+        """Score the trainer's model and write samples; see `measure`."""
         model = self._trainer.replicas.whole_model()
         values = self.measure(model)
         if self._trainer.accelerator.is_main_process:
             try:
-                self._play(model)
+                self._write_samples(model)
             except OSError as error:  # a full disk costs samples, never the run
                 console.print(f"[yellow]warning:[/] no samples: {error}", soft_wrap=True)
         return values
 
-    def _play(self, model: PianoModel) -> None:
+    def _write_samples(self, model: PianoModel) -> None:
         folder = self._run.path / "samples"
         folder.mkdir(exist_ok=True)
         config = GenerateConfig(num=max(1, self._config.num_samples), seed=self._trainer.config.seed)

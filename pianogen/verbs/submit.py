@@ -1,4 +1,4 @@
-"""The verb `submit`: its arguments, and what it does with them."""
+"""`pianogen submit`: run a verb on a cluster, or show the status of a run."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ _DIVISIBLE = ("shards", "generate", "sweep")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the cluster options, then a verb and all that follows it."""
+    """Declare the cluster options, then a verb and its arguments."""
     parser.add_class_arguments(SubmitConfig, skip={"dry_run"})
     parser.add_argument("--dry_run", action="store_true", help="Print the batch file instead of submitting it.")
     parser.add_argument("job", type=str, help=f"{', '.join(_VERBS)}; or status, and a run folder.")
@@ -34,11 +34,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: Namespace, *, main: Main, parse: Parse) -> None:
-    """Submit a verb, or show how a run goes; `main` and `parse` are the command line's own.
+    """Submit a verb, or show the status of a run; `main` and `parse` are those of the command line.
 
     Raises:
-        SettingError: The verb cannot be submitted, or its arguments are wrong.
-        LaunchError: The job cannot be submitted, or nothing is known of the run.
+        SettingError: The verb cannot be submitted, or its arguments are invalid.
+        LaunchError: The job cannot be submitted, or the run has no job and has not started.
     """
     config = settings_of(SubmitConfig, arguments)
     job, words = arguments.job, list(arguments.arguments)
@@ -47,15 +47,14 @@ def run(arguments: Namespace, *, main: Main, parse: Parse) -> None:
     elif job in _VERBS:
         _submit(config, job, words, main, parse)
     else:
-        can = ", ".join(_VERBS)
-        raise SettingError(f"{job!r} cannot be submitted, but {can} can; status RUN tells how a run goes")
+        raise SettingError(f"{job!r} cannot be submitted; choose from {', '.join(_VERBS)}; or status RUN")
 
 
 def _submit(config: SubmitConfig, verb: Verb, words: Sequence[str], main: Main, parse: Parse) -> None:
     from launch.submit import batch_files, submissions, submit
 
     if config.array > 1 and verb not in _DIVISIBLE:
-        raise SettingError(f"setting 'array' is {config.array}, but only {' and '.join(_DIVISIBLE)} can be divided")
+        raise SettingError(f"setting 'array' is {config.array}, but only {', '.join(_DIVISIBLE)} can be divided")
     target = ""
     for commands in submissions(verb, words, config.array):
         target = _target(verb, parse(commands[0])[verb])
@@ -68,7 +67,7 @@ def _submit(config: SubmitConfig, verb: Verb, words: Sequence[str], main: Main, 
 
 
 def _target(verb: Verb, arguments: Namespace) -> str:
-    """Check a verb's arguments and name the folder that it works on, by which `status` finds the job."""
+    """Check a verb's arguments; return the folder that it works on, by which `status` finds the job."""
     settings = settings_of(_SETTINGS[verb], arguments)
     if isinstance(settings, TrainConfig) and not (settings.shards and settings.out):
         raise SettingError(f"{verb} needs --shards DIR and --out FOLDER")

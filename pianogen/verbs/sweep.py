@@ -17,7 +17,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Train trials until none is left for this worker."""
+    """Train trials until none is left."""
     from pianogen.sweep import sweep
 
     if sweep(Path(arguments.space), settings_of(TrainConfig, arguments), settings_of(SweepConfig, arguments)):

@@ -39,13 +39,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # mlflow and sqlalchemy deprecate parts of each other as they load
 ]
 KINDS: tuple[ModelKind, ...] = ("rnn", "lstm", "attn")
-# one worker and no job runners: all of them load MLflow anew, and one visitor needs one
+# one worker and no job runners: all of them load MLflow again, and one visitor needs one
 _SMALL_SERVER = {
     "MLFLOW_WORKERS": "1",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-# the page draws its tables as columns of loose boxes and keeps hidden ones, so that a row is what lies at one height
+# the page draws its tables as columns of loose boxes and keeps hidden ones, so a row is what has one vertical position
 _SEEN_BESIDE = """label => {
     const here = label.getBoundingClientRect(), seen = new Set()
     for (let x = here.right; x < innerWidth; x += 4)
@@ -57,16 +57,16 @@ _SEEN_BESIDE = """label => {
 @pytest.fixture(scope="module")
 def runs(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     """A finished run of each model, evaluated and mirrored into the store beside them; attn tells of two machines."""
-    shelf = tmp_path_factory.mktemp("runs")
-    paths = [shelf / kind for kind in KINDS]
+    directory = tmp_path_factory.mktemp("runs")
+    paths = [directory / kind for kind in KINDS]
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("PIANOGEN_TRACK", "off")
         for kind, path in zip(KINDS, paths, strict=True):
             train(_settings(kind, path, tiny_shards))
         for name in ("environment.json", "status.json"):
-            told = json.loads((shelf / "attn" / name).read_text())
-            (shelf / "attn" / name).write_text(json.dumps({**told, "world_size": 8, "num_nodes": 2}))
+            recorded = json.loads((directory / "attn" / name).read_text())
+            (directory / "attn" / name).write_text(json.dumps({**recorded, "world_size": 8, "num_nodes": 2}))
         patch.delenv("PIANOGEN_TRACK")
         evaluate(paths, EvaluateConfig())
         _paint(paths)

@@ -1,4 +1,4 @@
-"""The command line: fast help, one line for a user's mistake, exit status 2."""
+"""The command line: instant help, one clear line for a mistake, exit status 2."""
 
 import subprocess
 import sys
@@ -27,8 +27,24 @@ def test_help_imports_nothing_heavy() -> None:
     assert ran.stdout.endswith("loaded: []\n")
 
 
+@pytest.mark.parametrize("words", [["--version"], ["-V"], ["version"], ["train", "--version"], ["submit", "-V"]])
+def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(words)
+    assert capsys.readouterr().out == f"pianogen {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [(["help"], "usage: pianogen"), (["help", "train"], VERBS["train"].help.capitalize())]
+)
+def test_help_is_a_command_too(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(words)
+    assert expected in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_a_help_page(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([verb, "--help"])
     assert VERBS[verb].help.capitalize()[:20] in capsys.readouterr().out
@@ -44,8 +60,8 @@ def test_every_verb_has_a_help_page(verb: str, capsys: pytest.CaptureFixture[str
         (["train", "--config", "no/such.yaml"], "no/such.yaml"),
         (["train", "--out", "run", "--budget.steps", "1"], "setting 'shards' is missing"),
         (["train", "--out", "run", "--shards", "no/such"], "no budget is set"),
-        (["generate", "no/such", "--out", "pieces"], "no/such is no run folder"),
-        (["evaluate", "no/such"], "no/such is no run folder"),
+        (["generate", "no/such", "--out", "pieces"], "no/such is not a run folder"),
+        (["evaluate", "no/such"], "no/such is not a run folder"),
         (["tokens", "no/such.mid"], "no/such.mid"),
         (["track", "sync"], "track sync needs at least one run folder"),
         (["train", "--validation.slice_tokens", "2"], "but it must be at least 3"),
@@ -56,12 +72,13 @@ def test_every_verb_has_a_help_page(verb: str, capsys: pytest.CaptureFixture[str
         (["shards", ".", "--out", ""], "setting 'out' is empty"),
         (["generate", "run", "--out", ""], "setting 'out' is empty"),
         (["trian"], "'trian'"),
-        (["--seed"], "'seed' cannot stand here as --seed; it goes after its verb"),
+        (["--seed"], "'seed' is not valid as --seed here; give it after its verb"),
         (
             ["tokens", "--file", "x"],
-            "'file' cannot stand here as --file; it goes after its verb, or without the dashes",
+            "'file' is not valid as --file here; give it after its verb, or without the dashes",
         ),
-        (["train", "--version"], "unknown setting 'version'; did you mean 'precision'?"),
+        (["train", "--seed", "1", "--version"], "unknown setting 'version'; did you mean 'precision'?"),
+        (["help", "trian"], "'trian'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(
@@ -95,13 +112,15 @@ def test_an_unknown_name_in_a_config_file_is_refused_with_the_nearest(
     ],
 )
 @pytest.mark.parametrize("flags_first", [True, False])
-def test_a_switch_needs_no_value(flags: list[str], expected: tuple[bool, bool], flags_first: bool) -> None:
+def test_a_switch_may_stand_alone(flags: list[str], expected: tuple[bool, bool], flags_first: bool) -> None:
     rest = ["run", "--out", "pieces"]
     parsed = build_parser().parse_args(["generate", *(flags + rest if flags_first else rest + flags)])["generate"]
     assert (parsed.piano_roll, parsed.musicxml, parsed.out) == (*expected, "pieces")
 
 
-def test_a_target_that_cannot_be_written_is_named_in_one_line(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_target_that_cannot_be_written_is_one_line_that_names_it(
+    tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "words.txt").write_text("xxbos xxpad n60 d4 xxeos")
     target = tmp_path / "none" / "out.mid"
     assert main(["tokens", str(tmp_path / "words.txt"), "--to", str(target)]) == 2
@@ -110,7 +129,7 @@ def test_a_target_that_cannot_be_written_is_named_in_one_line(tmp_path, capsys: 
     )
 
 
-def test_flags_override_the_config_file_which_overrides_the_defaults(tmp_path) -> None:
+def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path) -> None:
     (tmp_path / "run.yaml").write_text("seed: 5\nmodel:\n  kind: attn\n  hidden_size: 8\n")
     parser = build_parser()
     arguments = parser.parse_args(["train", "--config", str(tmp_path / "run.yaml"), "--model.hidden_size", "16"])
@@ -118,47 +137,41 @@ def test_flags_override_the_config_file_which_overrides_the_defaults(tmp_path) -
     assert (config.seed, config.model.kind, config.model.hidden_size, config.global_batch) == (5, "attn", 16, 64)
 
 
-def test_settings_written_and_read_are_equal() -> None:
+def test_settings_survive_being_written_and_read() -> None:
     config = TrainConfig(shards="a", out="b", seed=3)
     assert from_dict(TrainConfig, to_dict(config)) == config
 
 
-def test_an_unknown_setting_of_another_version_is_named() -> None:
+def test_settings_of_another_version_are_refused_by_name() -> None:
     with pytest.raises(SettingError, match="colour"):
         from_dict(TrainConfig, {"colour": "blue"})
 
 
-def test_an_error_is_printed_without_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_keeps_its_cause_to_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.yaml").write_text("model: [")
     status = main(["evaluate", str(tmp_path)])
     assert (status, "Traceback" in capsys.readouterr().err) == (2, False)
 
 
 @pytest.mark.parametrize(("flags", "variable"), [(["--debug"], "0"), ([], "1")])
-def test_the_full_chain_of_causes_is_printed_on_request(
+def test_its_whole_chain_of_causes_is_shown_on_demand(
     flags: list[str], variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PIANOGEN_TRACEBACK", variable)
     (tmp_path / "config.yaml").write_text("model: [")
-    status, printed = main(["evaluate", str(tmp_path), *flags]), capsys.readouterr().err
-    shown = [what in printed for what in ("yaml.parser.ParserError", "direct cause", "\npianogen: ")]
-    assert (status, shown) == (2, [True] * 3), printed
+    status, said = main(["evaluate", str(tmp_path), *flags]), capsys.readouterr().err
+    shown = [what in said for what in ("yaml.parser.ParserError", "direct cause", "\npianogen: ")]
+    assert (status, shown) == (2, [True] * 3), said
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_accepts_debug_which_is_not_a_setting(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_verb_takes_debug_and_records_nothing_of_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([verb, "--help"])
     assert "--debug" in capsys.readouterr().out
     assert "debug" not in build_parser().parse_args(["train", "--debug"])["train"]
 
 
-def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["--version"])
-    assert capsys.readouterr().out == f"pianogen {__version__}\n"
-
-
 @given(st.sampled_from(build_parser().settings()))
-def test_an_unknown_setting_is_not_suggested_as_its_own_correction(name: str) -> None:
+def test_no_setting_is_suggested_to_itself(name: str) -> None:
     assert f"did you mean '{name}'" not in explain(f"unrecognized arguments: --{name}", build_parser().settings())

@@ -56,7 +56,7 @@ def project(tmp_path: Path, cluster: Cluster) -> Project:
 
 @pytest.fixture(scope="session")
 def trainings(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, tiny_shards: Path) -> Trainings:
-    """A place for runs of the real pianogen."""
+    """A folder for runs of the real pianogen."""
     return Trainings(tmp_path_factory.mktemp("trainings"), cluster, tiny_shards)
 
 

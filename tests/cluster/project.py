@@ -20,24 +20,23 @@ submit(*sys.argv[1:])
 
 
 class Project:
-    """Jobs that tell how they were called; `elsewhere` is the folder that they are submitted from."""
+    """Jobs that record how they were called; `elsewhere` is the folder that they are submitted from."""
 
     def __init__(self, folder: Path, cluster: Cluster) -> None:
         self.path, self.cluster = folder / "my project", cluster
         self.elsewhere = folder / "some where"
         self.elsewhere.mkdir()
         shutil.copytree(ROOT / "slurm", self.path / "slurm")
-        (self.path / "pianogen/train").mkdir(parents=True)
-        for name in ("__init__.py", "train/__init__.py"):
-            (self.path / "pianogen" / name).touch()
-        for name in ("progress.py", "distributed/requeue.py"):  # these are the real ones
+        (self.path / "pianogen/distributed").mkdir(parents=True)
+        (self.path / "pianogen/__init__.py").touch()
+        for name in ("progress.py", "distributed/__init__.py", "distributed/requeue.py"):  # these are the real ones
             shutil.copy(ROOT / "pianogen" / name, self.path / "pianogen" / name)
         shutil.copy(Path(__file__).with_name("stand_in.py"), self.path / "pianogen/__main__.py")
         (self.path / ".venv/bin").mkdir(parents=True)
         (self.path / ".venv/bin/activate").write_text(f'PATH="{Path(sys.executable).parent}:$PATH"\n')
 
     def sbatch(self, options: str, script: str, *arguments: str, part: str = "", **variables: str) -> str:
-        """Submit a batch script; `part` is what the stand-in plays."""
+        """Submit a batch script; `part` is the behaviour of the stand-in."""
         words = [*options.split(), self.path / "slurm" / script, *arguments]
         return self.cluster.sbatch(*words, cwd=self.elsewhere, STAND_IN=part, **variables)
 
@@ -52,11 +51,11 @@ class Project:
         return self.cluster.ask(sys.executable, "-c", code, *words, cwd=self.elsewhere, **variables)
 
     def calls(self, where: Path | None = None) -> Calls:
-        """How the ranks were called, by (array task, rank), in the first life."""
+        """How the ranks were called, by (array task, rank), in the first attempt."""
         files = ((where or self.elsewhere) / "seen").glob("0-*.json")
         return {(f.stem.split("-")[1], int(f.stem.split("-")[2])): json.loads(f.read_text()) for f in files}
 
-    def told(self, name: str) -> Any:
+    def note(self, name: str) -> Any:
         """What the stand-in wrote into this note."""
         return json.loads((self.elsewhere / "seen" / f"{name}.json").read_text())
 
@@ -65,5 +64,5 @@ class Project:
         return (self.elsewhere / "seen" / f"{name}.json").exists()
 
     def log(self) -> str:
-        """All that the jobs have said."""
+        """The output of all jobs."""
         return "".join(path.read_text() for path in self.elsewhere.rglob("*[._]log*"))

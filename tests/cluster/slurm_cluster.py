@@ -63,7 +63,7 @@ class Cluster:
         return self.ask("sbatch", "--parsable", *words, cwd=cwd, **variables).strip()
 
     def state(self, job: str) -> str:
-        """Where the job stands now."""
+        """The state of the job."""
         return self._show(job)["JobState"]
 
     def restarts(self, job: str) -> int:
@@ -78,8 +78,8 @@ class Cluster:
         until(lambda: self.state(job) in _ENDED, seconds, lambda: f"job {job} is {self.state(job)}")
         return self.state(job)
 
-    def lives(self, job: str) -> Sequence[str]:
-        """How each life of the job ended, from the accounts."""
+    def attempts(self, job: str) -> Sequence[str]:
+        """How each attempt of the job ended, from the accounts."""
         return self.ask("sacct", "-n", "-P", "-X", "-D", "-o", "State", "-j", job).split("\n")[:-1]
 
 

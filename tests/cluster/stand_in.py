@@ -1,4 +1,4 @@
-"""Stands in for pianogen where a test is about batch scripts: notes in seen/ how it was called, and acts as told."""
+"""Replaces pianogen where a test is about batch scripts: records its calls in seen/ and acts as STAND_IN says."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 HEARD: list[int] = []
-LIVES = Path("seen/lives.json")
+ATTEMPTS = Path("seen/attempts.json")
 ASKED = 144  # the status by which submitit's local executor is asked
 VARIABLES = (
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
@@ -56,18 +56,18 @@ def act(part: str, rank: int) -> int:
             time.sleep(0.05)
     if part == "requeue when asked to stop" and "SLURM_RESTART_COUNT" not in os.environ:
         return requeue_when_asked_to_stop(rank)
-    if part == "ask for another life":
-        lives = json.loads(LIVES.read_text()) if LIVES.exists() else 0
-        note("lives", lives + 1)
-        return ASKED if lives == 0 else 0
+    if part == "request a requeue":
+        attempts = json.loads(ATTEMPTS.read_text()) if ATTEMPTS.exists() else 0
+        note("attempts", attempts + 1)
+        return ASKED if attempts == 0 else 0
     return 0
 
 
 if __name__ == "__main__":
-    rank, life = int(os.environ["RANK"]), os.environ.get("SLURM_RESTART_COUNT", "0")
+    rank, attempt = int(os.environ["RANK"]), os.environ.get("SLURM_RESTART_COUNT", "0")
     task = os.environ.get("SLURM_ARRAY_TASK_ID", "0")
     call = {"arguments": sys.argv[1:], "file": __file__, **{name: os.environ.get(name) for name in VARIABLES}}
-    note(f"{life}-{task}-{rank}", call)
+    note(f"{attempt}-{task}-{rank}", call)
     status = act(os.environ.get("STAND_IN", ""), rank)
-    note(f"left-{life}-{task}-{rank}", status)
+    note(f"left-{attempt}-{task}-{rank}", status)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""Arrays of the real program on two nodes: the parts make one whole, and a task that failed is run again alone."""
+"""Arrays of the real program on two nodes: the parts make one whole, and only a task that failed is run again."""
 
 import csv
 import html
@@ -94,37 +94,37 @@ def test_a_task_is_one_process_where_the_site_gives_every_job_gpus(project: Proj
     assert {rank: call["WORLD_SIZE"] for (_, rank), call in project.calls().items()} == {0: "1"}
 
 
-def test_an_array_on_two_nodes_and_a_sealing_job_make_the_bytes_of_one_process(
+def test_an_array_on_two_nodes_and_a_final_job_make_the_bytes_of_one_process(
     trainings: Trainings, music: Path, shards: Path
 ) -> None:
     out = trainings.folder / "shards of an array"
     array = trainings.sbatch(f"--array=0-2 {EACH_A_NODE}", "shards.sh", music, PIANOGEN_SHARDS=str(out))
-    sealing = trainings.sbatch(f"--dependency=afterok:{array}", "shards.sh", music, PIANOGEN_SHARDS=str(out))
-    assert trainings.wait(sealing) == "COMPLETED", trainings.log()
+    final = trainings.sbatch(f"--dependency=afterok:{array}", "shards.sh", music, PIANOGEN_SHARDS=str(out))
+    assert trainings.wait(final) == "COMPLETED", trainings.log()
     assert nodes_of(trainings.cluster, array) == {"node1", "node2"}
     assert contents(out) == contents(shards)
 
 
-def test_a_killed_task_is_run_again_alone_and_the_job_that_waits_seals_the_shards(
+def test_a_killed_task_is_rerun_alone_and_the_waiting_job_writes_the_shards(
     trainings: Trainings, music: Path, shards: Path
 ) -> None:
     cluster, out = trainings.cluster, trainings.folder / "shards of a broken array"
     array = trainings.sbatch("--array=0-2", "shards.sh", music, PIANOGEN_SHARDS=str(out))
-    sealing = trainings.sbatch(f"--dependency=afterok:{array}", "shards.sh", music, PIANOGEN_SHARDS=str(out))
+    final = trainings.sbatch(f"--dependency=afterok:{array}", "shards.sh", music, PIANOGEN_SHARDS=str(out))
     os.kill(process_of_task(array, 1, "shards"), signal.SIGKILL)
     assert wait_for_tasks(cluster, array, 0, 1, 2) == ["COMPLETED", "FAILED", "COMPLETED"], trainings.log()
     others = {name: when for name, when in written(out / ".parts").items() if not name.startswith("1-of-3/")}
-    alone = trainings.sbatch("--array=1", "shards.sh", music, PIANOGEN_SHARDS=str(out), PIANOGEN_PARTS="3")
-    assert wait_for_tasks(cluster, alone, 1) == ["COMPLETED"], trainings.log()
+    rerun = trainings.sbatch("--array=1", "shards.sh", music, PIANOGEN_SHARDS=str(out), PIANOGEN_PARTS="3")
+    assert wait_for_tasks(cluster, rerun, 1) == ["COMPLETED"], trainings.log()
     parts = written(out / ".parts")
     assert {name.partition("/")[0] for name in others} == {"0-of-3", "2-of-3"}
     assert {name.partition("/")[0] for name, _ in parts.items() - others.items()} == {"1-of-3"}
-    cluster.ask("scontrol", "update", f"jobid={sealing}", f"dependency=afterok:{alone}")
-    assert trainings.wait(sealing) == "COMPLETED", trainings.log()
+    cluster.ask("scontrol", "update", f"jobid={final}", f"dependency=afterok:{rerun}")
+    assert trainings.wait(final) == "COMPLETED", trainings.log()
     assert contents(out) == contents(shards)
 
 
-def test_a_failed_task_of_pieces_is_run_again_alone_and_makes_only_what_is_missing(
+def test_a_failed_task_of_pieces_is_rerun_alone_and_makes_only_what_is_missing(
     trainings: Trainings, models: list[Path], prompts: Path
 ) -> None:
     cluster, out = trainings.cluster, trainings.folder / "pieces & more"
@@ -138,12 +138,12 @@ def test_a_failed_task_of_pieces_is_run_again_alone_and_makes_only_what_is_missi
     assert nodes_of(cluster, array) == {"node1", "node2"}
     in_the_way.unlink()
     before = written(out)
-    alone = trainings.sbatch("--array=1", "generate.sh", *words, PIANOGEN_PARTS="2")
-    index = trainings.sbatch(f"--dependency=afterok:{alone}", "generate.sh", *words)
+    rerun = trainings.sbatch("--array=1", "generate.sh", *words, PIANOGEN_PARTS="2")
+    index = trainings.sbatch(f"--dependency=afterok:{rerun}", "generate.sh", *words)
     assert trainings.wait(index) == "COMPLETED", trainings.log()
-    missing = {f"{place}/0000{end}" for place in (series[5], series[7]) for end in (".json", ".mid")}
+    missing = {f"{piece}/0000{end}" for piece in (series[5], series[7]) for end in (".json", ".mid")}
     assert {name for name, _ in written(out).items() - before.items()} == {*missing, "index.csv", "index.html"}
-    assert_index_lists(out, [f"{place}/0000.mid" for place in series])
+    assert_index_lists(out, [f"{piece}/0000.mid" for piece in series])
 
 
 def assert_index_lists(out: Path, pieces: list[str]) -> None:

@@ -98,7 +98,7 @@ def test_the_signal_reaches_every_rank(project: Project) -> None:
     assert project.cluster.wait(job) == "COMPLETED"
 
 
-def test_a_rank_that_dies_ends_the_job(project: Project) -> None:
+def test_a_rank_that_fails_ends_the_job(project: Project) -> None:
     assert project.run("--nodes=2 --cpus-per-task=1", "train_attn.sh", part="lose rank 1") == "FAILED"
     assert "task 1: Exited with exit code 3" in project.log()
 
@@ -108,7 +108,7 @@ def test_a_rank_that_is_done_early_does_not_end_the_others(project: Project) -> 
     assert project.seen("left-0-0-0")
 
 
-def test_a_requeued_job_writes_below_its_first_life(project: Project) -> None:
+def test_a_requeued_job_appends_to_its_log(project: Project) -> None:
     job = project.sbatch("--cpus-per-task=1", "train_attn.sh", part="wait for USR2")
     until(lambda: project.seen("waiting-0"), 30, project.log)
     project.cluster.ask("scontrol", "requeue", job)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from slurm_cluster import Cluster, until
-from training import LIFE_S, STEPS, Trainings, differing, process_of_rank
+from training import ATTEMPT_S, STEPS, Trainings, differing, process_of_rank
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 ENDED_S = 60  # for a job whose rank has died
@@ -29,12 +29,12 @@ def store(trainings: Trainings) -> str:
 
 @pytest.fixture(scope="module")
 def disturbed(trainings: Trainings, store: str) -> str:
-    """A job that was preempted in its first life and in its second."""
+    """A job that was preempted in its first attempt and in its second."""
     job = trainings.begin("disturbed", PIANOGEN_TRACK="on", MLFLOW_TRACKING_URI=store)
-    for life, step in enumerate((100, 250), start=1):
+    for attempt, step in enumerate((100, 250), start=1):
         trainings.wait_for_step("disturbed", step)
         trainings.preempt()
-        until(lambda life=life: trainings.cluster.restarts(job) == life, LIFE_S, trainings.log)
+        until(lambda attempt=attempt: trainings.cluster.restarts(job) == attempt, ATTEMPT_S, trainings.log)
     trainings.wait(job)
     return job
 
@@ -65,7 +65,7 @@ def test_a_job_that_ends_its_budget_completes_and_is_not_requeued(quiet: str, tr
     assert (trainings.cluster.state(quiet), trainings.cluster.restarts(quiet)) == ("COMPLETED", 0)
 
 
-def test_a_job_that_is_preempted_twice_has_three_lives(disturbed: str, trainings: Trainings) -> None:
+def test_a_job_that_is_preempted_twice_has_three_attempts(disturbed: str, trainings: Trainings) -> None:
     ended = (trainings.cluster.state(disturbed), trainings.cluster.restarts(disturbed))
     assert ended == ("COMPLETED", 2), trainings.log()
 
@@ -85,7 +85,7 @@ def test_it_sees_every_sample_once(trainings: Trainings) -> None:
 @pytest.mark.mlflow
 @pytest.mark.filterwarnings("ignore")  # as in `store`
 @pytest.mark.usefixtures("disturbed")
-def test_its_three_lives_are_one_run_in_mlflow(store: str) -> None:
+def test_its_three_attempts_are_one_run_in_mlflow(store: str) -> None:
     from mlflow import MlflowClient
 
     client = MlflowClient(store)
@@ -131,4 +131,4 @@ def test_a_rank_that_is_stopped_ends_the_job_and_is_named(trainings: Trainings) 
     trainings.wait_for_step("rank stopped", 20)
     os.kill(process_of_rank(job, 1), signal.SIGSTOP)
     assert (trainings.cluster.wait(job, ENDED_S), trainings.cluster.restarts(job)) == ("FAILED", 0)
-    assert re.search(r"rank 1 \(node2, process \d+\) tells nothing any more", trainings.log())
+    assert re.search(r"rank 1 \(node2, process \d+\) has stopped reporting", trainings.log())

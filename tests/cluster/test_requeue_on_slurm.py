@@ -1,4 +1,4 @@
-"""A job asks a real Slurm for another life, and gets it exactly when it should.
+"""A job requests a requeue from a real Slurm, exactly when it should.
 
 A stand-in takes the place of the trainer: asked to stop, it calls the real `requeue` on every rank, and leaves.
 """
@@ -19,14 +19,14 @@ def waiting(project: Project, options: str, *ranks: int, **variables: str) -> st
     return job
 
 
-def test_a_job_that_is_signalled_before_its_limit_gets_another_life(project: Project) -> None:
+def test_a_job_that_is_signalled_before_its_limit_is_requeued(project: Project) -> None:
     job = waiting(project, f"--nodes=2 {TINY}", 0, 1)
     project.cluster.ask("scancel", "--signal=USR2", job)
     assert (project.cluster.wait(job), project.cluster.restarts(job)) == ("COMPLETED", 1)
-    assert (project.told("requeued-0"), project.told("requeued-1")) == (True, False)
+    assert (project.note("requeued-0"), project.note("requeued-1")) == (True, False)
 
 
-def test_a_job_that_is_preempted_gets_another_life(project: Project) -> None:
+def test_a_job_that_is_preempted_is_requeued(project: Project) -> None:
     job = waiting(project, "--nodes=2 --cpus-per-task=8", 0, 1)
     urgent = project.cluster.sbatch("-p", "urgent", "-N", "2", "-c", "8", "--wrap", "sleep 1", cwd=project.elsewhere)
     assert project.cluster.wait(urgent) == "COMPLETED"
@@ -40,14 +40,14 @@ def test_a_cancelled_job_stays_cancelled(project: Project) -> None:
     assert "it was cancelled" in project.log()
 
 
-def test_a_job_that_had_its_lives_ends(project: Project) -> None:
+def test_a_job_that_used_its_requeues_ends(project: Project) -> None:
     job = waiting(project, TINY, 0, PIANOGEN_MAX_REQUEUES="0")
     project.cluster.ask("scancel", "--signal=USR2", job)
     assert (project.cluster.wait(job), project.cluster.restarts(job)) == ("COMPLETED", 0)
     assert "it was requeued 0 times" in project.log()
 
 
-def test_a_task_of_an_array_does_not_requeue_its_neighbours(project: Project) -> None:
+def test_a_task_of_an_array_does_not_requeue_the_others(project: Project) -> None:
     job = project.sbatch(f"--array=0-1 {TINY}", "train_attn.sh", part=PART)
     until(lambda: len(project.calls()) == 2 and project.seen("waiting-0"), 30, project.log)
     project.cluster.ask("scancel", "--signal=USR2", f"{job}_1")  # the one that has the array's own number

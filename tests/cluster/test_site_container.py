@@ -16,7 +16,7 @@ def test_every_rank_starts_in_the_container_that_the_site_names(project: Project
     assert {c["FROM_SITE"] for c in calls} == {"inside"}
 
 
-def test_the_container_holds_the_file_names_of_the_site_as_they_are(project: Project) -> None:
+def test_the_container_has_the_file_names_of_the_site(project: Project) -> None:
     with (project.path / "slurm/site.sh").open("a") as site:
         site.write('container=(env "FROM_SITE=$project/my image.sif")\n')
     project.run("--cpus-per-task=1", "train_rnn.sh")

@@ -53,7 +53,7 @@ def test_a_signal_before_python_listens_does_not_kill_the_rank(project: Project)
     assert (project.cluster.wait(job), project.cluster.restarts(job)) == ("COMPLETED", 0)
 
 
-def test_a_requeued_job_lives_again_and_says_so(project: Project) -> None:
+def test_a_requeued_job_runs_again(project: Project) -> None:
     job = submitted(project, *TINY, *TRAIN, part="wait for USR2")
     until(lambda: project.seen("waiting-0"), 30, project.log)
     project.cluster.ask("scontrol", "requeue", job)
@@ -63,23 +63,23 @@ def test_a_requeued_job_lives_again_and_says_so(project: Project) -> None:
     assert project.cluster.wait(job) == "COMPLETED"
 
 
-def test_a_rank_that_dies_ends_the_job(project: Project) -> None:
+def test_a_rank_that_fails_ends_the_job(project: Project) -> None:
     job = submitted(project, "--nodes", "2", *TINY, *TRAIN, part="lose rank 1")
     assert project.cluster.wait(job) == "FAILED"
 
 
-def test_a_partition_that_is_asked_for_wins_over_the_sites(project: Project) -> None:
+def test_a_partition_of_the_command_overrides_that_of_the_site(project: Project) -> None:
     job = submitted(project, "--partition", "urgent", *TINY, *TRAIN, SBATCH_PARTITION="main")
     assert "Partition=urgent" in project.cluster.ask("scontrol", "show", "job", job)
 
 
-def test_the_sites_partition_holds_where_none_is_asked_for(project: Project) -> None:
+def test_the_partition_of_the_site_is_the_default(project: Project) -> None:
     job = submitted(project, *TINY, *TRAIN, SBATCH_PARTITION="urgent")
     assert "Partition=urgent" in project.cluster.ask("scontrol", "show", "job", job)
 
 
-def test_what_slurm_refuses_is_one_line(project: Project) -> None:
-    with pytest.raises(AssertionError, match=r"LaunchError: Slurm refuses the job: .*[Ii]nvalid partition"):
+def test_a_job_that_slurm_refuses_is_one_line(project: Project) -> None:
+    with pytest.raises(AssertionError, match=r"LaunchError: Slurm refused the job: .*[Ii]nvalid partition"):
         project.submit("--partition", "nowhere", *TRAIN)
     assert list((project.elsewhere / "jobs").iterdir()) == []
 

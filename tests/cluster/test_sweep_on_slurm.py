@@ -10,7 +10,7 @@ import pytest
 import yaml
 from arrays import EACH_A_NODE, process_of_task, wait_for_tasks
 from slurm_cluster import until
-from training import LIFE_S, SETTINGS, TinyRun, Trainings
+from training import ATTEMPT_S, SETTINGS, TinyRun, Trainings
 
 from pianogen import track
 from pianogen.cli import main
@@ -70,7 +70,7 @@ def test_a_killed_worker_and_a_requeued_one_change_nothing_in_the_result(
     trainings: Trainings, quiet_sweep: Sweep
 ) -> None:
     cluster, sweep = trainings.cluster, Sweep(trainings, "disturbed sweep")
-    until(lambda: sum(bool(trial.steps) for trial in sweep.trials) >= 2, LIFE_S, trainings.log)
+    until(lambda: sum(bool(trial.steps) for trial in sweep.trials) >= 2, ATTEMPT_S, trainings.log)
     os.kill(process_of_task(sweep.array, 0, "sweep"), signal.SIGKILL)
     cluster.ask("scancel", "--signal=USR2", f"{sweep.array}_1")
     assert wait_for_tasks(cluster, sweep.array, 0, 1) == ["FAILED", "COMPLETED"], trainings.log()

@@ -45,10 +45,10 @@ def test_two_nodes_answer_under_their_own_names(cluster: Cluster) -> None:
     assert sorted(names) == ["node1", "node2"]
 
 
-def test_the_accounts_remember_a_job(cluster: Cluster, tmp_path: Path) -> None:
+def test_the_accounting_has_a_finished_job(cluster: Cluster, tmp_path: Path) -> None:
     job = cluster.sbatch("--wrap", "exit 3", cwd=tmp_path)
     cluster.wait(job)
-    until(lambda: cluster.lives(job) == ["FAILED"], 20, lambda: str(cluster.lives(job)))
+    until(lambda: cluster.attempts(job) == ["FAILED"], 20, lambda: str(cluster.attempts(job)))
 
 
 @pytest.mark.usefixtures("cluster")  # which skips where there can be none

@@ -40,7 +40,7 @@ def test_accelerate_launch_on_two_nodes_has_the_same_losses(cluster: Cluster, tr
     assert run.losses == trainings.run("quiet").losses[:30]
 
 
-def test_a_submitted_job_survives_a_signal_and_its_status_tells(cluster: Cluster, trainings: Trainings) -> None:
+def test_a_submitted_job_survives_a_signal_and_status_shows_it(cluster: Cluster, trainings: Trainings) -> None:
     def pianogen(*words: str) -> str:
         variables = {**trainings.environment(), "PYTHONPATH": str(ROOT)}
         return cluster.ask(sys.executable, "-m", "pianogen", *words, cwd=trainings.folder, **variables)
@@ -53,9 +53,9 @@ def test_a_submitted_job_survives_a_signal_and_its_status_tells(cluster: Cluster
     assert trainings.wait(found[1]) == "COMPLETED", trainings.log()
     run = trainings.run("submitted")
     assert differing(run, trainings.run("quiet")) == []
-    told = pianogen("submit", "status", str(run.path))
-    assert f"job {found[1]} on slurm: COMPLETED, requeued once" in told
-    assert f"step {STEPS}, loss {run.losses[-1]:.3f}" in told
+    shown = pianogen("submit", "status", str(run.path))
+    assert f"job {found[1]} on slurm: COMPLETED, requeued once" in shown
+    assert f"step {STEPS}, loss {run.losses[-1]:.3f}" in shown
 
 
 def test_two_nodes_score_as_one_process_does(cluster: Cluster, trainings: Trainings) -> None:
@@ -69,6 +69,6 @@ def test_two_nodes_score_as_one_process_does(cluster: Cluster, trainings: Traini
     together = scored()
     words = (sys.executable, "-m", "pianogen", "evaluate", run)
     cluster.ask(*words, cwd=trainings.folder, **trainings.environment(), PYTHONPATH=str(ROOT))
-    alone = scored()
-    assert together["metrics"] == pytest.approx(alone["metrics"], rel=1e-6)
-    assert together["checkpoint_sha256"] == alone["checkpoint_sha256"]
+    single = scored()
+    assert together["metrics"] == pytest.approx(single["metrics"], rel=1e-6)
+    assert together["checkpoint_sha256"] == single["checkpoint_sha256"]

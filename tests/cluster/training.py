@@ -11,8 +11,9 @@ from project import ROOT
 from safetensors.torch import load_file
 from slurm_cluster import Cluster, until
 
-from pianogen.train.journal import TIMES
+from pianogen.train.usage import USAGE
 
+TIMES = frozenset({"time", "train/tokens_per_s"}) | USAGE  # what an exact resume does not repeat
 STEPS = 800  # some seconds: a disturbance that is sent at a step arrives before the end
 SETTINGS = {
     "seed": 1,
@@ -27,7 +28,9 @@ SETTINGS = {
     "validation.num_samples": 0,
     "checkpoint.every_steps": 50,
 }
-LIFE_S = 200  # for a life to begin and reach its first steps: imports, and for ZeRO a compiler, on a busy machine
+ATTEMPT_S = (
+    200  # for an attempt to start and reach its first steps: imports, and for ZeRO a compiler, on a busy machine
+)
 
 
 class Trainings:
@@ -66,14 +69,14 @@ class Trainings:
     def wait_for_step(self, name: str, step: int) -> None:
         """Wait until a run has got as far."""
         run = self.run(name)
-        until(lambda: bool(run.steps) and run.steps[-1] >= step, LIFE_S, self.log)
+        until(lambda: bool(run.steps) and run.steps[-1] >= step, ATTEMPT_S, self.log)
 
     def wait(self, job: str) -> str:
-        """Wait until a job has ended for good, its further lives included, and return how."""
-        return self.cluster.wait(job, 2 * LIFE_S)
+        """Wait until a job has ended for good, after any requeues, and return how."""
+        return self.cluster.wait(job, 2 * ATTEMPT_S)
 
     def log(self) -> str:
-        """All that the jobs have said."""
+        """The output of all jobs."""
         return "".join(path.read_text() for path in sorted(self.folder.rglob("*[._]log*")))
 
     def preempt(self) -> None:
@@ -108,7 +111,7 @@ class TinyRun:
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Weights, optimizer and lanes of the newest checkpoint."""
+        """Weights, optimizer and state of the newest checkpoint."""
         newest = sorted((self.path / "checkpoints").glob("step-*"))[-1]
         return {
             f"{file.stem}/{name}": value

@@ -90,7 +90,7 @@ def test_process_1_answers_sigterm_with_a_checkpoint(image: Image, runs: Path) -
     finally:
         process.kill()
     assert process.returncode == 75
-    assert "stopped, the same command goes on" in said
+    assert "run the same command again to resume" in said
     assert list((runs / "stopped/checkpoints").glob("step-*"))
 
 

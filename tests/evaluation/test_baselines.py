@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_performances import corpora, spell
 
-from pianogen.evaluation.baselines import Baselines, baseline_results
+from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.counts import Counts
 from pianogen.evaluation.ngram import KeyCounts, NGram
-from pianogen.evaluation.stream import Stream
+from pianogen.evaluation.target_stream import TargetStream
 from pianogen.metrics import classification
 from pianogen.tokens.grammar import allowed, states_of
 from pianogen.tokens.vocab import FIRST_DURATION, PAD, SEP, VOCABULARY_SIZE
@@ -24,6 +24,10 @@ def windows(performance, order: int):
     """Every target with the words before it, oldest first, as a tuple."""
     padded = [PAD] * order + performance.tolist()
     return [tuple(padded[end - order : end]) for end in range(order + 3, len(padded) + 1)]
+
+
+def score_baselines(train, test, mask) -> dict[str, Counts]:
+    return Baselines.fit(train, mask).score(test)
 
 
 class SlowKneserNey:
@@ -50,7 +54,7 @@ class SlowKneserNey:
 
 
 def ngram_of(corpus, order: int, mask) -> NGram:
-    return NGram(KeyCounts.of(Stream.of(corpus).keys(order)), order, allowed(mask))
+    return NGram(KeyCounts.of(TargetStream.of(corpus).keys(order)), order, allowed(mask))
 
 
 @settings(max_examples=25, deadline=None)
@@ -62,13 +66,13 @@ def test_ngram_agrees_with_plain_kneser_ney_renormalised_under_the_mask(train, t
             legal = np.flatnonzero(allowed(mask)[state])
             mass = sum(slow.probability((*gram[:-1], int(word))) for word in legal)
             expected -= np.log(slow.probability(gram) / mass)
-    assert ngram_of(train, order, mask).score(Stream.of(test)).nll_nats.sum() == pytest.approx(expected)
+    assert ngram_of(train, order, mask).score(TargetStream.of(test)).nll_nats.sum() == pytest.approx(expected)
 
 
 @settings(max_examples=30, deadline=None)
 @given(corpora, st.sampled_from([1, 2, 4, 5]), masks)
 def test_probabilities_sum_to_one_over_the_words_that_the_mask_admits(train, order, mask):
-    stream = Stream.of(train)
+    stream = TargetStream.of(train)
     contexts = stream.keys(order) // VOCABULARY_SIZE
     table = ngram_of(train, order, mask).probabilities(contexts, stream.target_states)
     legal = allowed(mask)[stream.target_states]
@@ -101,9 +105,9 @@ def repeat_last(performance, position: int, unigram: NGram, mask) -> int:
 @given(corpora, masks)
 def test_repeat_last_predicts_the_latest_word_that_fits_its_role(corpus, mask):
     unigram = ngram_of(corpus, 1, mask)
-    places = [(performance, position) for performance in corpus for position in range(2, len(performance))]
-    guesses = [repeat_last(performance, position, unigram, mask) for performance, position in places]
-    ours = baseline_results(corpus, corpus, mask)["repeat-last"].predicted.sum(axis=0)
+    positions = [(performance, position) for performance in corpus for position in range(2, len(performance))]
+    guesses = [repeat_last(performance, position, unigram, mask) for performance, position in positions]
+    ours = score_baselines(corpus, corpus, mask)["repeat-last"].predicted.sum(axis=0)
     assert np.array_equal(ours, np.bincount(guesses, minlength=VOCABULARY_SIZE))
 
 
@@ -121,37 +125,37 @@ def test_performances_do_not_see_each_other(train, test, mask):
 
 @given(corpora, masks)
 @settings(max_examples=25, deadline=None)
-def test_every_baseline_counts_every_target_but_bos_and_the_pad_behind_it(corpus, mask):
+def test_every_baseline_counts_every_target_but_bos_and_the_pad_after_it(corpus, mask):
     expected = np.bincount(np.concatenate([ids[2:] for ids in corpus]), minlength=VOCABULARY_SIZE)
-    for counts in baseline_results(corpus, corpus, mask).values():
+    for counts in score_baselines(corpus, corpus, mask).values():
         assert np.array_equal(counts.support.sum(axis=0), expected)
 
 
-def test_a_4gram_learns_a_piece_by_heart():
+def test_a_4gram_memorises_a_piece():
     piece = spell("xxbos xxpad n60 d1 xxsep d2 n62 d3 xxsep d4 n64 d5 xxeos")
-    counts = baseline_results([piece] * 50, [piece], "strict")["4-gram"]
+    counts = score_baselines([piece] * 50, [piece], "strict")["4-gram"]
     assert np.array_equal(counts.true_positive, counts.support)
 
 
-def test_a_bigram_cannot_tell_what_lies_two_words_back():
+def test_a_bigram_does_not_see_two_words_back():
     pieces = [spell(f"xxbos xxpad n60 {length} xxsep d1 n62 {length} xxeos") for length in ("d1", "d2")]
-    bigram, fourgram = (baseline_results(pieces, pieces, "strict")[name] for name in ("bigram", "5-gram"))
+    bigram, fourgram = (score_baselines(pieces, pieces, "strict")[name] for name in ("bigram", "5-gram"))
     assert bigram.nll_nats[2] > fourgram.nll_nats[2]
 
 
-def test_words_never_seen_in_training_cost_a_finite_price():
+def test_words_never_seen_in_training_have_a_finite_likelihood():
     train = spell("xxbos xxpad n60 d1 xxeos")
     test = spell("xxbos xxpad xxsep d160 n108 d128 n21 d77 xxeos")
-    assert all(np.isfinite(counts.nll_nats).all() for counts in baseline_results([train], [test], "strict").values())
+    assert all(np.isfinite(counts.nll_nats).all() for counts in score_baselines([train], [test], "strict").values())
 
 
 @pytest.fixture(scope="module")
 def maestro_table():
     archive = os.environ.get("PIANOGEN_MAESTRO_ARCHIVE")
     if not archive:
-        pytest.skip("PIANOGEN_MAESTRO_ARCHIVE names no archive")
+        pytest.skip("PIANOGEN_MAESTRO_ARCHIVE is not set")
     splits = _read_maestro(archive)
-    return baseline_results(splits["train"], splits["test"], "strict")
+    return score_baselines(splits["train"], splits["test"], "strict")
 
 
 def _read_maestro(archive: str) -> dict[str, list[np.ndarray]]:

@@ -6,19 +6,18 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from pianogen.config import ModelKind
 from pianogen.evaluation.counts import Counts
 from pianogen.evaluation.figure import write_figure
-from pianogen.evaluation.report import Row, results
+from pianogen.evaluation.report import ComparisonRow, results
 
 DARK_BLUE, PAPER_RED = (0x08, 0x51, 0x9C), (0xD9, 0x48, 0x01)
 
 
-def row_with_accuracy(percent: int, kind: ModelKind | None = None) -> Row:
+def row_with_accuracy(percent: int, kind: str | None = None) -> ComparisonRow:
     targets, predictions = np.full(100, 69), np.where(np.arange(100) < percent, 69, 70)
     counts = Counts.of(targets, predictions, np.zeros(100, np.int64), np.ones(100))
     found = results(counts, seconds=1.0, notes=100)
-    return Row("a model", kind, {"train": found, "test": found})
+    return ComparisonRow("a model", kind, {"train": found, "test": found})
 
 
 def picture_of(rows) -> bytes:
@@ -47,6 +46,6 @@ def test_a_baseline_is_outlined_and_a_model_is_filled():
     assert outlined < filled / 4
 
 
-@pytest.mark.parametrize(("kind", "marked"), [("rnn", True), (None, False)])
-def test_the_papers_values_are_marked_where_it_has_them(kind, marked):
+@pytest.mark.parametrize(("kind", "marked"), [("rnn", True), ("mamba", False), (None, False)])
+def test_the_papers_values_are_marked_if_it_has_them(kind, marked):
     assert (amount(picture_of([row_with_accuracy(50, kind=kind)]), PAPER_RED) > 0) == marked

@@ -1,4 +1,4 @@
-"""Scoring in lanes and windows equals reading each performance alone, one token after another."""
+"""Scoring in rows and windows equals reading each performance alone, one token after another."""
 
 import numpy as np
 import pytest
@@ -45,10 +45,10 @@ def assert_same(one: Counts, other: Counts) -> None:
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
 @settings(max_examples=12, deadline=None)
 @given(corpora, st.integers(1, 6), st.integers(1, 40), st.sampled_from(["strict", "paper"]))
-def test_lanes_and_windows_equal_reading_one_token_after_another(kind, corpus, lanes, window, mask):
+def test_rows_and_windows_equal_reading_one_token_after_another(kind, corpus, rows, window, mask):
     model = tiny(kind)
     expected = sum((score_token_by_token(model, ids, mask) for ids in corpus), start=Counts.zero())
-    assert_same(score(model, corpus, mask, lanes=lanes, window=window), expected)
+    assert_same(score(model, corpus, mask, rows=rows, window=window), expected)
 
 
 @settings(max_examples=12, deadline=None)
@@ -73,11 +73,11 @@ def test_no_part_is_ahead_of_another_by_more_than_one_performance(lengths, parts
     assert max(loads) - min(loads) <= max(lengths)
 
 
-def test_progress_hears_of_every_target():
-    heard: list[int] = []
+def test_progress_counts_every_target():
+    reported: list[int] = []
     ids = spell("xxbos xxpad n60 d1 xxsep d2 n62 d3 xxeos")
-    counts = score(tiny(), [ids, ids], "strict", lanes=2, window=3, progress=heard.append)
-    assert sum(heard) == counts.targets.sum() == 2 * 7
+    counts = score(tiny(), [ids, ids], "strict", rows=2, window=3, progress=reported.append)
+    assert sum(reported) == counts.targets.sum() == 2 * 7
 
 
 def test_the_end_costs_likelihood_too():

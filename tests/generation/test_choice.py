@@ -1,4 +1,4 @@
-"""The choice of a word follows the filtered probabilities, and nothing outside the mask is ever chosen."""
+"""A word is chosen by its filtered probability, never outside the mask, with noise of seed, piece and position."""
 
 import numpy as np
 import pytest
@@ -6,19 +6,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pianogen.generation.choice import Filters, choose
-from pianogen.generation.draws import Draws, gumbel
+from pianogen.generation.choice import Filters, NoiseStream, choose, gumbel
 
 NUM_WORDS = 12
 LOGITS = arrays(np.float64, (NUM_WORDS,), elements=st.floats(-30, 30))
 MASKS = arrays(bool, (NUM_WORDS,)).filter(lambda mask: bool(mask.any()))
+SEEDS = st.integers(-(2**63), 2**64 - 1)
 SHARES = st.none() | st.integers(1, 100).map(lambda percent: percent / 100)
 
 
 def noise_of(num_rows: int) -> np.ndarray:
     """Gumbel noise of `num_rows` positions, cut to a small vocabulary."""
-    draws = Draws(seed=1, piece=0)
-    return gumbel(np.stack([draws.bits(position)[:NUM_WORDS] for position in range(num_rows)]))
+    stream = NoiseStream(seed=1, piece=0)
+    return gumbel(np.stack([stream.bits(position)[:NUM_WORDS] for position in range(num_rows)]))
 
 
 def scores_of(logits: np.ndarray, legal: np.ndarray) -> np.ndarray:
@@ -85,3 +85,28 @@ def test_a_temperature_next_to_zero_takes_the_likeliest_word():
     logits = np.linspace(0, 1, NUM_WORDS)[None]
     words = choose(logits, np.ones_like(logits, dtype=bool), noise_of(1), np.array([5e-324]), Filters())
     assert words.tolist() == [NUM_WORDS - 1]
+
+
+@given(SEEDS, st.integers(0, 10**9), st.lists(st.integers(0, 10**6), min_size=1, max_size=6))
+def test_a_position_has_the_same_noise_whatever_was_read_before(seed, piece, positions):
+    stream = NoiseStream(seed, piece)
+    for position in positions:
+        np.testing.assert_array_equal(stream.bits(position), NoiseStream(seed, piece).bits(position))
+
+
+@given(SEEDS, st.integers(0, 10**9), st.integers(0, 10**6))
+def test_another_seed_piece_or_position_has_other_noise(seed, piece, position):
+    there = NoiseStream(seed, piece).bits(position)
+    others = [NoiseStream(seed - 1, piece).bits(position), NoiseStream(seed, piece + 1).bits(position)]
+    others.append(NoiseStream(seed, piece).bits(position + 1))
+    assert not any(np.intersect1d(there, other).size for other in others)
+
+
+def test_gumbel_noise_has_the_mean_and_variance_of_its_law():
+    stream = NoiseStream(seed=0, piece=0)
+    noise = gumbel(np.stack([stream.bits(position) for position in range(500)]))
+    np.testing.assert_allclose([noise.mean(), noise.var()], [0.5772, np.pi**2 / 6], rtol=0.02)
+
+
+def test_the_extreme_bits_give_finite_noise():
+    assert np.isfinite(gumbel(np.array([0, 2**64 - 1], dtype=np.uint64))).all()

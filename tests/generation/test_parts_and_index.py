@@ -1,4 +1,4 @@
-"""Runs x prompts x seeds as one request or one array: each piece once, in its place, and one index of them all."""
+"""Runs x prompts x seeds as one request or one array: each piece once, in its folder, and one index of all."""
 
 import csv
 import html
@@ -21,8 +21,8 @@ from launch.submit import submissions
 from pianogen.cli import main
 from pianogen.config import GenerateConfig, ModelConfig, TokenizerConfig, TrainConfig, to_dict
 from pianogen.errors import RunError, SettingError
-from pianogen.generation import generate, jobs
-from pianogen.generation.plan import plan, share
+from pianogen.generation import generate, job
+from pianogen.generation.job import plan_series, share
 from pianogen.models import build_model
 from pianogen.runs import create_run
 from pianogen.runs.checkpoint import write_checkpoint
@@ -61,7 +61,7 @@ def prompts(tmp_path: Path) -> Path:
     folder.mkdir()
     for pitch, name in ((60, "low"), (72, "high")):
         write_midi(Notes(np.array([0, 4]), np.array([4, 4]), np.array([pitch, pitch + 4])), folder / f"{name}.mid")
-    (folder / "notes.txt").write_text("no prompt")
+    (folder / "notes.txt").write_text("not a prompt")
     return folder
 
 
@@ -85,13 +85,13 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 @given(num=st.integers(1, 9), num_runs=st.integers(1, 4), num_seeds=st.integers(1, 4), count=st.integers(1, 12))
 def test_the_tasks_of_an_array_make_every_piece_once_and_share_evenly(num, num_runs, num_seeds, count):
     config = GenerateConfig(num=num, num_seeds=num_seeds)
-    series = plan([Path(f"runs/{number}") for number in range(num_runs)], Path("out"), config)
+    series = plan_series([Path(f"runs/{number}") for number in range(num_runs)], Path("out"), config)
     tasks = [
         [(one, piece) for one, pieces in share(series, replace(config, part=f"{task}/{count}")) for piece in pieces]
         for task in range(count)
     ]
     everything = [(one, piece) for one in series for piece in range(num)]
-    assert sorted((job for task in tasks for job in task), key=everything.index) == everything
+    assert sorted((made for task in tasks for made in task), key=everything.index) == everything
     assert max(map(len, tasks)) - min(map(len, tasks)) <= 1
 
 
@@ -135,7 +135,7 @@ def test_runs_without_prompts_say_so_in_their_folders(runs, out):
     ]
 
 
-def test_an_array_and_a_sealing_job_make_the_folder_of_one_job(runs, prompts, tmp_path, monkeypatch):
+def test_an_array_and_an_index_job_make_the_folder_of_one_job(runs, prompts, tmp_path, monkeypatch):
     config = replace(CONFIG, prompt=str(prompts), num_seeds=2)
     one, array = tmp_path / "one" / "pieces", tmp_path / "array" / "pieces"
     generate(runs, one, config)
@@ -143,7 +143,7 @@ def test_an_array_and_a_sealing_job_make_the_folder_of_one_job(runs, prompts, tm
         generate(runs, array, replace(config, part=part))
     assert not (array / "index.html").exists()
     asked: list[int] = []
-    monkeypatch.setattr(jobs, "sample_each", lambda model, requests, *others: (asked.append(len(requests)), ())[1])
+    monkeypatch.setattr(job, "sample_each", lambda model, requests, *others: (asked.append(len(requests)), ())[1])
     generate(runs, array, config)
     assert (asked, contents(array)) == ([0, 0], contents(one))
 
@@ -161,14 +161,14 @@ def test_a_failed_task_is_run_again_alone_and_makes_only_what_is_missing(runs, o
 
 
 def test_a_failed_piece_is_named_by_its_folder_and_the_index_lists_the_others(runs, out, monkeypatch):
-    sample_each = jobs.sample_each
+    sample_each = job.sample_each
 
     def fail_one(model, requests, *others):
         for made in sample_each(model, requests, *others):
             bad = made.request.piece == 1 and made.request.seed == 0
             yield replace(made, ended="failed", reason="no finite scores") if bad else made
 
-    monkeypatch.setattr(jobs, "sample_each", fail_one)
+    monkeypatch.setattr(job, "sample_each", fail_one)
     with pytest.raises(RunError, match="piece 1 of attn/from-nothing/seed-0 failed: no finite scores; piece 1 of lstm"):
         generate(runs, out, replace(CONFIG, num_seeds=2))
     assert len(rows_of(out)) == 6
@@ -188,7 +188,7 @@ def test_two_prompts_of_one_name_are_refused(runs, prompts, out):
 
 def test_a_folder_without_a_prompt_is_refused(runs, tmp_path, out):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SettingError, match=r"the folder of prompts .*empty holds no MIDI file or score"):
+    with pytest.raises(SettingError, match=r"the prompt folder .*empty holds no MIDI file or score"):
         generate(runs, out, replace(CONFIG, prompt=str(tmp_path / "empty")))
 
 
@@ -199,7 +199,7 @@ def test_settings_that_ask_for_nothing_are_refused(settings):
 
 
 def test_a_mistake_in_the_last_run_shows_before_the_first_piece(runs, tmp_path, out):
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         generate([*runs, tmp_path / "nowhere"], out, CONFIG)
     assert not out.exists()
 
@@ -252,7 +252,7 @@ def test_names_are_text_on_the_page_whatever_they_hold(make_run, prompts, out):
     page = page_of(out)
     assert "<script>alert" not in page
     assert page.count("<script") == 1 + page.count('<script type="application/json">')
-    assert html.escape(evil) in page
+    assert evil in html.unescape(page)
 
 
 def test_an_index_is_the_same_bytes_when_it_is_written_again(runs, out):

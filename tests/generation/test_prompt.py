@@ -58,7 +58,7 @@ def test_a_note_before_the_cut_keeps_its_whole_length(waltz):
 @pytest.mark.parametrize(
     ("bars", "tempo", "seconds_per_step"), [(1, 60.0, 0.25), (4 / 3, 60.0, 0.25), (2, 120.0, 0.125)]
 )
-def test_a_continuation_goes_on_in_the_last_tempo_before_the_cut(waltz, bars, tempo, seconds_per_step):
+def test_a_continuation_has_the_last_tempo_before_the_cut(waltz, bars, tempo, seconds_per_step):
     prompt = read_prompt(waltz, GRID, bars=bars)
     assert (prompt.quarters_per_minute, prompt.seconds_per_step) == (tempo, seconds_per_step)
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from symusic.core import ScoreTick, TimeSignatureTick
-from test_jobs import SmallRun
+from test_job import SmallRun, make
 
 from pianogen.config import GenerateConfig, TokenizerConfig
 from pianogen.errors import PianogenError
-from pianogen.generation import generate_pieces, prompt
+from pianogen.generation import prompt
 from pianogen.generation.prompt import read_prompt
 from pianogen.tokens import Notes, read_midi, write_midi, write_musicxml
 from pianogen.tokens.metre import plausible_metre
@@ -67,7 +67,7 @@ def with_metre(path: Path, beats: int, unit: int) -> Path:
 def test_a_prompt_in_a_strange_metre_does_not_stop_a_job(metre: tuple[int, int], tmp_path: Path) -> None:
     path = with_metre(tmp_path / "prompt.mid", *metre)
     config = replace(CONFIG, prompt=str(path), prompt_bars=1.0)
-    (piece,) = generate_pieces(SmallRun(tmp_path / "run"), tmp_path / "out", config, [0])
+    (piece,) = make(SmallRun(tmp_path / "run"), tmp_path / "out", config)
     assert piece.with_suffix(".musicxml").exists()
 
 

@@ -1,4 +1,4 @@
-"""Batched sampling gives legal pieces, the same in any batch, and each at its own peril."""
+"""Batched sampling gives legal pieces, the same in any batch, and one that fails does not affect the others."""
 
 import dataclasses
 from typing import Any
@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from pianogen.config import EmbeddingKind, GenerateConfig, Mask, ModelConfig, ModelKind
 from pianogen.errors import TokenError
-from pianogen.generation import Limits, Request, Sample, sample, sample_each
+from pianogen.generation import Limits, Request, SampledPiece, sample, sample_each
 from pianogen.models import PianoModel, State, build_model
 from pianogen.tokens import decode
 from pianogen.tokens.grammar import NEXT_STATE, allowed, legal, states_of
@@ -45,7 +45,7 @@ def requests_of(num: int, limits: Limits) -> list[Request]:
     return [Request(piece, limits, PROMPTS[piece % len(PROMPTS)]) for piece in range(num)]
 
 
-def tokens_of(samples: list[Sample]) -> list[list[int]]:
+def tokens_of(samples: list[SampledPiece]) -> list[list[int]]:
     return [one.tokens.tolist() for one in samples]
 
 
@@ -55,7 +55,7 @@ def allowed_after(tokens: np.ndarray, mask: Mask = "strict") -> Tensor:
 
 
 class PoisonedModel(PianoModel):
-    """Gives scores that are no numbers to a row that has read the highest key."""
+    """Gives scores that are NaN to a row that has read the highest key."""
 
     def initial_state(self, batch: int, device: torch.device | str | None = None) -> State:
         return super().initial_state(batch, device) | {"poison": torch.zeros(batch)}
@@ -124,7 +124,7 @@ def test_sampling_one_word_at_a_time_follows_the_model_over_the_whole_piece(kind
         assert (chosen >= rivals[[position - 1 for position in fresh]].amax(dim=1) - 1e-4).all()
 
 
-def test_prompts_stand_unchanged_at_the_beginning():
+def test_prompts_are_unchanged_at_the_beginning():
     for made in sample(random_model(), requests_of(9, Limits(max_tokens=40)), GenerateConfig(batch=4)):
         np.testing.assert_array_equal(made.tokens[: len(made.request.prompt)], made.request.prompt)
 
@@ -143,11 +143,11 @@ def test_a_long_prompt_read_in_chunks_is_continued_as_if_read_at_once():
 def test_a_row_without_finite_scores_fails_alone_and_the_others_are_as_without_it():
     torch.manual_seed(0)
     model = PoisonedModel(ModelConfig(kind="attn", hidden_size=16))
-    sound = requests_of(9, Limits(max_tokens=60))
+    finite = requests_of(9, Limits(max_tokens=60))
     config = GenerateConfig(batch=5, min_p=0.2)  # so weak a model would otherwise strike the highest key by itself
     poisoned = Request(100, Limits(60), ids_of(["xxbos", "xxpad", "n108", "d1"]))
-    fine = [made for made in sample(model, sound, config) if made.ended != "failed"]
-    mixed = sample(model, [sound[0], poisoned, *sound[1:]], config)
+    fine = [made for made in sample(model, finite, config) if made.ended != "failed"]
+    mixed = sample(model, [finite[0], poisoned, *finite[1:]], config)
     assert mixed[1].ended == "failed"
     assert tokens_of([made for made in mixed if made.ended != "failed"]) == tokens_of(fine)
 
@@ -169,20 +169,20 @@ def test_sampling_leaves_the_model_in_training_mode_as_it_found_it():
 
 def test_a_prompt_with_an_unknown_word_is_refused_by_position():
     prompt = np.array([0, 1, 81, 139, 400, 139])
-    with pytest.raises(TokenError, match=r"position 4 of the prompt is 400 \(no word\)"):
+    with pytest.raises(TokenError, match=r"position 4 of the prompt is 400 \(not a word\)"):
         sample(random_model(), [Request(0, Limits(), prompt)], GenerateConfig())
 
 
 class Factories(TorchFunctionMode):
-    """Notes which functions make a tensor without being told on which device."""
+    """Records which functions create a tensor without a device argument."""
 
     def __init__(self) -> None:
-        self.untold: list[str] = []
+        self.without_device: list[str] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         makers = (torch.empty, torch.zeros, torch.ones, torch.full, torch.tensor, torch.arange)
         if func in makers and "device" not in (kwargs or {}):
-            self.untold.append(func.__name__)
+            self.without_device.append(func.__name__)
         return func(*args, **(kwargs or {}))
 
 
@@ -191,4 +191,4 @@ def test_sampling_makes_every_tensor_on_the_models_device(embedding: EmbeddingKi
     model = build_model(ModelConfig(kind="attn", hidden_size=8, embedding=embedding, embedding_size=8))
     with Factories() as factories:
         sample(model, requests_of(4, Limits(max_tokens=30)), GenerateConfig(batch=2))
-    assert factories.untold == []
+    assert factories.without_device == []

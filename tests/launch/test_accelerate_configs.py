@@ -27,7 +27,7 @@ def launch(config: str, *options: str) -> list[str]:
 def test_accelerate_knows_every_setting(file: Path) -> None:
     from accelerate.commands.config.config_args import load_config_from_file
 
-    loaded = load_config_from_file(str(file)).to_dict()  # raises where it meets an unknown one
+    loaded = load_config_from_file(str(file)).to_dict()  # raises for an unknown setting
     for name, value in yaml.safe_load(file.read_text()).items():
         assert str(loaded[name]) == str(value)
 

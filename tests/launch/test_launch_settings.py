@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from submitting import ROOT, submit
 
-from launch.folder import make_job_folder
-from launch.settings import SubmitConfig, Verb, overruled_variables, resources_of, sbatch_parameters
+from launch.job_folder import make_job_folder
+from launch.settings import SubmitConfig, Verb, overridden_variables, resources_of, sbatch_parameters
 from pianogen.cli import main
 from pianogen.errors import SettingError
 
@@ -92,10 +92,10 @@ def test_types_of_gpus_that_the_site_asks_for_are_left_to_sbatch(monkeypatch: py
     assert (parameters["gpus_per_node"], parameters["ntasks_per_node"]) == (None, 8)
 
 
-def test_gpus_of_the_command_take_the_place_of_generic_ones() -> None:
+def test_gpus_of_the_command_override_generic_ones() -> None:
     config = SubmitConfig(gpus_per_node=2)
-    assert "SBATCH_GRES" in overruled_variables(config, {"SBATCH_GRES": "gpu:a100:4"})
-    assert "SBATCH_GRES" not in overruled_variables(config, {"SBATCH_GRES": "gpu:4,lustre:1"})
+    assert "SBATCH_GRES" in overridden_variables(config, {"SBATCH_GRES": "gpu:a100:4"})
+    assert "SBATCH_GRES" not in overridden_variables(config, {"SBATCH_GRES": "gpu:4,lustre:1"})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "slurm").glob("*.sh")), ids=lambda path: path.name)
@@ -111,7 +111,7 @@ def test_a_working_directory_with_a_percent_sign_is_refused(
     (tmp_path / "100%j").mkdir()
     monkeypatch.chdir(tmp_path / "100%j")
     assert main(["submit", *(["--dry_run"] if dry_run else []), "train", *ARGUMENTS["train"]]) == 2
-    assert re.search(r"'jobs' is 'jobs', which is '.*/100%j/jobs', but .*--jobs names", capsys.readouterr().err)
+    assert re.search(r"'jobs' is 'jobs', which is '.*/100%j/jobs', but .*--jobs", capsys.readouterr().err)
     assert not list(Path().iterdir())
 
 
@@ -124,13 +124,13 @@ def test_a_link_to_a_folder_with_a_percent_sign_is_refused_too(tmp_path: Path) -
 
 @pytest.mark.parametrize("verb", ["shards", "generate"])
 @given(gpus=st.integers(0, 16))
-def test_what_an_array_shares_out_is_one_process_a_task(verb: Verb, gpus: int) -> None:
+def test_what_an_array_divides_is_one_process_per_task(verb: Verb, gpus: int) -> None:
     assert resources_of(SubmitConfig(), verb, {"SBATCH_GPUS_PER_NODE": str(gpus)}).tasks_per_node == 1
 
 
 @pytest.mark.parametrize("name", ["nodes", "tasks_per_node"])
 def test_ranks_that_would_repeat_the_work_are_refused(name: str) -> None:
-    with pytest.raises(SettingError, match=f"'{name}' is 2, but it must be 1 for shards, whose work --array"):
+    with pytest.raises(SettingError, match=f"'{name}' is 2, but it must be 1 for shards, which is divided by --array"):
         resources_of(SubmitConfig(**{name: 2}), "shards", {})  # pyright: ignore[reportArgumentType]
 
 
@@ -140,9 +140,9 @@ def test_the_ranks_of_a_node_share_its_cpus(tasks: int) -> None:
     assert cpus == max(1, 8 // tasks)
 
 
-def test_only_settings_that_are_given_overrule_the_site() -> None:
-    assert overruled_variables(SubmitConfig()) == set()
-    assert overruled_variables(SubmitConfig(partition="debug", time_min=5)) == {"SBATCH_PARTITION", "SBATCH_TIMELIMIT"}
+def test_only_settings_that_are_given_override_the_site() -> None:
+    assert overridden_variables(SubmitConfig()) == set()
+    assert overridden_variables(SubmitConfig(partition="debug", time_min=5)) == {"SBATCH_PARTITION", "SBATCH_TIMELIMIT"}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, object], mess
         SubmitConfig(**settings)  # pyright: ignore[reportArgumentType]
 
 
-def test_site_names_stand_in_one_file_alone() -> None:
+def test_only_one_file_has_names_of_the_site() -> None:
     others = [path for path in Path(ROOT / "slurm").glob("*.sh") if path.name != "site.sh"]
     text = "".join(path.read_text() for path in others)
     assert not re.search(r"--(partition|account|qos|constraint|reservation)\b", text)

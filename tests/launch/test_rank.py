@@ -38,7 +38,7 @@ def tasks(draw: st.DrawFn) -> Task:
 
 
 @given(task=tasks())
-def test_ranks_count_as_torch_counts(task: Task) -> None:
+def test_ranks_are_numbered_as_torch_does(task: Task) -> None:
     made = {name: value for name, value in rank_environment(task, {}).items() if "RANK" in name or "WORLD" in name}
     assert made == {
         "RANK": str(task.global_rank),
@@ -49,30 +49,30 @@ def test_ranks_count_as_torch_counts(task: Task) -> None:
 
 
 @given(task=tasks(), other=st.integers(0, 3))
-def test_all_ranks_of_a_job_meet_at_one_place(task: Task, other: int) -> None:
+def test_all_ranks_of_a_job_have_the_same_master(task: Task, other: int) -> None:
     sibling = Task(task.num_nodes, task.local_world_size, other % task.num_tasks, task.raw_job_id)
     places = {(e["MASTER_ADDR"], e["MASTER_PORT"]) for e in (rank_environment(t, {}) for t in (task, sibling))}
     assert len(places) == 1
 
 
 @given(task=tasks())
-def test_the_port_is_free_for_users_and_below_what_the_kernel_hands_out(task: Task) -> None:
+def test_the_port_is_unprivileged_and_below_the_ephemeral_ports(task: Task) -> None:
     assert 1024 <= int(rank_environment(task, {})["MASTER_PORT"]) < 32768
 
 
 @given(task=tasks())
-def test_several_nodes_do_not_meet_at_localhost(task: Task) -> None:
+def test_the_master_of_several_nodes_is_not_localhost(task: Task) -> None:
     assert (rank_environment(task, {})["MASTER_ADDR"] == "127.0.0.1") == (task.num_nodes == 1)
 
 
-def test_a_rank_takes_the_threads_that_slurm_gives_it() -> None:
+def test_a_rank_uses_the_threads_of_slurm() -> None:
     assert rank_environment(Task(1, 1, 0, "1"), {"SLURM_CPUS_PER_TASK": "4"})["OMP_NUM_THREADS"] == "4"
 
 
-def test_threads_that_the_user_asked_for_win() -> None:
+def test_threads_that_the_user_sets_override_slurm() -> None:
     given_both = {"SLURM_CPUS_PER_TASK": "4", "OMP_NUM_THREADS": "2"}
     assert rank_environment(Task(1, 1, 0, "1"), given_both)["OMP_NUM_THREADS"] == "2"
 
 
-def test_the_rest_of_the_environment_stays() -> None:
+def test_the_rest_of_the_environment_is_kept() -> None:
     assert rank_environment(Task(1, 1, 0, "1"), {"HOME": "/home/me"})["HOME"] == "/home/me"

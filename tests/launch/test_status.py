@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.folder import make_job_folder, write_record
+from launch.job_folder import make_job_folder, write_record
 from launch.status import status
 from pianogen.errors import LaunchError
 
@@ -53,13 +53,24 @@ def test_state_and_requeues_come_from_the_controller(slurm: Path, job: Path, run
     assert "job 7 on slurm: RUNNING, requeued 2 times" in status(run, job.parent)
 
 
-def test_when_the_controller_has_forgotten_the_accounts_know(slurm: Path, job: Path, run: Path) -> None:
+def test_a_job_that_the_controller_has_forgotten_is_in_the_accounting(slurm: Path, job: Path, run: Path) -> None:
     (slurm / "sacct.txt").write_text("PREEMPTED\nCOMPLETED\n")
     assert "job 7 on slurm: COMPLETED, requeued once" in status(run, job.parent)
 
 
-def test_a_slurm_that_does_not_answer_is_said_to(slurm: Path, job: Path, run: Path) -> None:
-    assert "Slurm does not answer" in status(run, job.parent)
+def test_the_reasons_are_shown_when_slurm_does_not_answer(slurm: Path, job: Path, run: Path) -> None:
+    (slurm / "scontrol").write_text("#!/bin/sh\necho 'scontrol: error: Unable to contact slurm controller' >&2; exit 1")
+    (slurm / "sacct.txt").touch()
+    reasons = "(scontrol: error: Unable to contact slurm controller; sacct: no record of job 7)"
+    assert f"job 7 on slurm: unknown: Slurm does not answer {reasons}" in status(run, job.parent)
+
+
+def test_a_slurm_command_that_hangs_is_named(
+    slurm: Path, job: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch.status._TIMEOUT_S", 0.2)
+    (slurm / "scontrol").write_text("#!/bin/sh\nexec sleep 60")
+    assert "(scontrol: no answer within 0.2 s; sacct: exit status 1)" in status(run, job.parent)
 
 
 def test_the_last_whole_line_of_the_metrics_is_shown(slurm: Path, job: Path, run: Path) -> None:
@@ -93,7 +104,7 @@ def test_a_job_of_sbatch_is_found_through_the_run(slurm: Path, run: Path, tmp_pa
     assert text.endswith(f"{tmp_path}/train.log:\n  hello")
 
 
-def test_a_run_without_a_job_still_shows_how_far_it_is(slurm: Path, run: Path, tmp_path: Path) -> None:
+def test_a_run_without_a_job_shows_its_last_step(slurm: Path, run: Path, tmp_path: Path) -> None:
     assert "run: running at step 2" in status(run, tmp_path / "jobs")
 
 
@@ -105,7 +116,7 @@ def test_a_job_that_waits_has_no_run_yet(slurm: Path, job: Path, run: Path) -> N
 
 
 def test_an_unknown_run_is_an_error(slurm: Path, tmp_path: Path) -> None:
-    with pytest.raises(LaunchError, match="--jobs names the folder"):
+    with pytest.raises(LaunchError, match="give the --jobs"):
         status(tmp_path / "nothing", tmp_path / "jobs")
 
 
@@ -135,27 +146,25 @@ WRONG = [
 def test_a_damaged_record_of_any_job_is_named_and_hides_no_other(slurm: Path, job: Path, run: Path, text: str) -> None:
     other = make_job_folder(job.parent, "train")
     (other / "job.json").write_text(text)
-    told = status(run, job.parent)
-    assert f"{other / 'job.json'} is damaged and left out: " in told
-    assert "job 7 on slurm" in told
+    shown = status(run, job.parent)
+    assert f"{other / 'job.json'} is damaged and skipped: " in shown
+    assert "job 7 on slurm" in shown
 
 
-def test_a_record_that_cannot_be_read_says_why(slurm: Path, job: Path, run: Path) -> None:
+def test_the_reason_why_a_record_cannot_be_read_is_shown(slurm: Path, job: Path, run: Path) -> None:
     (job.parent / "other/job.json").mkdir(parents=True)
-    assert f"{job.parent}/other/job.json is damaged and left out: Is a directory\n" in status(run, job.parent)
+    assert f"{job.parent}/other/job.json is damaged and skipped: Is a directory\n" in status(run, job.parent)
 
 
-def test_a_record_of_a_later_version_may_say_more(slurm: Path, job: Path, run: Path) -> None:
+def test_a_record_of_a_later_version_may_have_more_entries(slurm: Path, job: Path, run: Path) -> None:
     record = json.loads((job / "job.json").read_text())
     (job / "job.json").write_text(json.dumps({**record, "new": 1}))
     assert "job 7 on slurm" in status(run, job.parent)
 
 
-def test_a_run_whose_only_record_is_damaged_is_told_of_it(slurm: Path, job: Path, tmp_path: Path) -> None:
+def test_a_damaged_record_is_named_when_no_job_is_found(slurm: Path, job: Path, tmp_path: Path) -> None:
     (job / "job.json").write_text("")
-    with pytest.raises(
-        LaunchError, match=r"--jobs names the folder.*job\.json is damaged and left out: Expecting value"
-    ):
+    with pytest.raises(LaunchError, match=r"give the --jobs.*job\.json is damaged and skipped: Expecting value"):
         status(tmp_path / "nothing", job.parent)
 
 
@@ -165,9 +174,9 @@ def test_a_damaged_status_is_named_and_the_rest_is_shown(
     slurm: Path, job: Path, run: Path, tmp_path: Path, text: str, has_job: bool
 ) -> None:
     (run / "status.json").write_text(text)
-    told = status(run, job.parent if has_job else tmp_path / "none")
-    assert f"{run / 'status.json'} is damaged: " in told
-    assert "step 2, loss 4.250" in told
+    shown = status(run, job.parent if has_job else tmp_path / "none")
+    assert f"{run / 'status.json'} is damaged: " in shown
+    assert "step 2, loss 4.250" in shown
 
 
 @pytest.mark.parametrize("text", ["{}", '{"state": "running"}', '{"step": 3}', '{"state": [], "slurm_job_id": {}}'])
@@ -175,8 +184,8 @@ def test_a_status_without_some_of_its_entries_is_shown(slurm: Path, run: Path, t
     if text == "{}":
         (run / "metrics.jsonl").write_text('{"step": "x", "train/loss": null}\n[]\n7\n' + METRICS)
     (run / "status.json").write_text(text)
-    told = status(run, tmp_path / "jobs") if text != "{}" else status(run, job_of(run))
-    assert "step 2, loss 4.250" in told
+    shown = status(run, tmp_path / "jobs") if text != "{}" else status(run, job_of(run))
+    assert "step 2, loss 4.250" in shown
 
 
 def job_of(run: Path) -> Path:
@@ -186,8 +195,8 @@ def job_of(run: Path) -> Path:
     return folder.parent
 
 
-def test_a_slurm_that_cannot_be_asked_is_said_to(
-    job: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_slurm_is_reported(job: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "Slurm does not answer (sacct: No such file or directory)" in status(run, job.parent)
+    assert "Slurm does not answer (scontrol: No such file or directory; sacct: No such file or directory)" in status(
+        run, job.parent
+    )

@@ -65,10 +65,10 @@ def test_gpus_are_asked_for_only_when_wanted(capsys: pytest.CaptureFixture[str])
         (("train", "--shards", "s", "--out", "r", "--optim.lrr", "1"), "did you mean 'optim.lr'"),
         (("train", "--out", "r"), "train needs --shards DIR and --out FOLDER"),
         (("train", "--shards", "s", "--out", "r", "--global_batch", "0"), "'global_batch' is 0"),
-        (("demo",), "'demo' cannot be submitted, but train, shards, generate, evaluate, sweep can"),
+        (("demo",), "'demo' cannot be submitted; choose from train, shards, generate, evaluate, sweep; or status RUN"),
         (("status",), "status takes one run folder"),
         (("--nods", "2", *TRAIN), "did you mean 'nodes'"),
-        (("--array", "2", *TRAIN), "only shards and generate and sweep can be divided"),
+        (("--array", "2", *TRAIN), "only shards, generate, sweep can be divided"),
     ],
 )
 def test_a_mistake_is_found_before_anything_is_submitted(here: Path, words: tuple[str, ...], message: str) -> None:
@@ -116,16 +116,16 @@ def test_a_local_job_runs_the_same_ranks(here: Path, seen: Path) -> None:
     assert calls[0]["arguments"] == list(TRAIN)
 
 
-def test_a_job_folder_is_for_its_owner_alone(here: Path, seen: Path) -> None:
+def test_a_job_folder_is_for_its_owner_only(here: Path, seen: Path) -> None:
     submit_in_its_own_process("--cluster", "local", *TRAIN)
     until(lambda: (seen / "left-0-0-0.json").exists())
     (folder,) = (here / "jobs").iterdir()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_job_that_asks_for_another_life_gets_it(here: Path, seen: Path) -> None:
-    submit_in_its_own_process("--cluster", "local", *TRAIN, STAND_IN="ask for another life")
-    until(lambda: (seen / "lives.json").exists() and json.loads((seen / "lives.json").read_text()) == 2)
+def test_a_job_that_requests_a_requeue_is_started_again(here: Path, seen: Path) -> None:
+    submit_in_its_own_process("--cluster", "local", *TRAIN, STAND_IN="request a requeue")
+    until(lambda: (seen / "attempts.json").exists() and json.loads((seen / "attempts.json").read_text()) == 2)
 
 
 def test_status_follows_a_local_job(here: Path, seen: Path) -> None:

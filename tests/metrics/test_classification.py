@@ -49,13 +49,13 @@ def test_weighted_averages_agree_with_scikit_learn(pairs):
 
 
 @given(pairs_of_words)
-def test_all_312_averages_agree_with_scikit_learn_over_every_word(
+def test_all_classes_averages_agree_with_scikit_learn_over_every_word(
     pairs,
 ):
     targets, predictions = zip(*pairs, strict=True)
     ours = averages_of(targets, predictions)
     expected = sklearn_averages(targets, predictions, "macro", range(NUM_CLASSES))
-    assert (ours.all_312_precision, ours.all_312_recall) == pytest.approx(expected[:2])
+    assert (ours.all_classes_precision, ours.all_classes_recall) == pytest.approx(expected[:2])
 
 
 @given(pairs_of_words)
@@ -96,7 +96,7 @@ def test_overall_counts_every_group_but_the_end(rows):
     assert overall == averages_of([target for _, target, _ in rows], [guess for _, _, guess in rows])
 
 
-def test_the_end_is_reported_apart():
+def test_the_end_is_reported_separately():
     true_positive, predicted, support = np.zeros((3, len(GROUPS), NUM_CLASSES), dtype=np.int64)
     support[3, 2], true_positive[3, 2], predicted[3, 2] = 4, 1, 1
     predicted[0, 2] = 1

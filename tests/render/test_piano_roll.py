@@ -1,4 +1,4 @@
-"""A piano roll shows every note where and as long as it sounds, tells the prompt apart, and is the same every time."""
+"""A piano roll shows every note at its time and pitch, marks the prompt, and is deterministic."""
 
 import io
 from itertools import pairwise
@@ -51,7 +51,7 @@ def test_a_note_three_times_as_long_covers_three_times_the_area():
     assert long - nothing == pytest.approx(3 * (short - nothing), rel=0.1)
 
 
-def test_a_higher_pitch_stands_higher():
+def test_a_higher_pitch_is_drawn_higher():
     rows = []
     for pitch in (50, 60, 70):
         found = (pixels(picture_of(notes_of((0, 16, 40), (16, 16, 80), (32, 16, pitch)))) == BLUE).all(axis=-1)

@@ -31,14 +31,14 @@ def test_shards_are_not_made_in_a_run_folder(
     assert sorted(run.rglob("*")) == before
 
 
-def test_shards_may_lie_beside_runs(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shards_may_be_beside_runs(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["shards", str(tmp_path / "none"), "--out", str(run.parent / "shards")]) == 2
     assert "another --out" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("below", ["", "run"])
 @pytest.mark.parametrize("verb", ["train", "sweep"])
-def test_a_run_or_sweep_is_not_begun_in_a_folder_of_shards(
+def test_a_run_or_sweep_is_not_started_in_a_folder_of_shards(
     tiny_shards: Path, below: str, verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "space.yaml").write_text("optim.lr: [0.1, 0.2]")
@@ -67,15 +67,15 @@ def test_shards_that_are_not_finished_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", json.dumps({"format": 1}), "[" * 20_000], ids=range(4))
-def test_another_manifest_is_no_shards(tmp_path: Path, text: str) -> None:
+def test_another_manifest_is_not_shards(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     refuse_shards(tmp_path / "run", "the run")
 
 
-def test_a_run_that_was_begun_among_shards_goes_on(tiny_run: Callable[..., TrainConfig], tmp_path: Path) -> None:
+def test_an_old_run_inside_shards_resumes(tiny_run: Callable[..., TrainConfig], tmp_path: Path) -> None:
     from pianogen.train import train
 
-    config = tiny_run("place/run", steps=1)
+    config = tiny_run("parent/run", steps=1)
     train(config)
-    (tmp_path / "place/.parts").mkdir()
+    (tmp_path / "parent/.parts").mkdir()
     train(config)

@@ -13,7 +13,7 @@ import yaml
 from pianogen.config import TrainConfig, to_dict
 from pianogen.errors import PianogenError, RunError
 from pianogen.runs import Run, open_run
-from pianogen.runs.checkpoint import list_checkpoints, write_checkpoint
+from pianogen.runs.checkpoint import clean_up, list_checkpoints, verify_checkpoint, write_checkpoint
 
 LIMIT_BYTES = 4096
 
@@ -65,14 +65,14 @@ def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(run: Run,
 
 def test_a_best_checkpoint_that_is_gone_is_not_offered_again(run: Run) -> None:
     (run.checkpoints / "step-00000002").rmdir()
-    with pytest.raises(RunError, match=r"no checkpoint 'best' any more, which was step 2; .* the steps 1, is there"):
+    with pytest.raises(RunError, match=r"no checkpoint 'best' \(step 2\); .* the steps 1"):
         run.find_checkpoint("best")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"step": null}', "\x00"])
 def test_a_damaged_best_json_names_itself_and_the_way_out(run: Run, content: str) -> None:
     (run.checkpoints / "best.json").write_text(content)
-    with pytest.raises(RunError, match=r"best\.json cannot be read.*--checkpoint last"):
+    with pytest.raises(RunError, match=r"best\.json cannot be read.*use --checkpoint last"):
         run.find_checkpoint("best")
     assert run.find_checkpoint("last").name == "step-00000002"
 
@@ -90,3 +90,28 @@ def test_a_damaged_config_yaml_is_refused(tmp_path: Path, content: bytes) -> Non
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(PianogenError):
         open_run(tmp_path)
+
+
+def test_rewriting_a_checkpoint_survives_a_kill_at_either_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, left = Path.rename, []
+
+    def killed(path: Path, target: Path) -> Path:
+        if not left.pop():
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    write_checkpoint(tmp_path, 1, {"model": {"weight": torch.zeros(3)}}, {"attempt": 1})
+    for done in (0, 1):
+        left[:] = [False, *[True] * done]
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", killed)
+            with pytest.raises(KeyboardInterrupt):
+                write_checkpoint(tmp_path, 1, {"model": {"weight": torch.ones(3)}}, {"attempt": 2})
+        clean_up(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+        assert verify_checkpoint(tmp_path / "step-00000001")["attempt"] == 1
+    write_checkpoint(tmp_path, 1, {"model": {"weight": torch.ones(3)}}, {"attempt": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+    assert verify_checkpoint(tmp_path / "step-00000001")["attempt"] == 2

@@ -57,12 +57,12 @@ class Bucket:
         """A URL in the bucket."""
         return "/".join(["s3:/", self.name, *names])
 
-    def upload(self, folder: Path, place: str) -> str:
+    def upload(self, folder: Path, path: str) -> str:
         """Copy a folder there as any tool would, and return its URL."""
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                self.put(f"{place}/{path.relative_to(folder).as_posix()}", path.read_bytes())
-        return self.url(place)
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                self.put(f"{path}/{file.relative_to(folder).as_posix()}", file.read_bytes())
+        return self.url(path)
 
     def put(self, name: str, data: bytes) -> None:
         """Write an object."""
@@ -76,10 +76,10 @@ class Bucket:
         """Remove an object."""
         self.client.delete_object(Bucket=self.name, Key=name)
 
-    def contents(self, place: str) -> dict[str, bytes]:
-        """Every object below a place, by the rest of its name."""
-        found = self.client.list_objects_v2(Bucket=self.name, Prefix=f"{place}/").get("Contents", [])
-        return {one["Key"].removeprefix(f"{place}/"): self.get(one["Key"]) for one in found}
+    def contents(self, path: str) -> dict[str, bytes]:
+        """Every object below a path, by its relative name."""
+        found = self.client.list_objects_v2(Bucket=self.name, Prefix=f"{path}/").get("Contents", [])
+        return {one["Key"].removeprefix(f"{path}/"): self.get(one["Key"]) for one in found}
 
     @contextmanager
     def asked(self, method: str) -> Iterator[list[str]]:
@@ -165,9 +165,9 @@ class Web:
     answers: dict[str, list[int]] = field(default_factory=dict)
     """Statuses to answer with at first."""
     breaks: dict[str, int] = field(default_factory=dict)
-    """How often to hang up in the middle."""
+    """How often to close the connection in the middle."""
     stalls: dict[str, threading.Event] = field(default_factory=dict)
-    """To send one half, and the other when told so."""
+    """Send one half, and the other when the event is set."""
 
     def of(self, plans: dict[str, Any], path: str) -> Any:
         """The plan for a path, if there is one."""
@@ -200,7 +200,7 @@ class _Handler(SimpleHTTPRequestHandler):
                 self.web.breaks[ending] -= 1
                 return
         self.web.of(self.web.stalls, self.path).wait()
-        with suppress(OSError):  # nobody may be waiting for it any more
+        with suppress(OSError):  # the client may have gone
             self.wfile.write(data[len(data) // 2 :])
 
     def log_message(self, format: str, *arguments: object) -> None:

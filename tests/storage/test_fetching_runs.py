@@ -54,16 +54,16 @@ def test_a_checkpoint_of_a_copy_is_the_one_that_the_run_has_by_that_name(how, ch
     assert copy.tokenizer == open_run(run).tokenizer
 
 
-def test_best_is_the_newest_where_no_best_is_recorded(bucket, uploaded, run):
+def test_best_is_the_newest_if_no_best_is_recorded(bucket, uploaded, run):
     bucket.delete(f"{RUN}/checkpoints/best.json")
     assert open_run(local_run(uploaded)).find_checkpoint("best").name == "step-00000006"
 
 
-def test_only_the_checkpoint_that_is_asked_for_is_fetched(uploaded):
+def test_only_the_requested_checkpoint_is_fetched(uploaded):
     assert names_of(local_run(uploaded, "2")) == {"step-00000002"}
 
 
-def test_a_copy_is_called_as_the_run_is(uploaded, cache):
+def test_a_copy_has_the_name_of_the_run(uploaded, cache):
     assert local_run(uploaded) == cache / "s3" / uploaded.removeprefix("s3://")
 
 
@@ -91,22 +91,22 @@ def test_a_copy_follows_a_run_that_has_changed(bucket, uploaded, make_run):
     assert copy.environment["host"] == "maker of others"
 
 
-def test_files_that_a_run_has_no_more_leave_the_copy(bucket, uploaded):
+def test_files_that_a_run_no_longer_has_are_removed_from_the_copy(bucket, uploaded):
     assert (local_run(uploaded) / "status.json").exists()
     bucket.delete(f"{RUN}/status.json")
     assert not (local_run(uploaded) / "status.json").exists()
 
 
-def test_a_web_server_gives_the_best_checkpoint_without_a_list(site):
+def test_the_best_checkpoint_is_fetched_from_a_web_server_without_a_list(site):
     assert names_of(local_run(site)) == {"step-00000004"}
 
 
-def test_a_web_server_cannot_say_which_checkpoint_is_the_last(site):
-    with pytest.raises(StorageError, match="cannot be listed, for it is no bucket"):
+def test_the_last_checkpoint_on_a_web_server_is_unknown(site):
+    with pytest.raises(StorageError, match="cannot be listed: it is not a bucket"):
         local_run(site, "last")
 
 
-def test_a_web_server_can_where_the_run_has_a_manifest(web, bucket, stored):
+def test_the_last_checkpoint_on_a_web_server_is_known_from_a_manifest(web, bucket, stored):
     for name, data in bucket.contents(RUN).items():
         (web.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (web.folder / name).write_bytes(data)
@@ -116,33 +116,33 @@ def test_a_web_server_can_where_the_run_has_a_manifest(web, bucket, stored):
 
 @pytest.mark.parametrize(
     ("checkpoint", "complaint"),
-    [("3", "has no checkpoint of step 3"), ("first", "no checkpoint 'first'; .* one of the steps 2, 4, 6, is there")],
+    [("3", "has no checkpoint of step 3"), ("first", "no checkpoint 'first'; .* one of the steps 2, 4, 6")],
 )
-def test_a_checkpoint_that_is_not_there_is_named(uploaded, checkpoint, complaint):
+def test_a_missing_checkpoint_is_named(uploaded, checkpoint, complaint):
     with pytest.raises(RunError, match=complaint):
         local_run(uploaded, checkpoint)
 
 
 def test_a_url_without_a_run_is_one_error(web):
-    with pytest.raises(RunError, match=r"is no run: .*/config\.yaml is not there"):
+    with pytest.raises(RunError, match=r"is not a run: .*/config\.yaml not found"):
         local_run(f"{web.url}/attn")
 
 
-def test_damaged_tensors_get_no_name(site, web):
+def test_damaged_tensors_are_not_renamed_into_place(site, web):
     file = web.folder / "attn" / "checkpoints" / "step-00000004" / "model.safetensors"
     file.write_bytes(b"x" + file.read_bytes()[1:])
     with pytest.raises(StorageError, match=r"model\.safetensors has .* but its manifest says"):
         local_run(site)
 
 
-def test_a_damaged_record_is_seen_where_the_run_has_a_manifest(bucket, stored):
+def test_a_damaged_record_is_detected_if_the_run_has_a_manifest(bucket, stored):
     bucket.put(f"{RUN}/config.yaml", bucket.get(f"{RUN}/config.yaml") + b"\n")
     with pytest.raises(StorageError, match=r"config\.yaml has .* but its manifest says"):
         local_run(stored)
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "a/../../evil", "", ".", "a\\b", "x" * 300])
-def test_a_manifest_cannot_lead_out_of_the_copy(web, site, cache, name):
+def test_a_manifest_cannot_name_files_outside_the_copy(web, site, cache, name):
     file = web.folder / "attn" / "checkpoints" / "step-00000004" / "manifest.json"
     manifest = json.loads(file.read_bytes())
     file.write_text(json.dumps({name: manifest["training.json"], **manifest}))
@@ -179,7 +179,7 @@ def test_evaluate_scores_a_run_and_shards_that_the_user_names(bucket, uploaded, 
     assert json.loads((results / "test.json").read_bytes())["step"] == 4
 
 
-def test_results_that_lie_in_a_copy_can_be_put_beside_the_run(bucket, stored, tiny_shards):
+def test_results_in_a_copy_can_be_put_beside_the_run(bucket, stored, tiny_shards):
     copy = local_run(stored)
     (copy / "evaluation").mkdir()
     (copy / "evaluation" / "test.json").write_text("{}")
@@ -195,11 +195,11 @@ def test_train_does_not_follow_a_url_in_a_file(bucket, tiny_shards, tmp_path, ca
     (tmp_path / "run.yaml").write_text(yaml.safe_dump({"shards": shards, "budget": {"steps": 1}}))
     with bucket.asked("GET") as names:
         status = main(["train", "--config", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "run")])
-    assert (status, f"must be typed on the command line: --shards {shards}" in capsys.readouterr().err) == (2, True)
+    assert (status, f"must be on the command line: --shards {shards}" in capsys.readouterr().err) == (2, True)
     assert names == []
 
 
-def test_a_run_records_the_url_that_the_user_named_and_goes_on_with_it(bucket, tiny_shards, tmp_path):
+def test_a_run_records_the_url_that_the_user_gave_and_resumes_with_it(bucket, tiny_shards, tmp_path):
     shards, run = bucket.upload(tiny_shards, "shards"), tmp_path / "run"
     small = ["--model.hidden_size", "8", "--global_batch", "4", "--data.excerpt_tokens", "16"]
     small += ["--validation.num_samples", "0", "--optim.horizon_tokens", "1000"]

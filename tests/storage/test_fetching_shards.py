@@ -56,9 +56,9 @@ def start_fetch(url: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("where", ["bucket", "site"])
-def test_shards_behind_a_url_are_the_shards(where, request, tiny_shards):
-    place = request.getfixturevalue(where)
-    url = place if where == "site" else place.upload(tiny_shards, "data/shards")
+def test_shards_at_a_url_equal_the_local_ones(where, request, tiny_shards):
+    source = request.getfixturevalue(where)
+    url = source if where == "site" else source.upload(tiny_shards, "data/shards")
     there, here = open_shards_at(url), open_shards(tiny_shards)
     assert there.manifest == here.manifest
     for split in ("train", "validation", "test"):
@@ -72,7 +72,7 @@ def test_a_folder_is_opened_as_before(tiny_shards):
     assert open_shards_at(str(tiny_shards)).folder == tiny_shards
 
 
-def test_a_second_call_asks_for_the_manifest_alone(bucket, tiny_shards):
+def test_a_second_call_requests_only_the_manifest(bucket, tiny_shards):
     url = bucket.upload(tiny_shards, "shards")
     first = fetch_shards(url)
     with bucket.asked("GET") as names:
@@ -80,7 +80,7 @@ def test_a_second_call_asks_for_the_manifest_alone(bucket, tiny_shards):
     assert names == ["shards/manifest.json"]
 
 
-def test_the_copy_holds_what_the_manifest_vouches_for_and_no_more(bucket, tiny_shards):
+def test_the_copy_has_the_files_of_the_manifest_and_no_others(bucket, tiny_shards):
     folder = fetch_shards(bucket.upload(tiny_shards, "shards"))
     assert files_of(folder) == sorted(["manifest.json", *shards_of(tiny_shards)])
 
@@ -99,7 +99,7 @@ def test_ranks_that_start_together_fetch_once(web, site, tiny_shards):
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"x", lambda data: b"x" + data[1:]])
-def test_a_shard_that_is_not_what_the_manifest_says_gets_no_name(web, site, cache, change):
+def test_a_shard_that_differs_from_the_manifest_is_not_renamed_into_place(web, site, cache, change):
     shard = web.folder / "shards" / TRAIN
     shard.write_bytes(change(shard.read_bytes()))
     with pytest.raises(StorageError, match=rf"{site}/{TRAIN} .*bytes"):
@@ -112,7 +112,7 @@ def test_the_message_of_a_damaged_shard_names_both_hashes(bucket, tiny_shards):
     promised = json.loads((tiny_shards / "manifest.json").read_bytes())["shards"][0]
     bucket.put(f"shards/{promised['name']}", b"x" * promised["bytes"])
     with pytest.raises(
-        StorageError, match=rf"with sha256 [0-9a-f]{{64}}, but .* {promised['sha256']}; copy the folder"
+        StorageError, match=rf"with sha256 [0-9a-f]{{64}}, but .* {promised['sha256']}; upload the folder"
     ):
         open_shards_at(url)
 
@@ -120,7 +120,7 @@ def test_the_message_of_a_damaged_shard_names_both_hashes(bucket, tiny_shards):
 def test_a_missing_shard_is_named(bucket, tiny_shards):
     url = bucket.upload(tiny_shards, "shards")
     bucket.delete(f"shards/{TRAIN}")
-    with pytest.raises(StorageError, match=rf"{TRAIN} is not there .*its manifest lists it"):
+    with pytest.raises(StorageError, match=rf"{TRAIN} not found .*its manifest lists it"):
         open_shards_at(url)
 
 
@@ -150,13 +150,13 @@ def test_a_manifest_that_names_anything_but_shards_is_refused_before_anything_is
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"format": 2}', b"\xff", b"[" * 100_000])
-def test_what_is_no_manifest_of_ours_is_one_error(web, site, data):
+def test_another_file_than_a_manifest_is_one_error(web, site, data):
     (web.folder / "shards" / "manifest.json").write_bytes(data)
     with pytest.raises(ShardError, match=r"manifest\.json in 'http://.*/shards'"):
         open_shards_at(site)
 
 
-def test_a_copy_that_the_disk_has_damaged_is_mended(bucket, tiny_shards):
+def test_a_copy_that_the_disk_has_damaged_is_fetched_again(bucket, tiny_shards):
     url = bucket.upload(tiny_shards, "shards")
     shard = fetch_shards(url) / TRAIN
     shard.write_bytes(b"x" + shard.read_bytes()[1:])
@@ -165,7 +165,7 @@ def test_a_copy_that_the_disk_has_damaged_is_mended(bucket, tiny_shards):
     assert [name for name in names if name.endswith(".tar")] == [f"shards/{TRAIN}"]
 
 
-def test_shards_that_are_uploaded_anew_leave_those_of_a_running_job_alone(bucket, tiny_shards, tmp_path):
+def test_shards_that_are_uploaded_again_do_not_change_those_of_a_running_job(bucket, tiny_shards, tmp_path):
     url = bucket.upload(tiny_shards, "shards")
     running = open_shards_at(url)
     build(str(tiny_shards.parent / "music"), tmp_path / "others", ShardsConfig(split="random", seed=1))
@@ -174,7 +174,7 @@ def test_shards_that_are_uploaded_anew_leave_those_of_a_running_job_alone(bucket
     assert open_shards(running.folder).fingerprint == open_shards(tiny_shards).fingerprint
 
 
-def test_a_killed_fetch_goes_on_file_by_file(web, site, tiny_shards):
+def test_a_killed_fetch_resumes_file_by_file(web, site, tiny_shards):
     web.stalls = {TRAIN: threading.Event()}
     others = [name for name in shards_of(tiny_shards) if name != TRAIN]
     cache = Path(os.environ["PIANOGEN_CACHE"])
@@ -189,28 +189,28 @@ def test_a_killed_fetch_goes_on_file_by_file(web, site, tiny_shards):
     assert files_of(folder) == sorted(["manifest.json", *shards_of(tiny_shards)])
 
 
-def test_a_connection_that_breaks_is_tried_again(web, site, tiny_shards):
+def test_a_connection_that_breaks_is_retried(web, site, tiny_shards):
     web.breaks, web.answers = {TRAIN: 1}, {"manifest.json": [503, 429]}
     assert open_shards_at(site).fingerprint == open_shards(tiny_shards).fingerprint
 
 
 def test_a_server_that_fails_again_and_again_is_one_error(web, site):
     web.answers = {"manifest.json": [500] * 3}
-    with pytest.raises(StorageError, match=r"cannot be reached: 500, .* the same command goes on"):
+    with pytest.raises(StorageError, match=r"cannot reach .*: 500, .* run the same command again"):
         open_shards_at(site)
     assert len(web.asked) == 3
 
 
-@pytest.mark.parametrize(("status", "complaint"), [(404, "is not there"), (403, "refuses access"), (401, "refuses")])
-def test_a_refusal_is_not_asked_for_twice(web, site, status, complaint):
+@pytest.mark.parametrize(("status", "complaint"), [(404, "not found"), (403, "denied"), (401, "denied")])
+def test_a_denied_request_is_not_retried(web, site, status, complaint):
     web.answers = {"manifest.json": [status] * 3}
     with pytest.raises(StorageError, match=complaint):
         open_shards_at(site)
     assert len(web.asked) == 1
 
 
-def test_a_server_that_falls_silent_is_waited_for_no_longer_than_the_timeout(web, site, reopened, monkeypatch):
+def test_a_server_that_sends_nothing_is_given_up_after_the_timeout(web, site, reopened, monkeypatch):
     monkeypatch.setattr(transport, "READ_TIMEOUT_S", 0.2)
     web.stalls = {TRAIN: threading.Event()}
-    with pytest.raises(StorageError, match=rf"{TRAIN} cannot be reached: .*[Tt]imeout"):
+    with pytest.raises(StorageError, match=rf"cannot reach .*{TRAIN}: .*[Tt]imeout"):
         open_shards_at(site)

@@ -32,7 +32,7 @@ def test_a_bucket_holds_the_files_of_a_folder(bucket, runs, one_job):
     assert bucket.contents("pieces") == one_job
 
 
-def test_an_array_and_a_sealing_job_make_the_same(bucket, runs, one_job):
+def test_an_array_and_an_index_job_make_the_same(bucket, runs, one_job):
     for part in ("1/2", "0/2"):
         generate_at(runs, bucket.url("pieces"), replace(CONFIG, part=part))
         assert "index.html" not in bucket.contents("pieces")
@@ -54,7 +54,7 @@ def test_a_second_call_makes_only_what_is_missing(bucket, runs, one_job):
     assert bucket.contents("pieces") == one_job
 
 
-def test_a_sidecar_comes_after_what_it_tells_of(bucket, runs):
+def test_a_sidecar_is_uploaded_after_the_files_it_describes(bucket, runs):
     with bucket.asked("PUT") as names:
         generate_at(runs[:1], bucket.url("pieces"), replace(CONFIG, musicxml=True))
     for piece in ("pieces/0000", "pieces/0001", "pieces/0002"):
@@ -73,11 +73,11 @@ def test_a_picture_that_is_asked_for_later_is_added(bucket, runs):
 def test_pieces_of_another_request_are_refused_by_their_url(bucket, runs):
     url = bucket.url("pieces")
     generate_at(runs[:1], url, CONFIG)
-    with pytest.raises(RunError, match=rf"{url}/0000\.json was made with settings\.temperature = 1\.0"):
+    with pytest.raises(RunError, match=rf"{url}/0000\.json was generated with settings\.temperature = 1\.0"):
         generate_at(runs[:1], url, replace(CONFIG, temperature=0.5))
 
 
-def test_what_is_no_piece_is_left_alone(bucket, runs, one_job):
+def test_files_that_are_not_pieces_are_left_alone(bucket, runs, one_job):
     foreign = {"notes.txt": b"mine", "0001.wav": b"sound", "a/b/c/0001.json": b"{}", "index.html": b"old"}
     for name, data in foreign.items():
         bucket.put(f"pieces/{name}", data)

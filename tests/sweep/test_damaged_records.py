@@ -1,4 +1,4 @@
-"""However a record of a sweep is damaged, a worker goes on or says in one line which file it is."""
+"""However a record of a sweep is damaged, a worker continues or names the file in one line."""
 
 import json
 import re
@@ -40,9 +40,9 @@ def use(folder: Path, space: Space) -> None:
     """What a worker reads of a journal before it trains."""
     study = Study(folder, space, SweepConfig(trials=4), seed=0)
     rows_of(study.trials())
-    if claim := study.claim():
-        claim.lock.close()
-        study.report(claim, 1, 2.0)
+    if claimed := study.claim():
+        claimed.lock.release()
+        study.report(claimed, 1, 2.0)
     rows_of(study.trials())
 
 
@@ -62,11 +62,11 @@ def test_a_damaged_record_of_any_kind_is_one_line(config: TrainConfig) -> None:
     journal = folder / "journal.log"
     space = read_space(folder.parent / "space.yaml", config)
     study = Study(folder, space, SweepConfig(trials=3), seed=0)
-    claim = study.claim()  # a third one whose worker dies, so that a record is gone on with
-    assert claim
-    study.report(claim, 1, 2.0)
-    claim.trial.set_user_attr("deaths", (0, 1))
-    claim.lock.close()
+    claimed = study.claim()  # a third one whose worker is killed, so that a trial is resumed
+    assert claimed
+    study.report(claimed, 1, 2.0)
+    claimed.trial.set_user_attr("failures", (0, 1))
+    claimed.lock.release()
     lines, refused = journal.read_text().splitlines(), 0
     for number, text in damages(lines):
         journal.write_text("\n".join([*lines[:number], text, *lines[number + 1 :]]) + "\n")
@@ -77,13 +77,13 @@ def test_a_damaged_record_of_any_kind_is_one_line(config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"state": []}'])
-def test_a_trial_with_a_damaged_status_is_taken_for_one_that_died(config: TrainConfig, text: str) -> None:
+def test_a_trial_with_a_damaged_status_counts_as_failed(config: TrainConfig, text: str) -> None:
     space = read_space(space_file(Path(config.out).parent, LEARNING_RATES), config)
     folder = Path(config.out)
     use(folder, space)  # leaves trial 0 running, without a worker
     (folder / "trials/0000/status.json").write_text(text)
     use(folder, space)
-    assert '"deaths"' in (folder / "journal.log").read_text()
+    assert '"failures"' in (folder / "journal.log").read_text()
 
 
 @pytest.mark.parametrize("text", ["", "[", "7", "- a", "\x00"])

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from searching import space_file
 
-from pianogen.config import TrainConfig, to_dict
+from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.errors import SettingError
-from pianogen.sweep.naming import leaves, with_settings
+from pianogen.sweep.naming import with_settings
 from pianogen.sweep.space import Choice, Range, Space, read_space, require_comparable_steps
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -31,16 +31,16 @@ def test_a_range_with_a_decimal_step_reaches_both_ends(first: int, number: int, 
     assert (len(points), points[0], points[-1]) == (number + 1, low, pytest.approx(low + number * step))
 
 
-def test_setting_values_by_name_changes_these_alone() -> None:
-    changed = dict(leaves(to_dict(with_settings(TrainConfig(), {"optim.lr": 0.5, "model.kind": "rnn"}))))
-    before = dict(leaves(to_dict(TrainConfig())))
+def test_setting_values_by_name_changes_only_these() -> None:
+    changed = flatten(to_dict(with_settings(TrainConfig(), {"optim.lr": 0.5, "model.kind": "rnn"})))
+    before = flatten(to_dict(TrainConfig()))
     assert {name: value for name, value in changed.items() if value != before[name]} == {
         "optim.lr": 0.5,
         "model.kind": "rnn",
     }
 
 
-def test_nested_and_dotted_names_say_the_same(tmp_path: Path) -> None:
+def test_nested_and_dotted_names_mean_the_same(tmp_path: Path) -> None:
     nested = read_space(space_file(tmp_path, "optim: {lr: {low: 0.1, high: 1}, beta1: [0.5]}\nseed: 3"), TrainConfig())
     dotted = read_space(
         space_file(tmp_path, "optim.lr: {low: 0.1, high: 1}\noptim.beta1: [0.5]\nseed: 3"), TrainConfig()
@@ -74,7 +74,7 @@ def test_the_example_is_a_space_of_each_model() -> None:
         ("optim.lr: []", "one or more plain values"),
         ("optim.lr: {low: 1}", "needs both low and high"),
         ("optim.lr: {low: 2, high: 1}", "low must be below high"),
-        ("optim.lr: {low: 0, high: 1, log: true}", "begins above 0"),
+        ("optim.lr: {low: 0, high: 1, log: true}", "must start above 0"),
         ("optim.lr: {low: 1, high: 2, log: true, step: 1}", "either log or a step"),
         ("optim.lr: {low: 1, high: 2, setp: 1}", "made of low, high, step and log"),
         ("optim.lr: {low: slow, high: 2}", "must be a number"),
@@ -86,23 +86,23 @@ def test_the_example_is_a_space_of_each_model() -> None:
         ("optim.lr: [0.1]\nout: here", "belongs on the command line"),
         ("optim.lr: 0.1", "nothing is searched"),
         ("optim: {lr: [0.1]}\nmodel: {kind: gru}", "'rnn', 'lstm', 'attn'"),
-        ("", "must hold settings"),
-        ("a: b: c", "cannot be read"),
+        ("", "must contain settings"),
+        ("a: b: c", "cannot read"),
     ],
 )
 def test_a_bad_space_file_is_named_with_what_is_wrong(tmp_path: Path, content: str, complaint: str) -> None:
     with pytest.raises(SettingError, match=complaint) as error:
         read_space(space_file(tmp_path, content), TrainConfig())
-    assert str(error.value).startswith(str(tmp_path / "space.yaml"))
+    assert str(tmp_path / "space.yaml") in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_space_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"none\.yaml cannot be read"):
+    with pytest.raises(SettingError, match=r"cannot read .*none\.yaml"):
         read_space(tmp_path / "none.yaml", TrainConfig())
 
 
-def test_a_grid_over_endless_values_is_refused() -> None:
+def test_a_grid_over_a_continuous_range_is_refused() -> None:
     with pytest.raises(SettingError, match=r"'optim\.lr' is a range without a step"):
         Space({"optim.lr": Range(0.1, 1.0)}, {}).grid()
 

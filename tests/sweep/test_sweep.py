@@ -19,7 +19,7 @@ from pianogen.cli import main
 from pianogen.config import DataConfig, TrainConfig
 from pianogen.errors import RunError, SettingError, ShardError
 from pianogen.runs import open_run
-from pianogen.sweep.worker import stand_alone
+from pianogen.sweep.worker import separate_ranks
 from pianogen.train import train
 
 MakeRun = Callable[..., TrainConfig]
@@ -28,11 +28,11 @@ TWO_RATES = {"optim.lr": [1.0e-6, 1.0e-2]}  # the second learns in a few steps, 
 
 @pytest.fixture
 def config(tiny_run: MakeRun) -> TrainConfig:
-    """Settings of each trial; the sweep lies in `out`."""
+    """Settings of each trial; the sweep is in `out`."""
     return small(tiny_run("sweep", steps=4))
 
 
-def test_calling_again_with_more_trials_goes_on(config: TrainConfig) -> None:
+def test_calling_again_with_more_trials_resumes_the_sweep(config: TrainConfig) -> None:
     folder = search(config, LEARNING_RATES, trials=1)
     first = rows_of(folder)[0]
     search(config, LEARNING_RATES, trials=3)
@@ -48,7 +48,7 @@ def test_a_grid_tries_every_combination_exactly_once(config: TrainConfig) -> Non
     ]
 
 
-def test_a_trial_worse_than_the_others_is_given_up_early(config: TrainConfig) -> None:
+def test_a_trial_worse_than_the_others_is_pruned(config: TrainConfig) -> None:
     space = {"optim.lr": [1.0e-2, 2.0e-2, 1.0e-6]}
     folder = search(replace(config, optim=replace(config.optim, warmup_tokens=0)), space, grid=True, prune_after=2)
     last = rows_of(folder)[-1]
@@ -56,12 +56,12 @@ def test_a_trial_worse_than_the_others_is_given_up_early(config: TrainConfig) ->
     assert json.loads((folder / "trials" / last["trial"] / "status.json").read_text())["state"] == "pruned"
 
 
-def test_without_pruning_every_trial_spends_its_budget(config: TrainConfig) -> None:
+def test_without_pruning_every_trial_uses_its_budget(config: TrainConfig) -> None:
     rows = rows_of(search(config, {"optim.lr": [1.0e-2, 1.0e-6]}, grid=True, prune=False, prune_after=1))
     assert [(row["state"], row["last_step"]) for row in rows] == [("finished", "4")] * 2
 
 
-def test_settings_that_cannot_be_trained_cost_one_trial(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_cannot_be_trained_fail_one_trial(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     from pianogen.sweep import worker
 
     def diverging(config: TrainConfig, *hook: object) -> None:
@@ -77,7 +77,7 @@ def test_settings_that_cannot_be_trained_cost_one_trial(config: TrainConfig, mon
     ]
 
 
-def test_a_sweep_of_failures_says_why(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_of_failures_names_the_first_reason(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     from pianogen.sweep import worker
 
     def failing(config: TrainConfig, *hook: object) -> None:
@@ -88,7 +88,7 @@ def test_a_sweep_of_failures_says_why(config: TrainConfig, monkeypatch: pytest.M
         search(config, TWO_RATES, grid=True)
 
 
-def test_a_trial_that_ends_three_workers_is_given_up(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_kills_three_workers_is_failed(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     from pianogen.sweep import worker
 
     def deadly(config: TrainConfig, *hook: object) -> None:
@@ -103,8 +103,26 @@ def test_a_trial_that_ends_three_workers_is_given_up(config: TrainConfig, monkey
             search(config, space, grid=True)
     assert [(row["state"], row["reason"]) for row in rows_of(search(config, space, grid=True))] == [
         ("finished", ""),
-        ("failed", "it ended 3 workers after step 0; their logs may say how"),
+        ("failed", "3 workers were killed after step 0; their logs may contain the reason"),
     ]
+
+
+def test_failures_in_a_journal_of_version_0_1_0_are_counted(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pianogen.sweep import worker
+
+    def killed(config: TrainConfig, *hook: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(worker, "train", killed)
+    for _ in range(3):
+        with pytest.raises(MemoryError):
+            search(config, LEARNING_RATES, trials=1)
+    journal = Path(config.out) / "journal.log"
+    journal.write_text(journal.read_text().replace('"failures"', '"deaths"'))
+    with pytest.raises(RunError, match="3 workers were killed after step 0"):
+        search(config, LEARNING_RATES, trials=1)
 
 
 def test_a_trial_that_gets_further_with_every_worker_is_finished(
@@ -112,17 +130,17 @@ def test_a_trial_that_gets_further_with_every_worker_is_finished(
 ) -> None:
     from pianogen.sweep import worker
 
-    lives = count(1)
+    attempts = count(1)
 
     def dying(config: TrainConfig, hook: Callable[[int, dict[str, float]], bool]) -> None:
-        life = next(lives)
+        attempt = next(attempts)
 
-        def look_or_die(step: int, metrics: dict[str, float]) -> bool:
-            if step == life:  # before its checkpoint: the next life repeats it
+        def validate_or_die(step: int, metrics: dict[str, float]) -> bool:
+            if step == attempt:  # before its checkpoint: the next attempt repeats it
                 raise MemoryError
             return hook(step, metrics)
 
-        train(config, look_or_die)
+        train(config, validate_or_die)
 
     monkeypatch.setattr(worker, "train", dying)
     for _ in range(4):
@@ -148,7 +166,7 @@ def test_a_damaged_journal_is_named(config: TrainConfig) -> None:
         search(config, LEARNING_RATES, trials=1)
 
 
-def test_shards_that_are_not_there_cost_no_trial(config: TrainConfig, tmp_path: Path) -> None:
+def test_missing_shards_fail_no_trial(config: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(ShardError, match="nowhere"):
         search(replace(config, shards=str(tmp_path / "nowhere")), LEARNING_RATES, trials=1)
     assert not (Path(config.out) / "trials").exists()
@@ -180,12 +198,12 @@ def test_best_yaml_is_a_run_with_the_best_settings_on_all_data(config: TrainConf
     assert best.data == replace(trial.data, fraction=1.0)
 
 
-def test_the_best_trial_stands_first_with_its_lowest_validation_nll(config: TrainConfig) -> None:
+def test_the_best_trial_is_first_with_its_lowest_validation_nll(config: TrainConfig) -> None:
     folder = search(config, TWO_RATES, grid=True)
     first = rows_of(folder)[0]
     lines = (folder / "trials" / first["trial"] / "metrics.jsonl").read_text().splitlines()
-    looks = [json.loads(line)["validation/nll"] for line in lines if "validation/nll" in line]
-    assert (first["optim.lr"], float(first["validation_nll"])) == ("0.01", min(looks))
+    nlls = [json.loads(line)["validation/nll"] for line in lines if "validation/nll" in line]
+    assert (first["optim.lr"], float(first["validation_nll"])) == ("0.01", min(nlls))
 
 
 def test_one_seed_gives_one_search(config: TrainConfig, tmp_path: Path) -> None:
@@ -195,16 +213,16 @@ def test_one_seed_gives_one_search(config: TrainConfig, tmp_path: Path) -> None:
     assert len({row["optim.lr"] for row in rows_of(once)}) == 2
 
 
-def test_a_sweep_begun_with_other_settings_is_refused_by_name(config: TrainConfig) -> None:
+def test_other_settings_than_at_the_start_are_refused_by_name(config: TrainConfig) -> None:
     search(config, LEARNING_RATES, trials=1)
-    with pytest.raises(SettingError, match=r"setting 'seed' is 9, but the sweep in .* was begun with 1"):
+    with pytest.raises(SettingError, match=r"setting 'seed' is 9, but the sweep in .* was started with 1"):
         search(replace(config, seed=9), LEARNING_RATES, trials=1)
 
 
 def test_another_space_is_refused_by_name(config: TrainConfig) -> None:
     search(config, LEARNING_RATES, trials=1)
     space = {"optim": {"lr": {"low": 1.0e-3, "high": 1.0, "log": True}}}
-    with pytest.raises(SettingError, match=r"setting 'optim\.lr\.high' is 1\.0, but .* begun with 0\.1"):
+    with pytest.raises(SettingError, match=r"setting 'optim\.lr\.high' is 1\.0, but .* started with 0\.1"):
         search(config, space, trials=1)
 
 
@@ -228,7 +246,7 @@ def test_a_sub_sample_is_one_flag(config: TrainConfig, tmp_path: Path) -> None:
 def test_each_rank_of_a_job_is_a_worker_with_a_gpu_of_its_own() -> None:
     environment = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "node1"}
     environment |= {"MASTER_PORT": "10000", "SLURM_NTASKS": "4", "SLURM_PROCID": "3", "CUDA_VISIBLE_DEVICES": "4,5"}
-    stand_alone(environment)
+    separate_ranks(environment)
     assert environment == {
         "RANK": "0",
         "LOCAL_WORLD_SIZE": "2",
@@ -237,15 +255,15 @@ def test_each_rank_of_a_job_is_a_worker_with_a_gpu_of_its_own() -> None:
     }
 
 
-def test_a_lone_rank_of_a_job_is_a_worker_without_a_process_group() -> None:
+def test_a_single_rank_of_a_job_is_a_worker_without_a_process_group() -> None:
     environment = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "node1"}
-    stand_alone(environment)
+    separate_ranks(environment)
     assert environment == {"RANK": "0", "LOCAL_WORLD_SIZE": "1"}
 
 
 def test_a_process_without_a_launcher_keeps_its_environment() -> None:
     environment = {"CUDA_VISIBLE_DEVICES": "0,1"}
-    stand_alone(environment)
+    separate_ranks(environment)
     assert environment == {"CUDA_VISIBLE_DEVICES": "0,1"}
 
 

@@ -1,4 +1,4 @@
-"""Several workers on one sweep, and workers that die."""
+"""Several workers on one sweep, and workers that are killed."""
 
 import json
 import signal
@@ -29,7 +29,7 @@ def test_two_workers_make_each_trial_once_and_the_whole_budget(tiny_run: MakeRun
     assert len(list((folder / "trials").iterdir())) == 8
 
 
-def test_the_trial_of_a_killed_worker_is_gone_on_with_from_its_checkpoint(tiny_run: MakeRun) -> None:
+def test_the_trial_of_a_killed_worker_is_resumed_from_its_checkpoint(tiny_run: MakeRun) -> None:
     config = replace(small(tiny_run("sweep", steps=100_000)), checkpoint=CheckpointConfig(every_steps=1, keep=1))
     worker = start_worker(config, LEARNING_RATES, "--trials", "2")
     step = _wait_for_checkpoint(Path(config.out) / "trials" / "0000")
@@ -37,7 +37,7 @@ def test_the_trial_of_a_killed_worker_is_gone_on_with_from_its_checkpoint(tiny_r
     worker.communicate()
     before = _lines(Path(config.out) / "trials" / "0000")[:step]
     over_soon = replace(config, budget=BudgetConfig(steps=step + 30))
-    # the record of the sweep names the budget that it was begun with
+    # sweep.yaml has the budget that the sweep was started with
     record = Path(config.out) / "sweep.yaml"
     record.write_text(record.read_text().replace("steps: 100000", f"steps: {step + 30}"))
     rows = rows_of(search(over_soon, LEARNING_RATES, trials=2, prune=True))
@@ -58,7 +58,7 @@ def test_a_worker_asked_to_stop_leaves_its_trial_for_the_next(tiny_run: MakeRun)
     assert status["state"] == "stopped"
 
 
-def test_of_the_workers_of_one_job_the_last_alone_is_told_so(tmp_path: Path) -> None:
+def test_exactly_the_last_worker_of_a_job_to_leave_is_told_so(tmp_path: Path) -> None:
     job = {"WORLD_SIZE": "3", "MASTER_ADDR": "node1", "MASTER_PORT": "12345"}
     workers = [WorkerGroup(tmp_path, job) for _ in range(3)]
     assert [worker.leave() for worker in workers] == [False, False, True]
@@ -67,12 +67,12 @@ def test_of_the_workers_of_one_job_the_last_alone_is_told_so(tmp_path: Path) -> 
 
 def test_a_worker_of_another_job_belongs_to_another_group(tmp_path: Path) -> None:
     job = {"WORLD_SIZE": "2", "MASTER_ADDR": "node1", "MASTER_PORT": "12345"}
-    first, other, alone = (
+    first, other, single = (
         WorkerGroup(tmp_path, job),
         WorkerGroup(tmp_path, {**job, "MASTER_PORT": "12346"}),
         WorkerGroup(tmp_path, {}),
     )
-    assert (first.leave(), alone.leave(), other.leave()) == (True, True, True)
+    assert (first.leave(), single.leave(), other.leave()) == (True, True, True)
 
 
 def _wait_for_checkpoint(run: Path) -> int:

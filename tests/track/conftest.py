@@ -31,7 +31,7 @@ def client(store: str, monkeypatch: pytest.MonkeyPatch) -> "MlflowClient":
 
 @pytest.fixture(scope="session")
 def trained(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of six steps, with a look at the fourth and the last. Tests take copies."""
+    """A finished run of six steps, validated at the fourth and the last. Tests take copies."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     config = TrainConfig(
         shards=str(tiny_shards),

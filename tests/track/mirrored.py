@@ -1,4 +1,4 @@
-"""What a store has of a run folder."""
+"""Reading what a store has of a run folder."""
 
 import json
 import time
@@ -16,7 +16,7 @@ def logged(run: Path) -> list[dict[str, Any]]:
 
 
 def log(run: Path, step: int, **values: float) -> None:
-    """Append a line, as a life of a run does."""
+    """Append a line, as training does."""
     with (run / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"step": step, "time": time.time(), **values}) + "\n")
 
@@ -26,25 +26,25 @@ def change(file: Path, **values: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
-def remembered(run: Path) -> dict[str, Any]:
-    """What the folder knows of its mirror."""
+def state_of(run: Path) -> dict[str, Any]:
+    """The content of mlflow.json."""
     return json.loads((run / "mlflow.json").read_text())
 
 
 def there(client: "MlflowClient", run: Path) -> "Run":
     """The run that a folder says it is."""
-    return client.get_run(remembered(run)["run_id"])
+    return client.get_run(state_of(run)["run_id"])
 
 
 def all_of(client: "MlflowClient", run: Path) -> "list[Run]":
-    """Every run that bears the folder's id: one, if all is well."""
+    """Every run with the folder's id; there should be one."""
     experiments = [one.experiment_id for one in client.search_experiments()]
-    return client.search_runs(experiments, f"tags.folder_id = '{remembered(run)['id']}'")
+    return client.search_runs(experiments, f"tags.folder_id = '{state_of(run)['id']}'")
 
 
 def points(client: "MlflowClient", run: Path, name: str) -> list[tuple[int, int, float]]:
     """A metric's step, time in ms and value, in the order of the times."""
-    history = client.get_metric_history(remembered(run)["run_id"], name)
+    history = client.get_metric_history(state_of(run)["run_id"], name)
     return [(one.step, one.timestamp, one.value) for one in history]
 
 

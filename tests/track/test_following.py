@@ -1,4 +1,4 @@
-"""The mirror beside training: it arrives whole, and is never in the way."""
+"""Mirroring during training: it is complete, and never delays or stops training."""
 
 import json
 import os
@@ -28,7 +28,7 @@ pytestmark = [
 MakeRun = Callable[..., TrainConfig]
 
 
-def test_training_with_the_mirror_beside_it_arrives_whole(
+def test_a_mirror_during_training_is_complete(
     client: "MlflowClient", tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PIANOGEN_TRACK")
@@ -39,7 +39,7 @@ def test_training_with_the_mirror_beside_it_arrives_whole(
     assert there(client, run).info.status == "FINISHED"
 
 
-def test_a_follower_and_two_syncs_at_once_tell_everything_once(client: "MlflowClient", run: Path, store: str) -> None:
+def test_a_follower_and_two_syncs_at_once_send_everything_once(client: "MlflowClient", run: Path, store: str) -> None:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": store}
     follower = subprocess.Popen([sys.executable, "-m", "pianogen.track", run], env=environment, stdin=subprocess.PIPE)
     sync = [sys.executable, "-m", "pianogen", "track", "sync", str(run)]
@@ -81,20 +81,20 @@ def test_a_server_that_hangs_changes_nothing_but_a_warning(
     tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch, hanging_server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", hanging_server)
-    monkeypatch.setattr(following, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(following, "_EXIT_TIMEOUT_S", 1.0)
     config = tiny_run()
     train(config)
     assert json.loads((Path(config.out) / "status.json").read_text())["state"] == "finished"
     assert f"pianogen track sync {config.out}" in " ".join(capsys.readouterr().err.split())
 
 
-def test_no_room_for_a_log_of_the_mirror_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mirror_without_a_log_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mlflow.log").mkdir()
     with following.mirroring(tmp_path):
         trained = True
     assert trained
-    told = " ".join(capsys.readouterr().err.split())
-    assert "MLflow has not everything ([Errno 21] Is a directory" in told
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "the mirror in MLflow is incomplete ([Errno 21] Is a directory" in printed
 
 
 def test_the_warning_names_a_folder_in_brackets_as_the_shell_takes_it(
@@ -104,12 +104,12 @@ def test_the_warning_names_a_folder_in_brackets_as_the_shell_takes_it(
     (run / "mlflow.log").mkdir(parents=True)
     with following.mirroring(run):
         pass
-    assert f"pianogen track sync '{run}' mends it" in capsys.readouterr().err.replace("\n", "")
+    assert f"to complete it: pianogen track sync '{run}'" in capsys.readouterr().err.replace("\n", "")
 
 
-def test_a_server_that_stays_away_is_complained_of_once(run: Path) -> None:
+def test_a_server_that_cannot_be_reached_is_reported_once(run: Path) -> None:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
-    script = "from pianogen.track import following\nfollowing._POLL_S = following._REST = 0.01\n"
+    script = "from pianogen.track import following\nfollowing._POLL_S = following._PAUSE_RATIO = 0.01\n"
     script += f"following.follow(following.Path({str(run)!r}))"
     follower = subprocess.Popen(
         [sys.executable, "-c", script], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from mirrored import all_of, change, log, logged, points, remembered, steps, there
+from mirrored import all_of, change, log, logged, points, state_of, steps, there
 
 from pianogen import track
 from pianogen.errors import RunError
@@ -25,10 +25,10 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("name", ["train/loss", "train/tokens_per_s", "system/cpu_percent", "validation/nll"])
-def test_every_logged_metric_arrives_once_at_its_step_and_time(client: "MlflowClient", run: Path, name: str) -> None:
+def test_every_logged_metric_is_sent_once_at_its_step_and_time(client: "MlflowClient", run: Path, name: str) -> None:
     track.sync(run)
-    told = [(line["step"], round(line["time"] * 1000), line[name]) for line in logged(run) if name in line]
-    assert points(client, run, name) == told != []
+    expected = [(line["step"], round(line["time"] * 1000), line[name]) for line in logged(run) if name in line]
+    assert points(client, run, name) == expected != []
 
 
 def test_a_second_sync_writes_nothing(client: "MlflowClient", run: Path, store: str) -> None:
@@ -55,7 +55,7 @@ def scored(run: Path, f1: float, step: int = 6) -> None:
     (run / "evaluation" / "test.json").write_text(json.dumps({"split": "test", "step": step, "metrics": scores}))
 
 
-def test_settings_state_times_and_final_model_are_there(client: "MlflowClient", run: Path) -> None:
+def test_settings_state_and_times_are_there(client: "MlflowClient", run: Path) -> None:
     track.sync(run)
     found = there(client, run)
     status, environment = (json.loads((run / f"{name}.json").read_text()) for name in ("status", "environment"))
@@ -63,13 +63,9 @@ def test_settings_state_times_and_final_model_are_there(client: "MlflowClient", 
     assert (found.info.status, found.info.run_name) == ("FINISHED", "run")
     assert found.info.start_time == round(environment["time"] * 1000)
     assert found.info.end_time == round(status["time"] * 1000)
-    assert {item.path for item in client.list_artifacts(found.info.run_id, "model")} == {
-        "model/model.safetensors",
-        "model/training.json",
-    }
 
 
-def test_tags_tell_model_shards_and_machines(client: "MlflowClient", run: Path) -> None:
+def test_tags_are_model_shards_and_machines(client: "MlflowClient", run: Path) -> None:
     for name in ("environment.json", "status.json"):
         change(run / name, world_size=8, num_nodes=2, host="node1")
     track.sync(run)
@@ -79,7 +75,7 @@ def test_tags_tell_model_shards_and_machines(client: "MlflowClient", run: Path) 
     assert (tags["world_size"], tags["num_nodes"], tags["host"]) == ("8", "2", "node1")
 
 
-def test_ranks_and_machines_are_those_of_the_newest_life(client: "MlflowClient", run: Path) -> None:
+def test_ranks_and_machines_are_those_of_the_last_attempt(client: "MlflowClient", run: Path) -> None:
     change(run / "environment.json", world_size=8, num_nodes=2)
     track.sync(run)
     change(run / "status.json", world_size=4, num_nodes=1, host="node7")
@@ -88,14 +84,14 @@ def test_ranks_and_machines_are_those_of_the_newest_life(client: "MlflowClient",
     assert (tags["world_size"], tags["num_nodes"], tags["host"]) == ("4", "1", "node7")
 
 
-def test_a_run_that_goes_on_is_running_again(client: "MlflowClient", run: Path) -> None:
+def test_a_resumed_run_is_running_again(client: "MlflowClient", run: Path) -> None:
     track.sync(run)
     change(run / "status.json", state="running")
     track.sync(run)
     assert there(client, run).info.status == "RUNNING"
 
 
-def test_a_step_that_a_killed_life_had_told_is_not_repeated(client: "MlflowClient", run: Path) -> None:
+def test_a_step_that_was_sent_before_a_kill_is_not_sent_again(client: "MlflowClient", run: Path) -> None:
     log(run, 7, **{"train/loss": 4.0})
     track.sync(run)
     lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
@@ -106,7 +102,7 @@ def test_a_step_that_a_killed_life_had_told_is_not_repeated(client: "MlflowClien
     assert steps(client, run, "train/loss") == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_a_half_written_line_waits_for_its_end(client: "MlflowClient", run: Path) -> None:
+def test_a_half_written_line_is_sent_when_it_is_complete(client: "MlflowClient", run: Path) -> None:
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 7, "time": 4e9, "train')
     track.sync(run)
@@ -117,9 +113,7 @@ def test_a_half_written_line_waits_for_its_end(client: "MlflowClient", run: Path
     assert steps(client, run, "train/loss") == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_of_two_evaluations_the_newer_is_shown_though_it_is_of_an_earlier_step(
-    client: "MlflowClient", run: Path
-) -> None:
+def test_the_newer_of_two_evaluations_is_shown_even_of_an_earlier_step(client: "MlflowClient", run: Path) -> None:
     scored(run, f1=0.5, step=6)
     track.sync(run)
     scored(run, f1=0.4, step=4)
@@ -128,18 +122,18 @@ def test_of_two_evaluations_the_newer_is_shown_though_it_is_of_an_earlier_step(
     assert (shown["test/f1_weighted"], shown["test/step"]) == (0.4, 4)
 
 
-def test_a_score_does_not_disturb_a_curve_of_the_same_name(client: "MlflowClient", run: Path) -> None:
+def test_a_score_does_not_change_a_training_metric_of_the_same_name(client: "MlflowClient", run: Path) -> None:
     scored(run, f1=0.5)
     track.sync(run)
     assert steps(client, run, "train/loss") == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_run_that_the_store_has_lost_is_mirrored_anew(client: "MlflowClient", run: Path) -> None:
+def test_a_run_that_the_store_has_lost_is_mirrored_again(client: "MlflowClient", run: Path) -> None:
     track.sync(run)
-    lost = remembered(run)["run_id"]
+    lost = state_of(run)["run_id"]
     client.delete_run(lost)
     track.sync(run)
-    assert remembered(run)["run_id"] != lost
+    assert state_of(run)["run_id"] != lost
     assert steps(client, run, "train/loss") == [1, 2, 3, 4, 5, 6]
 
 
@@ -168,40 +162,38 @@ def sweep(trained: Path, tmp_path: Path) -> Path:
 
 
 def test_a_sweep_is_mirrored_with_its_trials_as_children_in_their_order(client: "MlflowClient", sweep: Path) -> None:
-    told = track.sync(sweep).splitlines()
+    lines = track.sync(sweep).splitlines()
     trials = [sweep / "trials" / "0000", sweep / "trials" / "0001"]
-    assert [line.partition(":")[0] for line in told] == [str(one) for one in (sweep, *trials)]
-    parent = remembered(sweep)["run_id"]
+    assert [line.partition(":")[0] for line in lines] == [str(one) for one in (sweep, *trials)]
+    parent = state_of(sweep)["run_id"]
     assert [there(client, trial).data.tags["mlflow.parentRunId"] for trial in trials] == [parent, parent]
     assert [steps(client, trial, "train/loss") for trial in trials] == [[1, 2, 3, 4, 5, 6]] * 2
 
 
 def test_syncing_a_sweep_twice_makes_no_second_run(client: "MlflowClient", sweep: Path) -> None:
-    told = track.sync(sweep)
-    assert track.sync(sweep) == told
+    first = track.sync(sweep)
+    assert track.sync(sweep) == first
     assert [len(all_of(client, one)) for one in (sweep, *(sweep / "trials").glob("000[01]"))] == [1, 1, 1]
 
 
 def test_a_trial_that_was_taken_out_of_its_sweep_is_a_run_like_others(client: "MlflowClient", sweep: Path) -> None:
-    alone = shutil.copytree(sweep / "trials" / "0000", sweep.parent / "best")
-    track.sync(Path(alone))
-    assert "mlflow.parentRunId" not in there(client, Path(alone)).data.tags
+    copy = shutil.copytree(sweep / "trials" / "0000", sweep.parent / "best")
+    track.sync(Path(copy))
+    assert "mlflow.parentRunId" not in there(client, Path(copy)).data.tags
 
 
-def test_a_folder_of_runs_is_mirrored_whole_and_a_damaged_run_does_not_hold_it_up(
-    client: "MlflowClient", run: Path
-) -> None:
+def test_all_runs_of_a_folder_are_mirrored_despite_a_damaged_one(client: "MlflowClient", run: Path) -> None:
     for name in ("a", "c"):
         shutil.copytree(run, run.parent / name)
     (run.parent / "comparison.md").write_text("no run")
     (run.parent / "a" / "environment.json").write_text("{}")
-    with pytest.raises(RunError, match=r"/a cannot be read: KeyError: 'shards' \(2 other folders are mirrored\)"):
+    with pytest.raises(RunError, match=r"cannot read .*/a: KeyError: 'shards' \(2 other folders are mirrored\)"):
         track.sync(run.parent)
     assert [len(all_of(client, run.parent / name)) for name in ("c", "run")] == [1, 1]
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"is no run folder and holds none"):
+    with pytest.raises(RunError, match=r"is not a run folder and contains none"):
         track.sync(tmp_path)
 
 
@@ -214,7 +206,7 @@ def test_a_server_that_is_down_is_named_in_one_line(run: Path, monkeypatch: pyte
 @pytest.mark.usefixtures("client")
 def test_a_folder_that_may_not_be_written_is_named_in_one_line(run: Path) -> None:
     (run / ".mlflow.lock").mkdir()  # to root, who may write anything, this alone is forbidden
-    with pytest.raises(RunError, match=r"^.*run/\.mlflow\.lock cannot be written: Is a directory; .*$"):
+    with pytest.raises(RunError, match=r"^cannot write .*run/\.mlflow\.lock: Is a directory; .*$"):
         track.sync(run)
 
 
@@ -231,15 +223,17 @@ def full_disk(run: Path) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("client")
 def test_a_full_disk_is_named_in_one_line(full_disk: Path) -> None:
-    with pytest.raises(RunError, match=r"^.*run/mlflow\.json cannot be written: File too large; .*$") as told:
+    with pytest.raises(RunError, match=r"^cannot write .*run/mlflow\.json: File too large; .*$") as caught:
         track.sync(full_disk)
-    of_the_run = told.value.__cause__
+    of_the_run = caught.value.__cause__
     assert of_the_run
     assert isinstance(of_the_run.__cause__, OSError)
 
 
 @pytest.mark.usefixtures("client")
-def test_notes_of_the_mirror_that_are_damaged_are_named_in_one_line(run: Path) -> None:
+def test_a_damaged_state_of_the_mirror_is_named_in_one_line(run: Path) -> None:
     (run / "mlflow.json").write_text('{"id": "')
-    with pytest.raises(RunError, match=r"^.*run/mlflow\.json cannot be read: .*; without that file .* anew$"):
+    with pytest.raises(
+        RunError, match=r"^cannot read .*run/mlflow\.json: .*; remove that file to mirror .* as a new run$"
+    ):
         track.sync(run)

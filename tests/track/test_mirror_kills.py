@@ -1,4 +1,4 @@
-"""A mirror that dies at any request, of a run that dies at any step, in the end has everything once."""
+"""A mirror that is killed at any request, of a run that is killed at any step, ends with everything sent once."""
 
 import shutil
 import time
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from mirrored import all_of, log, logged, points, remembered
+from mirrored import all_of, log, logged, points, state_of
 
 from pianogen import track
 from pianogen.track import mirror
-from pianogen.train.journal import cut_back
+from pianogen.train.journal import truncate_after
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,10 +32,10 @@ class Killed(BaseException):
 
 @pytest.fixture
 def kill_at(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Which request the client dies at, by number or name, and whether the store has heard it by then."""
+    """Which request the client dies at, by number or name, and whether the store has received it by then."""
     import mlflow
 
-    plan: dict[str, Any] = {"request": None, "heard": False}
+    plan: dict[str, Any] = {"request": None, "received": False}
 
     class Mortal(mlflow.MlflowClient):
         def __getattribute__(self, name: str) -> Any:
@@ -45,7 +45,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
             def ask(*given: Any, **named: Any) -> Any:
                 dying = plan["request"] in (next(plan["made"]), name)
-                if dying and not plan["heard"]:
+                if dying and not plan["received"]:
                     raise Killed
                 answer = found(*given, **named)
                 if dying:
@@ -58,11 +58,11 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return plan
 
 
-def live(run: Path, back: int, num_steps: int, *, half: bool) -> None:
-    """One life of a run: it goes on `back` steps before the last one told, looks at every other step, and is killed."""
-    cut_back(run / "metrics.jsonl", EVER)
+def attempt(run: Path, back: int, num_steps: int, *, half: bool) -> None:
+    """An attempt that resumes `back` steps before the last one, validates at every other step, and is killed."""
+    truncate_after(run / "metrics.jsonl", EVER)
     start = max(0, logged(run)[-1]["step"] - back) if logged(run) else 0
-    cut_back(run / "metrics.jsonl", start)
+    truncate_after(run / "metrics.jsonl", start)
     for step in range(start + 1, start + num_steps + 1):
         log(run, step, loss=1 / step, speed=time.time())
         if step % 2 == 0:
@@ -72,54 +72,54 @@ def live(run: Path, back: int, num_steps: int, *, half: bool) -> None:
             file.write('{"step": ')
 
 
-def sync_or_die(run: Path, plan: dict[str, Any], request: int | str | None, *, heard: bool) -> None:
-    plan.update(request=request, heard=heard, made=count())
+def sync_or_die(run: Path, plan: dict[str, Any], request: int | str | None, *, received: bool) -> None:
+    plan.update(request=request, received=received, made=count())
     try:
         track.sync(run)
     except Killed:
         assert request is not None
 
 
-LIVES = st.tuples(
+ATTEMPTS = st.tuples(
     st.integers(0, 3), st.integers(1, 4), st.booleans(), st.none() | st.integers(0, REQUESTS), st.booleans()
 )
 
 
-@pytest.mark.parametrize("heard", [False, True])
-def test_the_request_that_makes_the_run_may_be_lost_or_answered_to_nobody(
-    client: "MlflowClient", run: Path, kill_at: dict[str, Any], heard: bool
+@pytest.mark.parametrize("received", [False, True])
+def test_the_request_that_creates_the_run_or_its_answer_may_be_lost(
+    client: "MlflowClient", run: Path, kill_at: dict[str, Any], received: bool
 ) -> None:
-    sync_or_die(run, kill_at, "create_run", heard=heard)
-    assert len(all_of(client, run)) == heard
-    sync_or_die(run, kill_at, None, heard=False)
+    sync_or_die(run, kill_at, "create_run", received=received)
+    assert len(all_of(client, run)) == received
+    sync_or_die(run, kill_at, None, received=False)
     assert len(all_of(client, run)) == 1
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lives=st.lists(LIVES, min_size=1, max_size=4))
-@example(lives=[(0, 4, False, 5, True), (3, 4, True, None, False)])
-def test_wherever_run_and_mirror_are_killed_each_step_arrives_once(
+@given(attempts=st.lists(ATTEMPTS, min_size=1, max_size=4))
+@example(attempts=[(0, 4, False, 5, True), (3, 4, True, None, False)])
+def test_wherever_run_and_mirror_are_killed_each_step_is_sent_once(
     client: "MlflowClient",
     trained: Path,
     tmp_path_factory: pytest.TempPathFactory,
     kill_at: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
-    lives: list[tuple[int, int, bool, int | None, bool]],
+    attempts: list[tuple[int, int, bool, int | None, bool]],
 ) -> None:
     monkeypatch.setattr(mirror, "_BATCH", 3)  # so that a batch ends within a line
-    run = tmp_path_factory.mktemp("lives")
+    run = tmp_path_factory.mktemp("attempts")
     for name in ("config.yaml", "environment.json", "status.json"):
         shutil.copy(trained / name, run / name)
     (run / "metrics.jsonl").touch()
-    for back, num_steps, half, request, heard in lives:
-        live(run, back, num_steps, half=half)
-        sync_or_die(run, kill_at, request, heard=heard)
-    cut_back(run / "metrics.jsonl", EVER)
-    sync_or_die(run, kill_at, None, heard=False)
+    for back, num_steps, half, request, received in attempts:
+        attempt(run, back, num_steps, half=half)
+        sync_or_die(run, kill_at, request, received=received)
+    truncate_after(run / "metrics.jsonl", EVER)
+    sync_or_die(run, kill_at, None, received=False)
     (one,) = all_of(client, run)
-    assert one.info.run_id == remembered(run)["run_id"]
+    assert one.info.run_id == state_of(run)["run_id"]
     for name in ("loss", "speed", "nll"):
         sent = [step for step, *_ in sorted(points(client, run, name), key=lambda point: point[0])]
-        told = [line["step"] for line in logged(run) if name in line]
-        assert sent[: len(told)] == told
+        lines = [line["step"] for line in logged(run) if name in line]
+        assert sent[: len(lines)] == lines
         assert len(set(sent)) == len(sent)

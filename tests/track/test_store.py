@@ -31,7 +31,7 @@ def unnamed_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("unnamed_store")
 @pytest.mark.parametrize("name", ODD)
-def test_the_store_lies_in_its_folder_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
+def test_the_store_is_in_its_folder_whatever_the_name_of_the_folder(tmp_path: Path, name: str) -> None:
     from sqlalchemy.engine import make_url
 
     uri = default_store(tmp_path / name)
@@ -43,19 +43,19 @@ def test_the_store_lies_in_its_folder_whatever_the_folder_is_called(tmp_path: Pa
 def test_a_run_in_an_oddly_named_folder_is_mirrored_there_and_nowhere_else(trained: Path, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
-    shelf = tmp_path / "a%20b?c#d 50% ünï"
-    run = Path(shutil.copytree(trained, shelf / "run#1?%41"))
+    directory = tmp_path / "a%20b?c#d 50% ünï"
+    run = Path(shutil.copytree(trained, directory / "run#1?%41"))
     track.sync(run)
-    client = MlflowClient(tracking_uri=default_store(shelf))
+    client = MlflowClient(tracking_uri=default_store(directory))
     found = there(client, run).info
-    assert [path.name for path in tmp_path.iterdir()] == [shelf.name]
-    assert (found.run_name, (shelf / "mlflow.db").exists()) == ("run#1?%41", True)
+    assert [path.name for path in tmp_path.iterdir()] == [directory.name]
+    assert (found.run_name, (directory / "mlflow.db").exists()) == ("run#1?%41", True)
     fetched = client.download_artifacts(found.run_id, "config.yaml")
     assert Path(fetched).read_bytes() == (run / "config.yaml").read_bytes()
 
 
 @pytest.mark.usefixtures("unnamed_store")
-def test_a_path_that_is_no_text_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf_8_is_refused_at_once(tmp_path: Path) -> None:
     run = tmp_path / os.fsdecode(b"a\xff")
     run.mkdir()
     (run / "config.yaml").write_text("model: {kind: rnn}\n")
@@ -85,7 +85,7 @@ def test_an_experiment_that_has_no_kind_yet_gets_one(
     assert _kind(client, "untagged") == "custom_model_development"
 
 
-def test_a_kind_that_somebody_chose_stays(client: "MlflowClient", run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kind_that_a_user_chose_is_kept(client: "MlflowClient", run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pianogen.track.store.EXPERIMENT", "chosen")
     client.create_experiment("chosen", f"{run.as_uri()}-artifacts", tags={"mlflow.experimentKind": "regression"})
     track.sync(run)
@@ -104,14 +104,14 @@ def test_a_setting_that_is_too_long_is_cut_visibly_and_warned_of_once(
     settings = yaml.safe_load((run / "config.yaml").read_text())
     (run / "config.yaml").write_text(yaml.safe_dump({**settings, "shards": "s" * 6001, "out": "o" * 6000}))
     track.sync(run)
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     track.sync(run)
     shown = there(client, run).data.params
     mark = " [cut: 6001 characters, whole in the artifact config.yaml]"
     assert (len(shown["shards"]), shown["shards"].strip("s")) == (6000, mark)
     assert shown["out"] == "o" * 6000
-    assert "MLflow takes 6000 of the 6001 characters of shards" in told
-    assert told.count("warning:") == 1
+    assert "MLflow takes 6000 of the 6001 characters of shards" in printed
+    assert printed.count("warning:") == 1
     assert capsys.readouterr().err == ""
 
 

@@ -1,4 +1,4 @@
-"""Ranks that were started with other settings, shards or code are refused before the first step, by the name of it."""
+"""Ranks with different settings, shards or code are refused before the first step, naming the difference."""
 
 import shutil
 import sys
@@ -30,24 +30,24 @@ def test_other_settings_are_refused_by_name(tiny_run: MakeRun) -> None:
 
 
 @pytest.fixture
-def two_places(tiny_shards: Path, tmp_path: Path) -> Path:
+def two_folders(tiny_shards: Path, tmp_path: Path) -> Path:
     """A folder of shards for each rank, called by its number; the same ones."""
     for rank in ("0", "1"):
-        shutil.copytree(tiny_shards, tmp_path / "places" / rank)
-    return tmp_path / "places"
+        shutil.copytree(tiny_shards, tmp_path / "folders" / rank)
+    return tmp_path / "folders"
 
 
-def test_other_shards_under_the_same_name_are_refused(tiny_run: MakeRun, two_places: Path) -> None:
+def test_other_shards_under_the_same_name_are_refused(tiny_run: MakeRun, two_folders: Path) -> None:
     from shards.build import build
 
-    shutil.rmtree(two_places / "1")
-    build(str(Path(tiny_run().shards).parent / "music"), two_places / "1", ShardsConfig(split="random", seed=1))
-    said = refusal(f'cd "{two_places}/$RANK" && exec "$0" -m pianogen.train "$@"', replace(tiny_run(), shards="."))
+    shutil.rmtree(two_folders / "1")
+    build(str(Path(tiny_run().shards).parent / "music"), two_folders / "1", ShardsConfig(split="random", seed=1))
+    said = refusal(f'cd "{two_folders}/$RANK" && exec "$0" -m pianogen.train "$@"', replace(tiny_run(), shards="."))
     assert "rank 1 has shards = " in said
 
 
-def test_the_same_shards_may_lie_elsewhere_on_another_node(tiny_run: MakeRun, two_places: Path) -> None:
-    script = f'exec "$0" -m pianogen.train "$@" --shards "{two_places}/$RANK"'
+def test_the_path_of_the_shards_may_differ_between_nodes(tiny_run: MakeRun, two_folders: Path) -> None:
+    script = f'exec "$0" -m pianogen.train "$@" --shards "{two_folders}/$RANK"'
     ran = launch((*TWO[:-2], "--no-python", "bash", "-c", script, sys.executable), tiny_run())
     assert ran.returncode == 0, ran.stderr
 
@@ -61,7 +61,7 @@ def test_code_with_an_uncommitted_change_is_refused(tiny_run: MakeRun, tmp_path:
     assert "rank 1 has code = " in refusal(script, tiny_run())
 
 
-def test_the_same_code_may_lie_elsewhere_on_another_node(tiny_run: MakeRun, tmp_path: Path) -> None:
+def test_the_path_of_the_code_may_differ_between_nodes(tiny_run: MakeRun, tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "other/pianogen", ignore=shutil.ignore_patterns("__pycache__"))
     script = f'[ "$RANK" = 0 ] || cd "{tmp_path}/other"; exec "$0" -m pianogen.train "$@"'
     ran = launch((*TWO[:-2], "--no-python", "bash", "-c", script, sys.executable), tiny_run())

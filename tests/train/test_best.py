@@ -1,4 +1,4 @@
-"""The weights called best are the best that were written, and were measured on the slice that validation reads now."""
+"""The weights called best are the best that were written, measured on the slice that validation reads now."""
 
 import json
 import shutil
@@ -22,13 +22,13 @@ SLICE, SHORTER = 120, 60  # tokens
 
 
 def every_two(steps: int, make: MakeRun, keep: int = 1) -> TrainConfig:
-    looks = ValidationConfig(every_steps=2, slice_tokens=SLICE, num_samples=0)
-    return make(steps=steps, validation=looks, checkpoint=CheckpointConfig(every_steps=2, keep=keep))
+    validation = ValidationConfig(every_steps=2, slice_tokens=SLICE, num_samples=0)
+    return make(steps=steps, validation=validation, checkpoint=CheckpointConfig(every_steps=2, keep=keep))
 
 
 def give_nlls(monkeypatch: pytest.MonkeyPatch, nlls: Mapping[int, float]) -> None:
     """Have validation find these by step."""
-    monkeypatch.setattr(Validation, "look", lambda self: {"validation/nll": nlls[self._trainer.position.step]})
+    monkeypatch.setattr(Validation, "validate", lambda self: {"validation/nll": nlls[self._trainer.position.step]})
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
@@ -41,11 +41,11 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
             raise OSError(28, "No space left on device")
         return write_checkpoint(folder, step, *what)
 
-    monkeypatch.setattr("pianogen.train.keeping.write_checkpoint", write)
+    monkeypatch.setattr("pianogen.train.checkpointing.write_checkpoint", write)
 
 
 def best_of(config: TrainConfig) -> int:
-    """The step that best.json names, which must be there."""
+    """The step that best.json names, which must exist."""
     named = json.loads((Path(config.out) / "checkpoints" / "best.json").read_text())["step"]
     assert open_run(config.out).find_checkpoint("best").name == f"step-{named:08d}"
     return named
@@ -91,15 +91,15 @@ def test_a_best_json_that_cannot_be_written_removes_nothing_that_it_names(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pianogen.train.keeping.write_json", full)
+    monkeypatch.setattr("pianogen.train.checkpointing.write_json", full)
     train(replace(config, budget=BudgetConfig(steps=4)))
-    assert (best_of(config), "was not brought up to date" in " ".join(capsys.readouterr().err.split())) == (2, True)
+    assert (best_of(config), "was not updated" in " ".join(capsys.readouterr().err.split())) == (2, True)
     monkeypatch.undo()
     train(replace(config, budget=BudgetConfig(steps=4)))
     assert best_of(config) == 4
 
 
-def test_a_best_checkpoint_that_is_gone_is_forgotten(tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_best_checkpoint_that_is_missing_is_forgotten(tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     config = every_two(6, tiny_run, keep=2)
     give_nlls(monkeypatch, {2: 0.1, 4: 0.8, 6: 0.9, 8: 0.7})
     train(config)
@@ -119,8 +119,8 @@ def test_the_best_is_the_best_on_the_slice_that_is_read_now(tiny_run: MakeRun, m
     nlls = {}
     for path in list_checkpoints(run.checkpoints):
         model, info = run.load_model(path.name[5:])
-        if info.step >= 4:  # step 2 was worse than 4 in its life
-            found = results(score(model, performances, "strict", lanes=16), seconds=0.0, notes=0)
+        if info.step >= 4:  # step 2 was worse than 4 when it was measured
+            found = results(score(model, performances, "strict", rows=16), seconds=0.0, notes=0)
             nlls[info.step] = metrics_of("validation", found)["validation/nll"]
     named = json.loads((run.checkpoints / "best.json").read_text())
     assert (named["step"], named["slice_tokens"]) == (min(nlls, key=lambda step: nlls[step]), SHORTER)
@@ -137,8 +137,8 @@ def test_more_tokens_than_there_are_is_the_same_slice(
     assert "validation reads" not in capsys.readouterr().err
 
 
-def test_the_last_step_is_looked_at_where_a_life_begins_with_nothing_left_to_do(tiny_run: MakeRun) -> None:
-    config = tiny_run(steps=6)  # looked at 4 and 6, saved at 2, 4 and 6
+def test_the_last_step_is_validated_where_a_resumed_run_has_no_step_left(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=6)  # validated at 4 and 6, saved at 2, 4 and 6
     train(config)
     for step in (4, 6):
         shutil.rmtree(open_run(config.out).step_folder(step))

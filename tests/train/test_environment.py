@@ -25,7 +25,7 @@ from pianogen.train.environment import layout
         (1, {"SLURM_STEP_NUM_NODES": "2"}, 1),
     ],
 )
-def test_machines_are_counted_from_what_the_launcher_tells(
+def test_machines_are_counted_from_the_variables_of_the_launcher(
     world_size: int, environment: dict[str, str], num_nodes: int
 ) -> None:
     assert layout(world_size, environment) == {"world_size": world_size, "num_nodes": num_nodes}
@@ -38,10 +38,10 @@ def test_a_run_on_one_machine_says_so(tiny_run: Callable[..., TrainConfig]) -> N
     assert (recorded["num_nodes"], recorded["host"]) == (1, os.uname().nodename)
 
 
-def test_status_json_tells_the_ranks_and_machines_of_the_newest_life(tiny_run: Callable[..., TrainConfig]) -> None:
+def test_status_json_has_the_ranks_and_machines_of_the_newest_attempt(tiny_run: Callable[..., TrainConfig]) -> None:
     config = tiny_run(steps=2)
     assert launch(TWO, config).returncode == 0
     first = json.loads((Path(config.out) / "status.json").read_text())
     train(replace(config, budget=BudgetConfig(steps=4)))
     second = json.loads((Path(config.out) / "status.json").read_text())
-    assert [(told["world_size"], told["num_nodes"]) for told in (first, second)] == [(2, 1), (1, 1)]
+    assert [(status["world_size"], status["num_nodes"]) for status in (first, second)] == [(2, 1), (1, 1)]

@@ -1,4 +1,4 @@
-"""A rank that stops, hangs or never comes ends the job in time, and the others say which one it was."""
+"""A rank that stops, hangs or never joins ends the job in time, and the error names it."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ from launching import command, environment, wait_for_step
 
 import pianogen
 from pianogen.config import BudgetConfig, TrainConfig
-from pianogen.distributed.heartbeat import Report, suspects
+from pianogen.distributed.heartbeat import Report, failed_ranks
 
 pytestmark = pytest.mark.slow
 MakeRun = Callable[..., TrainConfig]
@@ -30,9 +30,9 @@ import os, sys, threading
 from pianogen.cli import main
 import {module} as module
 
-where, hangs = getattr(module, "{place}".split(".")[0]), lambda *given: {when}
-owner = module if "." not in "{place}" else where
-name = "{place}".split(".")[-1]
+where, hangs = getattr(module, "{attribute}".split(".")[0]), lambda *given: {when}
+owner = module if "." not in "{attribute}" else where
+name = "{attribute}".split(".")[-1]
 work = getattr(owner, name)
 def hang(*given, **named):
     if os.environ["RANK"] == "{rank}" and hangs(*given):
@@ -43,18 +43,18 @@ sys.exit(main(["train", *sys.argv[1:]]))
 """
 
 
-def hanging(module: str, place: str, rank: int, when: str = "True") -> str:
-    """A program that trains, but for one rank that never comes back from a function."""
-    return HANG.format(module=f"pianogen.{module}", place=place, rank=rank, when=when)
+def hanging(module: str, attribute: str, rank: int, when: str = "True") -> str:
+    """A program that trains, but for one rank that never returns from a function."""
+    return HANG.format(module=f"pianogen.{module}", attribute=attribute, rank=rank, when=when)
 
 
 # what each rank does between the first agreement and the first backward pass
 OPENING = [
     ("train.opening", "create_run", 0),
-    ("train.opening", "whole_checkpoints", 1),
+    ("train.checkpointing", "verified_checkpoints", 1),
     ("train.trainer", "build_model", 1),
     ("train.trainer", "Trainer._micro_batches", 1),
-    ("train.keeping", "write_checkpoint", 0),
+    ("train.checkpointing", "write_checkpoint", 0),
 ]
 
 
@@ -67,8 +67,8 @@ def started(config: TrainConfig, *ranks: int, code: str = "") -> Iterator[Ranks]
     words = command(python, config)
     processes: Ranks = []
     for rank in ranks:
-        place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-        variables = {**environment(), **place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        attribute = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        variables = {**environment(), **attribute, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         processes.append(
             subprocess.Popen(words, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         )
@@ -80,8 +80,8 @@ def started(config: TrainConfig, *ranks: int, code: str = "") -> Iterator[Ranks]
             process.communicate()
 
 
-def last_words(process: "subprocess.Popen[str]") -> str:
-    """What a rank said; it must have ended by itself, and not as if all were well."""
+def error_of(process: "subprocess.Popen[str]") -> str:
+    """The output of a rank, which must have ended by itself with an error."""
     said, _ = process.communicate(timeout=IN_TIME_S)
     assert process.returncode in (1, 2)
     return said
@@ -89,7 +89,7 @@ def last_words(process: "subprocess.Popen[str]") -> str:
 
 @pytest.fixture
 def endless(tiny_run: MakeRun) -> TrainConfig:
-    """A run of two ranks that nothing ends."""
+    """A run of two ranks without an end."""
     return tiny_run("endless", budget=BudgetConfig(steps=1_000_000), rank_timeout_s=TIMEOUT_S)
 
 
@@ -98,38 +98,38 @@ def test_a_rank_that_is_stopped_is_named_by_the_other(endless: TrainConfig, stop
     with started(endless, 0, 1) as ranks:
         wait_for_step(endless, 5)
         ranks[stopped].send_signal(signal.SIGSTOP)
-        said = last_words(ranks[waiting])
-    assert re.search(f"rank {stopped} .*(tells nothing any more|does not answer any more)", said), said
+        said = error_of(ranks[waiting])
+    assert re.search(f"rank {stopped} .*(has stopped reporting|does not respond)", said), said
 
 
 def test_a_rank_that_hangs_is_named_with_the_line_where_it_hangs(endless: TrainConfig) -> None:
     with started(endless, 0, 1, code=hanging("data.batches", "Batches.batch", 1, "given[1] == 5")) as (first, _):
-        said = last_words(first)
-    assert re.search(r"rank 1 \(.*, process \d+\) has not come to meeting \d+ of the ranks, last seen at \S+:\d+", said)
+        said = error_of(first)
+    assert re.search(r"rank 1 \(.*, process \d+\) has not reached collective \d+, last seen at \S+:\d+", said)
     assert '"state": "failed"' in (Path(endless.out) / "status.json").read_text()
 
 
-@pytest.mark.parametrize(("module", "place", "rank"), OPENING)
+@pytest.mark.parametrize(("module", "attribute", "rank"), OPENING)
 def test_a_rank_that_hangs_before_the_first_step_is_named(
-    endless: TrainConfig, module: str, place: str, rank: int
+    endless: TrainConfig, module: str, attribute: str, rank: int
 ) -> None:
-    with started(endless, 0, 1, code=hanging(module, place, rank)) as ranks:
-        said = last_words(ranks[1 - rank])
-    assert re.search(rf"rank {rank} \(.*\) has not come to meeting \d+ of the ranks, last seen at", said), said
+    with started(endless, 0, 1, code=hanging(module, attribute, rank)) as ranks:
+        said = error_of(ranks[1 - rank])
+    assert re.search(rf"rank {rank} \(.*\) has not reached collective \d+, last seen at", said), said
 
 
-def test_every_exchange_of_the_ranks_is_told_to_the_watch() -> None:
+def test_every_collective_is_recorded_for_the_heartbeat() -> None:
     silent = []
     for file in (Path(pianogen.__file__).parent).rglob("*.py"):
         for function in ast.walk(ast.parse(file.read_text())):
             if isinstance(function, ast.FunctionDef):
-                met = [call.lineno for call in calls(function, "meet")]
-                waits = [call.lineno for call in calls(function, *EXCHANGES)]
-                silent += [f"{file.name}:{line}" for line in waits if not met or line < min(met)]
+                recorded = [call.lineno for call in calls(function, "record_collective")]
+                waits = [call.lineno for call in calls(function, *COLLECTIVES)]
+                silent += [f"{file.name}:{line}" for line in waits if not recorded or line < min(recorded)]
     assert silent == []
 
 
-EXCHANGES = (
+COLLECTIVES = (
     *("all_reduce", "all_gather", "all_gather_object", "barrier", "broadcast", "wait_for_everyone", "prepare"),
     *("safe_get_full_fp32_param", "safe_get_full_optimizer_state", "safe_set_full_optimizer_state"),
     *("_engine.step", "_engine.backward", "_accelerator.backward"),
@@ -142,13 +142,13 @@ def calls(function: ast.FunctionDef, *names: str) -> list[ast.Call]:
     return [call for call in found if f".{ast.unparse(call.func)}".endswith(tuple(f".{name}" for name in names))]
 
 
-@pytest.mark.parametrize(("there", "missing"), [(0, "rank 1 of 2 did not come"), (1, "rank 0 could not be reached")])
-def test_a_rank_that_never_comes_is_named(endless: TrainConfig, there: int, missing: str) -> None:
+@pytest.mark.parametrize(("there", "missing"), [(0, "rank 1 of 2 did not join"), (1, "rank 0 could not be reached")])
+def test_a_rank_that_never_joins_is_named(endless: TrainConfig, there: int, missing: str) -> None:
     with started(endless, there) as (process,):
-        assert missing in last_words(process)
+        assert missing in error_of(process)
 
 
-def test_ranks_that_wait_for_a_slow_one_within_the_time_go_on(endless: TrainConfig) -> None:
+def test_ranks_wait_for_a_slow_one_within_the_time_limit(endless: TrainConfig) -> None:
     with started(endless, 0, 1) as ranks:
         wait_for_step(endless, 5)
         ranks[1].send_signal(signal.SIGSTOP)
@@ -160,13 +160,13 @@ def test_ranks_that_wait_for_a_slow_one_within_the_time_go_on(endless: TrainConf
 
 
 def reports(*pairs: tuple[int, int]) -> dict[int, Report]:
-    return {rank: Report(tick, met, "", "") for rank, (tick, met) in enumerate(pairs)}
+    return {rank: Report(tick, collectives, "", "") for rank, (tick, collectives) in enumerate(pairs)}
 
 
-def test_a_rank_that_tells_nothing_is_blamed_before_those_that_wait_for_it() -> None:
+def test_a_rank_that_stopped_reporting_is_named_before_those_that_wait_for_it() -> None:
     before, now = reports((5, 9), (5, 8), (5, 8)), reports((8, 9), (8, 8), (5, 8))
-    assert suspects(before, now)[0] == [2]
+    assert failed_ranks(before, now)[0] == [2]
 
 
-def test_no_rank_is_blamed_where_all_have_come() -> None:
-    assert suspects(reports((5, 9), (5, 9)), reports((8, 9), (8, 9)))[0] == []
+def test_no_rank_is_named_if_all_reached_the_collective() -> None:
+    assert failed_ranks(reports((5, 9), (5, 9)), reports((8, 9), (8, 9)))[0] == []

@@ -1,4 +1,4 @@
-"""Signals and kills: nothing is lost but the steps since the last checkpoint, and the end is the same."""
+"""Signals and kills: only the steps since the last checkpoint are lost, and the final weights are the same."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def status(config: TrainConfig) -> str:
 
 @pytest.fixture
 def runs(tiny_run: MakeRun) -> tuple[TrainConfig, TrainConfig]:
-    """One run to leave in peace and one to disturb."""
+    """One undisturbed run and one to disturb."""
     changes = {"checkpoint": CheckpointConfig(every_steps=5)}
     return tiny_run("quiet", STEPS, **changes), tiny_run("disturbed", STEPS, **changes)
 
@@ -68,14 +68,14 @@ def test_a_signal_saves_and_leaves(runs: tuple[TrainConfig, TrainConfig], number
     assert_same_weights(disturbed, quiet)
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(runs: tuple[TrainConfig, TrainConfig]) -> None:
+def test_ctrl_c_saves_and_says_how_to_resume(runs: tuple[TrainConfig, TrainConfig]) -> None:
     _, disturbed = runs
     process = start(ONE, disturbed)
     wait_for_step(disturbed, 7)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on" in output
+    assert "run the same command again to resume" in output
     assert "Traceback" not in output
 
 
@@ -104,7 +104,7 @@ def test_two_at_once_in_one_folder_are_refused(runs: tuple[TrainConfig, TrainCon
     assert "is in use by process" in second.stderr
 
 
-def test_a_dead_rank_ends_the_job(runs: tuple[TrainConfig, TrainConfig]) -> None:
+def test_a_killed_rank_ends_the_job(runs: tuple[TrainConfig, TrainConfig]) -> None:
     _, config = runs
     process = start(TWO, replace(config, budget=BudgetConfig(seconds=300)))
     wait_for_step(config, 3)

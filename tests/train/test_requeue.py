@@ -1,4 +1,4 @@
-"""A job that was asked to stop gets another life exactly when it should; tried against an scontrol that plays Slurm."""
+"""A job that was asked to stop is requeued exactly when it should be; tested against a fake scontrol."""
 
 import signal
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ RUNNING = "JobState=RUNNING Reason=None Requeue=1 Restarts=0 BatchFlag=1"
 
 
 class Slurm:
-    """A scontrol on the PATH: it shows `job`, and notes what it was asked to requeue."""
+    """A scontrol on the PATH: it shows `job`, and records what it was asked to requeue."""
 
     def __init__(self, folder: Path) -> None:
         self._requeued, self._job = folder / "requeued", folder / "job"
@@ -93,18 +93,18 @@ def test_a_job_that_cannot_be_requeued_says_why(
     assert reason in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.parametrize(("lives", "most", "again"), [(3, 3, False), (2, 3, True), (MAX_REQUEUES, None, False)])
-def test_the_number_of_lives_is_limited(
-    slurm: Slurm, monkeypatch: pytest.MonkeyPatch, lives: int, most: int | None, again: bool
+@pytest.mark.parametrize(("restarts", "most", "again"), [(3, 3, False), (2, 3, True), (MAX_REQUEUES, None, False)])
+def test_the_number_of_requeues_is_limited(
+    slurm: Slurm, monkeypatch: pytest.MonkeyPatch, restarts: int, most: int | None, again: bool
 ) -> None:
-    monkeypatch.setenv("SLURM_RESTART_COUNT", str(lives))
+    monkeypatch.setenv("SLURM_RESTART_COUNT", str(restarts))
     if most is not None:
         monkeypatch.setenv("PIANOGEN_MAX_REQUEUES", str(most))
-    slurm.shows(RUNNING.replace("Restarts=0", f"Restarts={lives}"))
+    slurm.shows(RUNNING.replace("Restarts=0", f"Restarts={restarts}"))
     assert (requeue_if_slurm(), bool(slurm.requeued)) == (again, again)
 
 
-def test_one_task_of_an_array_does_not_requeue_its_neighbours(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_task_of_an_array_does_not_requeue_the_others(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
     assert (requeue_if_slurm(), slurm.requeued) == (True, ["7_2"])

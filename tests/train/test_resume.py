@@ -1,4 +1,4 @@
-"""Exact resume: a run that stopped and went on ends bit-equal to one that never stopped."""
+"""Exact resume: a run that was stopped and resumed ends bit-equal to one that was not stopped."""
 
 import json
 from collections.abc import Callable
@@ -25,8 +25,10 @@ from pianogen.evaluation.job import evaluate
 from pianogen.files import sha256_of, write_json
 from pianogen.generation import generate
 from pianogen.train import train
-from pianogen.train.journal import TIMES
+from pianogen.train.usage import USAGE
 
+# what an exact resume does not repeat
+TIMES = frozenset({"time", "train/tokens_per_s"}) | USAGE
 STEPS = 14  # more than an epoch of the tiny shards at 4 rows of 48 tokens
 
 MakeRun = Callable[..., TrainConfig]
@@ -37,7 +39,7 @@ def newest(run: str) -> Path:
 
 
 def tensors(run: str) -> dict[str, torch.Tensor]:
-    """Weights, optimizer and lanes of the newest checkpoint."""
+    """Weights, optimizer and state of the newest checkpoint."""
     return {
         f"{file.stem}/{name}": value
         for file in sorted(newest(run).glob("*.safetensors"))
@@ -46,12 +48,12 @@ def tensors(run: str) -> dict[str, torch.Tensor]:
 
 
 def log(run: str) -> list[dict[str, Any]]:
-    """Everything logged but the clock."""
+    """Everything logged but times and usage."""
     lines = map(json.loads, (Path(run) / "metrics.jsonl").read_text().splitlines())
     return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
 
 
-def stop_and_go_on(config: TrainConfig, *, after: int) -> None:
+def stop_and_resume(config: TrainConfig, *, after: int) -> None:
     train(replace(config, budget=BudgetConfig(steps=after)))
     train(config)
 
@@ -75,7 +77,7 @@ def test_a_resumed_run_ends_bit_equal(tiny_run: MakeRun, kind: Any, order: Any) 
     changes = {"model": ModelConfig(kind=kind, hidden_size=8), "data": DataConfig(order=order, excerpt_tokens=48)}
     quiet, stopped = tiny_run("quiet", STEPS, **changes), tiny_run("stopped", STEPS, **changes)
     train(quiet)
-    stop_and_go_on(stopped, after=5)
+    stop_and_resume(stopped, after=5)
     assert_same(stopped.out, quiet.out)
 
 
@@ -84,7 +86,7 @@ def test_it_may_stop_after_any_step(tiny_run: MakeRun, after: int) -> None:
     changes = {"data": DataConfig(excerpt_tokens=200)}  # an epoch ends within these steps
     quiet, stopped = tiny_run("quiet", 9, **changes), tiny_run("stopped", 9, **changes)
     train(quiet)
-    stop_and_go_on(stopped, after=after)
+    stop_and_resume(stopped, after=after)
     assert_same(stopped.out, quiet.out)
 
 
@@ -92,20 +94,20 @@ def test_dropout_and_accumulation_resume_bit_equal(tiny_run: MakeRun) -> None:
     changes = {"model": ModelConfig(kind="lstm", hidden_size=8, num_layers=2, dropout=0.3), "micro_batch": 1}
     quiet, stopped = tiny_run("quiet", **changes), tiny_run("stopped", **changes)
     train(quiet)
-    stop_and_go_on(stopped, after=3)
+    stop_and_resume(stopped, after=3)
     assert_same(stopped.out, quiet.out)
 
 
 def test_the_log_of_a_resumed_run_repeats_and_misses_nothing(tiny_run: MakeRun) -> None:
     quiet, stopped = tiny_run("quiet"), tiny_run("stopped")
     train(quiet)
-    stop_and_go_on(stopped, after=3)
+    stop_and_resume(stopped, after=3)
     assert [line for line in log(stopped.out) if "train/loss" in line] == [
         line for line in log(quiet.out) if "train/loss" in line
     ]
 
 
-def test_lines_after_the_checkpoint_are_cut_back(tiny_run: MakeRun) -> None:
+def test_lines_after_the_checkpoint_are_dropped(tiny_run: MakeRun) -> None:
     config = tiny_run(steps=4)
     train(config)
     with (Path(config.out) / "metrics.jsonl").open("a") as file:
@@ -140,17 +142,17 @@ def test_a_damaged_checkpoint_costs_one_interval_and_no_more(
     train(replace(stopped, budget=BudgetConfig(steps=4)))
     damage(newest(stopped.out) / name, how)
     train(stopped)
-    assert "going back to the one before" in capsys.readouterr().err
+    assert "falling back to the previous checkpoint" in capsys.readouterr().err
     assert_same(stopped.out, quiet.out)
 
 
-def test_the_last_step_is_looked_at_wherever_the_last_checkpoint_was(tiny_run: MakeRun) -> None:
-    config = tiny_run(steps=6)  # saved at 2, 4, 6; looked at 4
+def test_the_last_step_is_validated_wherever_the_last_checkpoint_was(tiny_run: MakeRun) -> None:
+    config = tiny_run(steps=6)  # saved at 2, 4, 6; validated at 4
     train(config)
     assert [line["step"] for line in log(config.out) if "validation/nll" in line] == [4, 6]
 
 
-def test_with_every_checkpoint_damaged_it_says_so(tiny_run: MakeRun) -> None:
+def test_a_run_with_every_checkpoint_damaged_is_refused(tiny_run: MakeRun) -> None:
     config = tiny_run(steps=4)
     train(config)
     for checkpoint in (Path(config.out) / "checkpoints").glob("step-*"):
@@ -172,12 +174,12 @@ def test_a_killed_writer_leaves_nothing_behind(tiny_run: MakeRun) -> None:
 def test_other_settings_are_refused_by_name(tiny_run: MakeRun) -> None:
     config = tiny_run(steps=2)
     train(config)
-    with pytest.raises(SettingError, match=r"setting 'model.hidden_size' is 9, but the run in .* was begun with 8"):
+    with pytest.raises(SettingError, match=r"setting 'model.hidden_size' is 9, but the run in .* was started with 8"):
         train(replace(config, model=ModelConfig(kind="attn", hidden_size=9)))
 
 
 def as_of_format(run: str, number: int) -> None:
-    """Rewrite the checkpoints as an earlier version, or a later one, would have written them."""
+    """Rewrite the checkpoints as another version would have numbered them."""
     for checkpoint in (Path(run) / "checkpoints").glob("step-*"):
         training, manifest = checkpoint / "training.json", checkpoint / "manifest.json"
         write_json(training, {**json.loads(training.read_text()), "format": number})
@@ -185,25 +187,25 @@ def as_of_format(run: str, number: int) -> None:
         write_json(manifest, {**json.loads(manifest.read_text()), "training.json": entry})
 
 
-def test_a_run_of_the_format_before_is_not_gone_on_with(tiny_run: MakeRun) -> None:
+def test_a_run_of_format_1_is_not_resumed(tiny_run: MakeRun) -> None:
     config = tiny_run(steps=4)
     train(config)
     as_of_format(config.out, 1)
     files = [path for path in Path(config.out).rglob("*") if path.is_file() and path.name != ".lock"]
     before = {path: path.read_bytes() for path in files}
-    with pytest.raises(RunError, match=r"have format 1, this pianogen goes on with 2 alone.* another --out"):
+    with pytest.raises(RunError, match=r"have format 1, this pianogen resumes 2 and 3.* another --out"):
         train(replace(config, budget=BudgetConfig(steps=6)))
     assert {path: path.read_bytes() for path in files} == before
 
 
-@pytest.mark.parametrize(("number", "is_read"), [(1, True), (2, True), (3, False)])
-def test_weights_are_read_from_the_format_before_and_not_from_a_later_one(
+@pytest.mark.parametrize(("number", "is_read"), [(1, True), (2, True), (3, True), (4, False)])
+def test_weights_are_read_from_earlier_formats_and_not_from_a_later_one(
     tiny_run: MakeRun, tmp_path: Path, number: int, is_read: bool
 ) -> None:
     config = tiny_run(steps=4)
     train(config)
     as_of_format(config.out, number)
-    with nullcontext() if is_read else pytest.raises(RunError, match="has format 3, this pianogen reads 1 and 2"):
+    with nullcontext() if is_read else pytest.raises(RunError, match="has format 4, this pianogen reads 1, 2, 3"):
         evaluate([Path(config.out)], EvaluateConfig(split="test"))
         assert generate(Path(config.out), tmp_path / "pieces", GenerateConfig(num=1, tokens=16))
 

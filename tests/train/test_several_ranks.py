@@ -63,11 +63,11 @@ def test_four_ranks_resume_bit_equal(tiny_run: MakeRun) -> None:
     assert all(torch.equal(value, weights(quiet)[name]) for name, value in weights(stopped).items())
 
 
-def test_ranks_are_not_warned_of_anything(tiny_run: MakeRun) -> None:
+def test_ranks_print_no_warnings(tiny_run: MakeRun) -> None:
     assert "Warning" not in launch(TWO, tiny_run(steps=2)).stderr
 
 
-def test_a_run_of_two_ranks_goes_on_with_one(tiny_run: MakeRun) -> None:
+def test_a_run_of_two_ranks_resumes_with_one(tiny_run: MakeRun) -> None:
     quiet, elastic = tiny_run("quiet"), tiny_run("elastic")
     train(quiet)
     ran = launch(TWO, replace(elastic, budget=BudgetConfig(steps=3)))
@@ -114,7 +114,7 @@ def test_a_global_batch_that_ranks_cannot_share_is_an_error(tiny_run: MakeRun) -
         ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "WORLD_SIZE": "2"}, "Slurm runs 4 tasks, but WORLD_SIZE is 2"),
     ],
 )
-def test_wrong_launches_are_told_apart(environment: dict[str, str], message: str) -> None:
+def test_wrong_launches_are_refused(environment: dict[str, str], message: str) -> None:
     with pytest.raises(LaunchError, match=message):
         check_launch(environment)
 

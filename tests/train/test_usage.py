@@ -1,4 +1,4 @@
-"""How busy training keeps the machine stands beside its speed, and never stops it."""
+"""Resource usage is logged beside the speed, and never stops training."""
 
 import json
 import time
@@ -28,7 +28,7 @@ def test_a_process_that_works_counts_more_than_one_that_sleeps() -> None:
     assert asleep < 15 < usage.measure()["system/cpu_percent"] <= 105
 
 
-def test_a_hundred_megabytes_more_are_seen() -> None:
+def test_memory_grows_by_a_hundred_megabytes() -> None:
     usage = Usage()
     before = usage.measure()["system/rss_mb"]
     held = bytearray(b"1") * 100_000_000
@@ -40,13 +40,13 @@ def test_without_a_gpu_its_name_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     assert "system/gpu_percent" not in Usage().measure()
 
 
-def test_a_gpu_is_told_by_its_percentage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_utilization_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "utilization", lambda: 83)
     assert Usage().measure()["system/gpu_percent"] == 83
 
 
-def test_a_gpu_that_cannot_be_asked_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_without_pynvml_is_queried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def refuse() -> int:
@@ -60,7 +60,7 @@ def test_a_gpu_that_cannot_be_asked_is_asked_once(monkeypatch: pytest.MonkeyPatc
     assert len(asked) == 1
 
 
-def test_every_step_tells_how_busy_it_kept_the_machine(tiny_run: Callable[..., TrainConfig]) -> None:
+def test_every_step_logs_the_usage(tiny_run: Callable[..., TrainConfig]) -> None:
     config = tiny_run(steps=3)
     train(config)
     lines = [json.loads(line) for line in (Path(config.out) / "metrics.jsonl").read_text().splitlines()]

@@ -1,0 +1,62 @@
+"""What an evaluation leaves behind.
+
+RUN/evaluation/test.json  train.json             every average by name, and the baselines on the same targets
+RUN/evaluation/comparison.md  figure-5.png       the table and the figure of one run
+PARENT/comparison.md  figure-5.png               the same of several runs, in the parent directory of the first
+"""
+
+from typing import Any
+
+from rich.console import Console
+
+from pianogen import track
+from pianogen.errors import RunError
+from pianogen.evaluation.figure import write_figure
+from pianogen.evaluation.report import ComparisonRow, Results, comparison_markdown, comparison_table, metrics_of
+from pianogen.evaluation.subsets import Subset
+from pianogen.files import write_atomic, write_json
+from pianogen.progress import console
+from pianogen.runs import CheckpointInfo, Run
+from pianogen.storage import is_copy
+
+
+def write_results(
+    run: Run, checkpoint: CheckpointInfo, subset: Subset, found: Results, baselines: dict[str, Results]
+) -> None:
+    """Write RUN/evaluation/SPLIT.json."""
+    folder = run.path / "evaluation"
+    folder.mkdir(exist_ok=True)
+    content: dict[str, Any] = {
+        "split": subset.split,
+        "step": checkpoint.step,
+        "checkpoint_sha256": checkpoint.sha256,
+        "performances": len(subset.performances),
+        "chosen": subset.chosen,
+        "metrics": metrics_of(subset.split, found),
+        "results": found,
+        "baselines": baselines,
+    }
+    write_json(folder / f"{subset.split}.json", content)
+
+
+def publish(runs: list[Run], rows: list[ComparisonRow], split: str | None) -> None:
+    """Write the figure and the table, print the table, and mirror the runs to MLflow; a failure there is a warning."""
+    folder = runs[0].path / "evaluation" if len(runs) == 1 else runs[0].path.parent
+    suffix = f"-{split}" if split else ""  # one split alone must not replace the table of all of them
+    write_figure(rows, folder / f"figure-5{suffix}.png")
+    write_atomic(folder / f"comparison{suffix}.md", comparison_markdown(rows))
+    for run in runs:
+        if is_copy(run.path):  # MLflow mirrors the original run
+            upload = f"upload them with `pianogen track sync {run.path} --to URL`"
+            console.print(f"the results of {run.path.name} are in its local copy {run.path}; {upload}", soft_wrap=True)
+        elif track.is_on():
+            _mirror(run)
+    Console(width=max(100, console.width)).print(comparison_table(rows))
+    print(f"{folder / f'comparison{suffix}.md'}  {folder / f'figure-5{suffix}.png'}")
+
+
+def _mirror(run: Run) -> None:
+    try:
+        track.sync(run.path)
+    except RunError as error:
+        console.print(f"[yellow]warning:[/] {error}", soft_wrap=True)

@@ -1,0 +1,191 @@
+"""The folder of the pieces of one request.
+
+    DIR/0000.mid  0000.json  [0000.musicxml]  [0000.png]
+
+The JSON sidecar says where a piece comes from and what it is. Every file is written atomically and the sidecar last: a
+piece that has one is finished.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Int
+from numpy import ndarray
+
+from pianogen.config import GenerateConfig, flatten
+from pianogen.errors import RunError, SettingError, TokenError
+from pianogen.files import write_atomic
+from pianogen.generation.prompt import Prompt, clock_and_end
+from pianogen.generation.sampler import SampledPiece
+from pianogen.progress import console
+from pianogen.runs import CheckpointInfo
+from pianogen.tokens import Notes, decode, midi_bytes, write_musicxml
+from pianogen.tokens.vocab import ids_of, words_of
+
+WriteFile = Callable[[Path, bytes | str], None]
+"""Writes a file atomically."""
+
+# the settings that decide which words are drawn; the others say how many pieces, how fast, and what else to write
+_SETTINGS = (
+    "prompt_seconds",
+    "prompt_bars",
+    "tokens",
+    "bars",
+    "seconds",
+    "min_tokens",
+    "min_bars",
+    "min_seconds",
+    "temperature",
+    "duration_temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+)
+
+
+@dataclass(frozen=True)
+class PieceFolder:
+    """A folder of pieces, and what they have in common."""
+
+    path: Path
+    prompt: Prompt
+    request: dict[str, Any]
+    config: GenerateConfig
+    write_file: WriteFile = write_atomic
+
+    def open(self) -> None:
+        """Create the folder, or check the pieces that are in it.
+
+        Raises:
+            SettingError: The folder cannot be created.
+            RunError: The folder holds pieces of another request.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingError(
+                f"cannot create the folder --out {self.path}: {error.strerror}; choose another"
+            ) from error
+        for path in sorted(self.path.glob("[0-9]*.json")):
+            _check_same_request(path, read_sidecar(path) or {}, self.request)
+
+    def file(self, piece: int, suffix: str) -> Path:
+        """Path of a file of a piece."""
+        return self.path / f"{piece:04d}{suffix}"
+
+    def holds(self, piece: int) -> bool:
+        """Whether a piece is finished; if so, its score and picture are written now if requested and missing."""
+        sidecar = read_sidecar(self.file(piece, ".json"))
+        if sidecar is None or not self.file(piece, ".mid").exists():
+            return False
+        self._write_extras(piece, ids_of(sidecar["words"].split()))
+        return True
+
+    def write(self, sampled: SampledPiece) -> None:
+        """Write a piece, the sidecar last."""
+        piece, notes = sampled.request.piece, decode(sampled.tokens)
+        spq, tempo = self.prompt.steps_per_quarter, self.prompt.quarters_per_minute
+        midi = midi_bytes(notes, steps_per_quarter=spq, quarters_per_minute=tempo)
+        self.write_file(self.file(piece, ".mid"), midi)
+        self._write_extras(piece, sampled.tokens)
+        self.write_file(self.file(piece, ".json"), json.dumps(self._sidecar(sampled), indent=2) + "\n")
+
+    def _sidecar(self, sampled: SampledPiece) -> dict[str, Any]:
+        return {
+            **self.request,
+            "piece": sampled.request.piece,
+            "ended": sampled.ended,
+            "prompt_tokens": len(self.prompt.ids) if self.prompt.name else 0,
+            "prompt_steps": self.prompt.num_steps,
+            "num_tokens": len(sampled.tokens),
+            "num_steps": clock_and_end(sampled.tokens[:-1])[1],
+            "steps_per_quarter": self.prompt.steps_per_quarter,
+            "quarters_per_minute": self.prompt.quarters_per_minute,
+            "words": " ".join(words_of(sampled.tokens)),
+        }
+
+    def _write_extras(self, piece: int, ids: Int[ndarray, " T"]) -> None:
+        score, picture = self.file(piece, ".musicxml"), self.file(piece, ".png")
+        if self.config.musicxml and not score.exists():
+            notes = decode(ids)
+            try:
+                self.write_file(score, _bytes_by(lambda path: self._write_score(notes, path), score.name))
+            except TokenError as error:  # such as a grid that notation cannot express
+                _warn_once(f"no score: {error}")
+        if self.config.piano_roll and not picture.exists():
+            self.write_file(picture, _bytes_by(lambda path: self._draw(decode(ids), path), picture.name))
+
+    def _write_score(self, notes: Notes, path: Path) -> None:
+        spq, time_signature = self.prompt.steps_per_quarter, self.prompt.time_signature
+        write_musicxml(notes, path, steps_per_quarter=spq, time_signature=time_signature)
+
+    def _draw(self, notes: Notes, path: Path) -> None:
+        from pianogen.render import piano_roll  # matplotlib is slow to import
+
+        spq, prompt_steps = self.prompt.steps_per_quarter, self.prompt.num_steps or None
+        title = f"{self.request['run']}, piece {path.stem}"
+        piano_roll(notes, path, steps_per_quarter=spq, prompt_steps=prompt_steps, title=title)
+
+
+def _bytes_by(write: Callable[[Path], None], name: str) -> bytes:
+    """The bytes of the file that `write` writes."""
+    with tempfile.TemporaryDirectory(prefix="pianogen-") as folder:
+        scratch = Path(folder) / name
+        write(scratch)
+        return scratch.read_bytes()
+
+
+@cache
+def _warn_once(message: str) -> None:
+    console.print(f"[yellow]warning:[/] {message}", soft_wrap=True)
+
+
+def request_of(run: str, checkpoint: CheckpointInfo, config: GenerateConfig, prompt: Prompt) -> dict[str, Any]:
+    """Describe a request: two pieces with equal request and number are the same piece."""
+    settings = asdict(config)
+    return {
+        "run": run,
+        "checkpoint": {"step": checkpoint.step, "sha256": checkpoint.sha256},
+        "seed": config.seed,
+        "prompt": {"name": prompt.name, "sha256": prompt.sha256} if prompt.name else None,
+        "settings": {name: settings[name] for name in _SETTINGS},
+    }
+
+
+def read_sidecar(path: Path) -> dict[str, Any] | None:
+    """Read a sidecar, or None if it does not exist.
+
+    Raises:
+        RunError: The file is not a sidecar, or cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}; fix this, or remove the file") from error
+    except (ValueError, RecursionError) as error:
+        raise _not_a_sidecar(path) from error
+    if not isinstance(content, dict) or not isinstance(content.get("words"), str):
+        raise _not_a_sidecar(path)
+    return content
+
+
+def _not_a_sidecar(path: Path) -> RunError:
+    return RunError(f"{path} is not a sidecar of a piece; remove it, and the piece is generated again")
+
+
+def _check_same_request(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Refuse to mix pieces of two requests in one folder; the message names the first difference."""
+    there, here = flatten({key: found.get(key) for key in wanted}), flatten(wanted)
+    for name in here | there:
+        if there.get(name) != here.get(name):
+            raise RunError(
+                f"{path} was generated with {name} = {there.get(name)!r}, but {here.get(name)!r} is requested;"
+                " choose another --out, or remove that folder"
+            )

@@ -1,0 +1,155 @@
+"""What the mirror reads from the folder of a run or sweep. Reading changes nothing."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pianogen.config import flatten
+from pianogen.errors import RunError
+
+_SHOWN = (
+    *("config.yaml", "environment.json", "samples/*", "evaluation/*"),
+    *("sweep.yaml", "best.yaml", "trials.csv", "trials.png"),
+)
+_LAYOUT = ("world_size", "num_nodes", "host")
+
+
+class RunFolder:
+    """The folder of a run or sweep. Every method may raise RunError for a damaged file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_sweep = (path / "sweep.yaml").exists()
+        self.settings_file = path / ("sweep.yaml" if self.is_sweep else "config.yaml")
+        self.origin_file = path / ("sweep.yaml" if self.is_sweep else "environment.json")  # written once
+
+    @property
+    def resolved(self) -> Path:
+        """The absolute path without symbolic links."""
+        return self.path.resolve()
+
+    @property
+    def sweep(self) -> Path | None:
+        """The sweep of a trial, unless the trial was moved out of it."""
+        file = self.path / "parent.json"
+        sweep = (self.path / _read(file)["folder"]).resolve() if file.exists() else None
+        return sweep if sweep and (sweep / "sweep.yaml").exists() else None
+
+    @property
+    def parent_directory(self) -> Path:
+        """The folder that contains this folder, or its sweep."""
+        return (self.sweep or self.resolved).parent
+
+    def settings(self) -> dict[str, str]:
+        """Every setting by its dotted name, such as optim.lr."""
+        with self._reading():
+            return {name: str(value) for name, value in flatten(_read(self.settings_file)).items()}
+
+    def origin(self) -> dict[str, str]:
+        """Model, shards and commit; the number of ranks and nodes and the host are those of the last attempt."""
+        with self._reading():
+            model = {"model": str(_read(self.settings_file)["model"]["kind"])}
+            if self.is_sweep:
+                return {**model, "kind": "sweep"}
+            environment = _read(self.origin_file)
+            newest = {**environment, **self._status()}
+            return {
+                **model,
+                "shards": environment["shards"]["fingerprint"][:12],
+                "git_commit": str(environment["git_commit"]),
+                **{name: str(newest[name]) for name in _LAYOUT if name in newest},
+            }
+
+    def _status(self) -> dict[str, Any]:
+        """The content of status.json; a run without one is starting."""
+        file = self.path / "status.json"
+        return _read(file) if file.exists() else {"state": "running"}
+
+    def state(self) -> str:
+        """One of running, finished, stopped, pruned and failed."""
+        with self._reading():
+            return self._status()["state"]
+
+    def started_ms(self) -> int:
+        """When the first attempt started, since the Unix epoch."""
+        origin = {} if self.is_sweep else _read(self.origin_file)
+        return _milliseconds(origin.get("time"), self.origin_file)
+
+    def ended_ms(self) -> int:
+        """When the last attempt ended, since the Unix epoch."""
+        return _milliseconds(self._status().get("time"), self.path / "status.json")
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The lines of metrics.jsonl, up to the first incomplete one, which may be being written."""
+        file = self.path / "metrics.jsonl"
+        if not file.exists():
+            return
+        with self._reading(), file.open("rb") as lines:
+            for line in lines:
+                try:
+                    logged = json.loads(line) if line.endswith(b"\n") else None
+                except ValueError:
+                    return
+                if logged is None:
+                    return
+                yield logged
+
+    def evaluations(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Results of `pianogen evaluate`: the time in ms since the Unix epoch, and the scores by name."""
+        for file in sorted((self.path / "evaluation").glob("*.json")):
+            with self._reading():
+                found = _read(file)
+                scores = {name: float(value) for name, value in found["metrics"].items()}
+                scores[f"{found['split']}/step"] = float(found["step"])
+            yield _milliseconds(None, file), scores
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Files to send as artifacts: names in the folder, and paths."""
+        for file in sorted(path for pattern in _SHOWN for path in self.path.glob(pattern)):
+            if file.is_file():
+                yield file.relative_to(self.path).as_posix(), file
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(f"cannot read {self.path}: {type(error).__name__}: {error}") from error
+
+
+def run_folders_in(path: Path) -> list[RunFolder]:
+    """The run at `path`, the sweep there followed by its trials, or all runs and sweeps in that folder.
+
+    Raises:
+        RunError: There is no run or sweep.
+    """
+    if _is_one(path):
+        trials = sorted((path / "trials").glob("*")) if (path / "sweep.yaml").exists() else []
+        return [RunFolder(path), *(RunFolder(trial) for trial in trials if _is_one(trial))]
+    inside = sorted(path.glob("*"))
+    if found := [folder for one in inside if _is_one(one) for folder in run_folders_in(one)]:
+        return found
+    raise RunError(f"{path} is not a run folder and contains none: it has no config.yaml")
+
+
+def _is_one(path: Path) -> bool:
+    return (path / "config.yaml").exists() or (path / "sweep.yaml").exists()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text()) if file.suffix == ".yaml" else json.loads(file.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise RunError(f"cannot read {file}: it contains {type(content).__name__}, not settings by name")
+    return content
+
+
+def _milliseconds(recorded_s: float | None, file: Path) -> int:
+    """The time recorded in a file, or else its modification time."""
+    return round((file.stat().st_mtime if recorded_s is None else recorded_s) * 1000)

@@ -1,0 +1,73 @@
+"""What a training run is made of between two steps: everything that a checkpoint holds."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from pianogen.models import State
+from pianogen.runs.checkpoint import load_tensors
+
+
+@dataclass(frozen=True)
+class Best:
+    """The weights with the lowest validation NLL that a checkpoint holds."""
+
+    step: int
+    nll: float
+    """Nats per token."""
+    slice_tokens: int
+    """Tokens of the validation split that it was measured on."""
+
+
+@dataclass
+class Position:
+    """How far a run is."""
+
+    step: int = 0
+    tokens: int = 0
+    """Targets seen."""
+    seconds: float = 0.0
+    """Spent training, over all attempts."""
+    skipped: int = 0
+    """Steps left out because the gradient was not finite."""
+    skipped_in_a_row: int = 0
+    last_validated_step: int | None = None
+    best: Best | None = None
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read the position of a training.json; format 2 calls the last validated step `looked_at`."""
+        values = {"last_validated_step" if name == "looked_at" else name: value for name, value in values.items()}
+        best = values.pop("best", None)
+        return cls(**values, best=Best(**best) if best else None)
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """The same for any number of ranks and any way of sharing the model."""
+
+    model: dict[str, torch.Tensor]
+    """Weights by parameter name."""
+    optimizer: dict[str, torch.Tensor]
+    """Adam's moments as `MOMENT.PARAMETER`."""
+    state: State
+    """State carried along each row of the global batch."""
+    position: Position
+
+    @classmethod
+    def load(cls, path: Path, training: Mapping[str, Any]) -> Self:
+        """Read a verified checkpoint; format 2 keeps the state in lanes.safetensors."""
+        model, optimizer = (load_tensors(path, group) for group in ("model", "optimizer"))
+        state = load_tensors(path, "lanes" if training["format"] == 2 else "state")
+        return cls(model, optimizer, state, Position.from_json(training["position"]))
+
+    def tensors(self) -> dict[str, dict[str, torch.Tensor]]:
+        """The tensors by the file they are kept in."""
+        return {"model": self.model, "optimizer": self.optimizer, "state": self.state}
+
+    def position_json(self) -> dict[str, Any]:
+        """What `Position.from_json` reads."""
+        return asdict(self.position)
