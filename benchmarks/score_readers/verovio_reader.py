@@ -1,11 +1,12 @@
-"""Verovio as the second reader of kern files: its notes and ties from MEI, their times from its time map."""
+"""verovio as the second reader of kern: notes and ties from its MEI output, times from its time map."""
 
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-from benchmarks.score_readers import NoteTable, SecondReader, note_table
+from benchmarks.score_readers.comparison import Row, SecondReader, SecondReading
+from pianogen.tokens.scores.reader import decode_text
 
 _MEI = "{http://www.music-encoding.org/ns/mei}"
 _ID = "{http://www.w3.org/XML/1998/namespace}id"
@@ -14,38 +15,33 @@ _OPTIONS = {"inputFrom": "humdrum", "breaks": "none", "expandNever": True}
 
 
 def second_reader() -> SecondReader:
-    """Verovio, which reads kern with humlib.
+    """verovio, which reads kern with humlib.
 
     Raises:
-        ImportError: It is not installed.
+        ImportError: verovio is not installed.
     """
-    import verovio  # pyright: ignore[reportMissingImports]  # no dependency of pianogen
+    import verovio  # pyright: ignore[reportMissingImports]  # not a dependency of pianogen
 
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
     toolkit.setOptions(_OPTIONS)
-    return SecondReader(f"verovio {toolkit.getVersion()}", ".krn", lambda path: _read(toolkit, path))
+    return SecondReader(f"verovio {toolkit.getVersion()}", (".krn",), lambda path: _read(toolkit, path))
 
 
-def _read(toolkit: Any, path: Path) -> NoteTable:
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    if not toolkit.loadData(_as_written(text)):
-        raise ValueError("it does not load")
+def _read(toolkit: Any, path: Path) -> SecondReading:
+    if not toolkit.loadData(_as_written(decode_text(path.read_bytes()))):
+        raise ValueError("the file cannot be loaded")
     mei = ET.fromstring(toolkit.getMEI({"removeIds": False}))
     pitches = {note: toolkit.getMIDIValuesForElement(note)["pitch"] for note in _sounding(mei)}
     ties = ((tie.get("startid"), tie.get("endid")) for tie in mei.iter(f"{_MEI}tie"))
     ends = {start[1:]: end[1:] for start, end in ties if start and end}
-    return _join(pitches, _times(toolkit), ends)
+    return SecondReading(_join(pitches, _times(toolkit), ends))
 
 
 def _as_written(text: str) -> str:
-    """Without what moves notes in time when it is played: grace notes, arpeggio signs, abbreviated tremolos.
+    """The text without signs that change the times of notes: grace notes, arpeggios and abbreviated tremolos.
 
-    Lines that then hold no duration go too: humlib halves some notes before them.
+    Lines that then have no duration are removed, since humlib halves some notes before them.
     """
     lines = ("\t".join(map(_cell_as_written, line.split("\t"))) for line in text.splitlines())
     return "\n".join(line for line in lines if line[:1] in "*!=" or _DIGIT.search(line)) + "\n"
@@ -60,7 +56,7 @@ def _cell_as_written(cell: str) -> str:
 
 
 def _sounding(mei: ET.Element) -> list[str]:
-    """The ids of all notes but grace notes."""
+    """The ids of all notes except grace notes."""
     grace = {
         note.get(_ID)
         for kind in ("note", "chord", "graceGrp")
@@ -82,8 +78,8 @@ def _times(toolkit: Any) -> dict[str, tuple[float, float]]:
     return times
 
 
-def _join(pitches: dict[str, int], times: dict[str, tuple[float, float]], next_of: dict[str, str]) -> NoteTable:
-    rows: list[tuple[float, float, int]] = []
+def _join(pitches: dict[str, int], times: dict[str, tuple[float, float]], next_of: dict[str, str]) -> list[Row]:
+    rows: list[Row] = []
     continuations = set(next_of.values())
     for note, pitch in pitches.items():
         if note in continuations or note not in times:
@@ -92,4 +88,4 @@ def _join(pitches: dict[str, int], times: dict[str, tuple[float, float]], next_o
         while next_of.get(last) in times:
             last = next_of[last]
         rows.append((times[note][0], times[last][1], pitch))
-    return note_table(rows)
+    return rows
