@@ -226,7 +226,8 @@ def test_pieces_on_a_grid_that_notation_cannot_express_are_written_without_score
     run.tokenizer = TokenizerConfig(steps_per_quarter=11)
     paths = make(run, out, replace(CONFIG, musicxml=True))
     assert sorted(contents(out)) == sorted(f"{path.stem}.{kind}" for path in paths for kind in ("json", "mid"))
-    assert capsys.readouterr().err.count("warning: no score: notation has no signs for a grid of 11 steps") == 1
+    warning = "warning: no score: music notation has no note values for a grid of 11 steps"
+    assert capsys.readouterr().err.count(warning) == 1
 
 
 @pytest.mark.parametrize("name", ["prompt_seconds", "prompt_bars"])
