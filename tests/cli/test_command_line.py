@@ -27,6 +27,13 @@ def test_help_imports_nothing_heavy() -> None:
     assert ran.stdout.endswith("loaded: []\n")
 
 
+@pytest.mark.parametrize("module", ["pianogen.train", "pianogen.track", "shards", "launch"])
+def test_a_package_that_is_run_with_m_imports_no_torch_before_the_command_line_is_set_up(module: str) -> None:
+    script = f"import sys, {module}; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
+
+
 @pytest.mark.parametrize("words", [["--version"], ["-V"], ["version"], ["train", "--version"], ["submit", "-V"]])
 def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
