@@ -1,23 +1,23 @@
-"""What a training step costs on any number of ranks: arithmetic over figures that the caller names.
+"""The time of a training step on any number of ranks: arithmetic over given figures.
 
     step = rank_s + rows * row_s + exposed part of the exchange + small sums + the share of validation
 
-`rank_s` is paid however few rows per rank has: a recurrent model reads its positions one after another, so that a step
-launches the same kernels for one row as for a thousand. It is added to the work on the rows, which overstates a step at
-most twofold where a device works while its host launches.
+`rank_s` does not depend on the number of rows: a recurrent model reads its positions sequentially, so that a step
+launches the same kernels for one row as for a thousand. It is added to the time of the rows, which overstates a step by
+at most a factor of two where a device computes while its host launches.
 """
 
 from dataclasses import dataclass
 from math import ceil, log2
 
-SMALL_SUMS = 2  # a step: targets and wishes to stop before it, loss and accuracy after it
+SMALL_SUMS = 2  # a step: targets and requests to stop before it, loss and accuracy after it
 SMALL_SUM_BYTES = 24  # three numbers in float64
 BACKWARD_SHARE = 2 / 3  # of a step's arithmetic: each product of the forward pass has two in the backward pass
 
 
 @dataclass(frozen=True)
 class Link:
-    """What joins the members of a collective, as one of them sees it."""
+    """The connection between the members of a collective, from the view of one of them."""
 
     bytes_per_s: float
     """Sent by one member while it receives as many."""
@@ -36,7 +36,7 @@ class Cluster:
     """Between nodes; the bandwidth is that of a whole node."""
 
     def all_reduce_s(self, num_bytes: float, ranks: int) -> float:
-        """Seconds to add a buffer up over ranks: within each node, and what the nodes have over all of them."""
+        """Seconds to reduce a buffer over ranks: within each node, and then between the nodes."""
         nodes = ceil(ranks / self.ranks_per_node)
         inside = all_reduce_s(num_bytes, min(ranks, self.ranks_per_node), self.inside)
         return inside + all_reduce_s(num_bytes, nodes, self.between)
@@ -44,15 +44,15 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Work:
-    """What a step does on one rank."""
+    """The work of a step on one rank."""
 
     rank_s: float
-    """Paid by every rank at every step, whatever its rows."""
+    """Time of every rank at every step, independent of its rows."""
     row_s: float
     """Arithmetic of one row, forward and backward."""
     gradient_bytes: float
     early_share: float
-    """Share of the gradient that is complete before back-propagation through time, and exchanged while that goes on."""
+    """Share of the gradient that is complete before back-propagation through time, and exchanged during it."""
     validation_s: float = 0.0
     """One validation, which more ranks do not shorten."""
     validation_every_steps: int = 1
@@ -60,13 +60,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Step:
-    """Seconds of one step, by what they are spent on."""
+    """Seconds of one step, by activity."""
 
     compute_s: float
     exchange_s: float
     """All-reduce of the gradients, hidden part included."""
     exposed_s: float
-    """What of it the step waits for."""
+    """The part that is not overlapped."""
     sums_s: float
     """Small all-reduces; the step waits for all of them."""
     validation_s: float
@@ -74,20 +74,20 @@ class Step:
 
     @property
     def total_s(self) -> float:
-        """How long the step takes."""
+        """Duration of the step."""
         return self.compute_s + self.exposed_s + self.sums_s + self.validation_s
 
     @property
     def exposed_share(self) -> float:
-        """Share of the step that is spent waiting for other ranks."""
+        """Share of the step spent waiting for other ranks."""
         return (self.exposed_s + self.sums_s) / self.total_s
 
 
 def all_reduce_s(num_bytes: float, members: int, link: Link) -> float:
-    """Seconds to add a buffer up over members, by a ring or a pair of trees, whichever is quicker.
+    """Seconds to reduce a buffer over members, by a ring or a pair of trees, whichever is faster.
 
-    A ring sends an n-th of the buffer in each of 2 (n - 1) hops; trees send all of it up and down, piece after piece,
-    over 2 log2(n) hops.
+    A ring sends an n-th of the buffer in each of 2 (n - 1) hops; trees send all of it up and down in a pipeline
+    of 2 log2(n) hops.
 
     Reference: Patarasuk & Yuan (2009), Bandwidth Optimal All-reduce Algorithms; Sanders, Speck & Träff (2009), Two-tree
     Algorithms for Full Bandwidth Broadcast, Reduction and Scan.

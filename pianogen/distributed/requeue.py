@@ -12,7 +12,7 @@ from pianogen.progress import console
 
 MAX_REQUEUES = 100  # an endless loop costs more than one sbatch; PIANOGEN_MAX_REQUEUES changes it
 UNFINISHED_STATUS = 75  # EX_TEMPFAIL of sysexits.h: no failure, but the budget is not spent
-LOCAL_REQUEUE_STATUS = 144  # submitit's local executor starts a job again when a rank leaves with it
+LOCAL_REQUEUE_STATUS = 144  # submitit's local executor restarts a job when a rank exits with it
 _SCONTROL_SECONDS = 60
 
 

@@ -85,9 +85,8 @@ class Filters:
         if self.top_p is not None and self.top_p < 1:  # at 1 no word is filtered, despite rounding
             shares = np.exp(ranked)
             shares /= shares.sum(axis=1, keepdims=True)
-            within &= (
-                np.cumsum(shares, axis=1) - shares < self.top_p
-            )  # the word that reaches top_p is the last one kept
+            # the word that reaches top_p is the last one kept
+            within &= np.cumsum(shares, axis=1) - shares < self.top_p
         return within
 
 

@@ -1,4 +1,4 @@
-"""What a training run is made of between two steps: everything that a checkpoint holds."""
+"""The state of a training run between two steps: everything that a checkpoint contains."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,18 +13,18 @@ from pianogen.runs.checkpoint import load_tensors
 
 @dataclass(frozen=True)
 class Best:
-    """The weights with the lowest validation NLL that a checkpoint holds."""
+    """The checkpoint with the lowest validation NLL."""
 
     step: int
     nll: float
     """Nats per token."""
     slice_tokens: int
-    """Tokens of the validation split that it was measured on."""
+    """Tokens of the validation split on which the NLL was measured."""
 
 
 @dataclass
 class Position:
-    """How far a run is."""
+    """The progress of a run."""
 
     step: int = 0
     tokens: int = 0
@@ -32,7 +32,7 @@ class Position:
     seconds: float = 0.0
     """Spent training, over all attempts."""
     skipped: int = 0
-    """Steps left out because the gradient was not finite."""
+    """Steps skipped because the gradient was not finite."""
     skipped_in_a_row: int = 0
     last_validated_step: int | None = None
     best: Best | None = None
@@ -47,14 +47,14 @@ class Position:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The same for any number of ranks and any way of sharing the model."""
+    """The content of a checkpoint, the same for any number of ranks and any parallelism."""
 
     model: dict[str, torch.Tensor]
     """Weights by parameter name."""
     optimizer: dict[str, torch.Tensor]
     """Adam's moments as `MOMENT.PARAMETER`."""
     state: State
-    """State carried along each row of the global batch."""
+    """Recurrent state of each row of the global batch."""
     position: Position
 
     @classmethod
