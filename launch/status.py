@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from launch.job_folder import FoundJobs, JobRecord, find_jobs, read_object, reason_of
-from launch.submitit_private import RANK_0_LOGS, WATCHER
+from launch.submitit_internals import RANK_0_LOGS, WATCHER
 from pianogen.errors import LaunchError
 
 LOG_LINES = 10

@@ -12,7 +12,7 @@ from typing import Any
 from launch.job_folder import absolute_path, make_job_folder, write_record
 from launch.rank import become_rank
 from launch.settings import SIGNAL_SECONDS, SubmitConfig, Verb, overridden_variables, resources_of, sbatch_parameters
-from launch.submitit_private import batch_file
+from launch.submitit_internals import batch_file
 from pianogen.errors import LaunchError
 
 Command = Sequence[str]

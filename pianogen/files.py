@@ -21,7 +21,7 @@ def write_atomic(path: Path, data: bytes | str, *, staging: Path | None = None) 
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    fsync_path(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -29,9 +29,9 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
+def fsync_path(path: Path) -> None:
+    """Flush a file's content, or the renames in a folder, to disk, so that they survive a power failure."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

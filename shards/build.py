@@ -11,7 +11,7 @@ from typing import Any
 
 from pianogen.config import ShardsConfig, part_of
 from pianogen.errors import SettingError
-from pianogen.files import sync_folder, write_atomic
+from pianogen.files import fsync_path, write_atomic
 from pianogen.folders import PARTS_FOLDER, refuse_run
 from pianogen.progress import Progress
 from shards import corpus, maestro
@@ -163,7 +163,7 @@ def seal(
 def _publish(manifest: dict[str, Any], shards: Sequence[Shard], work: Path, out: Path) -> None:
     """Give the finished files their names. While there is no manifest, the folder counts as unfinished."""
     (out / MANIFEST_NAME).unlink(missing_ok=True)
-    sync_folder(out)
+    fsync_path(out)
     for path in old_shards(out, [shard.name for shard in shards]):
         path.unlink()
     for shard in shards:

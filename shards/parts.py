@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pianogen.errors import SourceError
-from pianogen.files import sync_folder, write_atomic
+from pianogen.files import fsync_path, write_atomic
 from pianogen.folders import PARTS_FOLDER
 from pianogen.progress import console
 from shards.reading import Reading, ReadingConfig, Stream, load
@@ -46,7 +46,7 @@ def save_part(
 ) -> None:
     """Put a part in its folder; `work` holds the spools of its readings, and unfinished files."""
     (folder / _RECORD).unlink(missing_ok=True)
-    sync_folder(folder)
+    fsync_path(folder)
     moved = _gather(readings, work)
     (work / _TOKENS).replace(folder / _TOKENS)
     lines = "".join(f"{json.dumps(asdict(reading))}\n" for reading in moved)

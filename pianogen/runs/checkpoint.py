@@ -1,9 +1,9 @@
-"""A checkpoint: a folder that is whole or not there, of safetensors and JSON, never pickle.
+"""A checkpoint: a folder that is complete or absent, of safetensors and JSON, never pickle.
 
     step-00000200/
       model.safetensors       weights by parameter name
       optimizer.safetensors   Adam's moments as `exp_avg.NAME` and `exp_avg_sq.NAME`
-      state.safetensors       what the model carries along each row of the global batch (format 2: lanes.safetensors)
+      state.safetensors       recurrent state of each row of the global batch (format 2: lanes.safetensors)
       training.json           step, targets seen, settings of the model and of the tokenizer, identity of the shards
       manifest.json           size and SHA-256 of each file above
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pianogen.errors import RunError
-from pianogen.files import sha256_of, sync_folder, write_json
+from pianogen.files import fsync_path, sha256_of, write_json
 
 Tensors = Mapping[str, Any]  # torch tensors by name; torch itself is imported late
 MANIFEST = "manifest.json"
@@ -81,31 +81,25 @@ def _replace_folder(new: Path, target: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
-    sync_folder(target.parent)
+    fsync_path(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_manifest(folder: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
     for name in names:
-        sync_file(folder / name)
+        fsync_path(folder / name)
     write_json(
         folder / MANIFEST,
         {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)} for name in names},
     )
 
 
-def sync_file(path: Path) -> None:
-    """Make a file's bytes survive a power cut."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def verify_checkpoint(path: Path) -> dict[str, Any]:
     """Check every file against the manifest and return training.json.
 
     Raises:
-        RunError: Something is missing, cut short or changed; the message says what.
+        RunError: A file is missing, truncated or changed; the message names it.
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text())
@@ -141,9 +135,14 @@ def load_tensors(path: Path, group: str) -> dict[str, Any]:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Name the checkpoints of a folder, newest first, by step."""
+    """List the checkpoints in a folder, newest first, by step."""
     named = [path for path in folder.glob("step-*") if path.name[5:].isdecimal()]
-    return sorted(named, key=lambda path: int(path.name[5:]), reverse=True)
+    return sorted(named, key=step_of, reverse=True)
+
+
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's path names."""
+    return int(path.name[5:])
 
 
 def verified_checkpoints(folder: Path) -> Iterator[tuple[Path, dict[str, Any] | RunError]]:

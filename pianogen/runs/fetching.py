@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pianogen.errors import RunError, StorageError
 from pianogen.files import write_atomic
-from pianogen.runs.checkpoint import MANIFEST, list_checkpoints
+from pianogen.runs.checkpoint import MANIFEST, list_checkpoints, step_of
 from pianogen.storage import Address, Expected, Remote, UnreadableError, fetch, is_name, is_url, keep_copy
 
 _RECORDS = ("config.yaml", "environment.json")
@@ -110,7 +110,7 @@ class _RemoteRun:
         names = [_CHECKPOINT.fullmatch(name) for name in self.files or self.remote.sizes()]
         steps = sorted(int(found[1]) for found in names if found)
         for path in list_checkpoints(self.folder / "checkpoints"):
-            if int(path.name[5:]) not in steps:
+            if step_of(path) not in steps:
                 shutil.rmtree(path)
         return steps
 

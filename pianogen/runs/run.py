@@ -26,6 +26,7 @@ from pianogen.runs.checkpoint import (
     read_best,
     require_readable,
     step_folder,
+    step_of,
     verify_checkpoint,
 )
 
@@ -81,7 +82,7 @@ class Run:
         Raises:
             RunError: It does not exist.
         """
-        paths = {int(path.name[5:]): path for path in list_checkpoints(self.checkpoints)}
+        paths = {step_of(path): path for path in list_checkpoints(self.checkpoints)}
         if not paths:
             raise RunError(f"{self.path} has no checkpoint yet; pianogen train resumes it")
         wanted = read_best(self.checkpoints) if name == "best" else name

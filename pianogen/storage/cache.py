@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pianogen.errors import StorageError
-from pianogen.files import sha256_of, sync_folder
+from pianogen.files import fsync_path, sha256_of
 from pianogen.locks import FileLock, LockHeldError
 from pianogen.progress import Progress, status
 from pianogen.storage.address import Address
@@ -89,7 +89,7 @@ def fetch(remote: Remote, files: Sequence[Expected], folder: Path) -> None:
             remote.get(file, folder / file.name, lambda num_bytes: bar.advance(num_bytes / 1e6))
 
         remote.each(fetch_one, missing)
-    sync_folder(folder)
+    fsync_path(folder)
 
 
 def _is_fetched(path: Path, file: Expected) -> bool:

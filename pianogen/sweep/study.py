@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pianogen.config import SweepConfig
 from pianogen.locks import FileLock, LockHeldError
 from pianogen.randomness import Stream, key_of
-from pianogen.runs.checkpoint import list_checkpoints
+from pianogen.runs.checkpoint import list_checkpoints, step_of
 from pianogen.sweep.journal import FAILURES, damaged, failures_of, open_journal, require_valid, trial_of
 from pianogen.sweep.naming import Value
 from pianogen.sweep.space import Choice, Searched, Space
@@ -194,7 +194,7 @@ def _ended_regularly(run: Path) -> bool:
 
 def _last_step(run: Path) -> int:
     """The newest checkpoint of a trial."""
-    return max((int(path.name[5:]) for path in list_checkpoints(run / "checkpoints")), default=0)
+    return max(map(step_of, list_checkpoints(run / "checkpoints")), default=0)
 
 
 def _num_trials(asked: int | None, grid: Sequence[dict[str, Value]] | None) -> int:

@@ -28,6 +28,7 @@ from pianogen.sweep.space import Choice, Space, read_space, require_comparable_s
 from pianogen.sweep.study import ClaimedTrial, Study, trial_settings
 from pianogen.sweep.worker_group import WorkerGroup
 from pianogen.train import train
+from pianogen.train.loop import require_settings
 
 RECORD = "sweep.yaml"
 _MAY_CHANGE = frozenset({"shards", "out", "resume", "micro_batch", "rank_timeout_s"})
@@ -48,7 +49,7 @@ def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> bool:
     separate_ranks(os.environ)
     space = read_space(space_file, config)
     base = replace(with_settings(config, space.fixed), resume="auto")
-    _require_complete(base)
+    require_settings(base, "pianogen sweep SPACE.yaml --shards DIR --out SWEEP", budget_of="each trial ")
     if settings.prune:
         require_comparable_steps(space)
     open_shards_at(base.shards)  # an error there is no failure of a trial
@@ -88,14 +89,6 @@ def separate_ranks(environment: MutableMapping[str, str]) -> None:
     # LOCAL_WORLD_SIZE stays: the workers of a node share its cores
     for name in ("WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS"):
         environment.pop(name, None)
-
-
-def _require_complete(config: TrainConfig) -> None:
-    for name in ("shards", "out"):
-        if not getattr(config, name):
-            raise SettingError(f"setting '{name}' is missing; pianogen sweep SPACE.yaml --shards DIR --out SWEEP")
-    if not any(asdict(config.budget).values()):
-        raise SettingError("no budget is set; give each trial --budget.steps, --budget.tokens or --budget.seconds")
 
 
 def _record(base: TrainConfig, space: Space, settings: SweepConfig) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The checkpoints of a training run: restored when it starts, written and pruned while it trains."""
 
 import shutil
+from dataclasses import asdict
 from typing import Any
 
 from accelerate import Accelerator
@@ -32,8 +33,8 @@ from pianogen.train.validation import Validation
 class CheckpointManager:
     """Restores, writes and prunes checkpoints, and tracks the best one.
 
-    A save that fails costs a warning, never the run or an older checkpoint. The best weights are the best ones that
-    were written: position, best.json and the checkpoints name the same step.
+    A failed save causes a warning; the run continues and older checkpoints are kept. The best weights are the best ones
+    that were written: position, best.json and the checkpoints agree on the step.
     """
 
     def __init__(self, run: Run, shards: ShardSet, accelerator: Accelerator) -> None:
@@ -80,12 +81,12 @@ class CheckpointManager:
             if not isinstance(training, RunError):
                 return
             _warn(f"{training}; falling back to the previous checkpoint")
-            aside = path.with_name(f"damaged-{path.name}")
-            shutil.rmtree(aside, ignore_errors=True)
-            path.rename(aside)
+            renamed = path.with_name(f"damaged-{path.name}")
+            shutil.rmtree(renamed, ignore_errors=True)
+            path.rename(renamed)
 
     def record_validation(self, measured: Best) -> None:
-        """Note the score of this step; the weights become the best once a checkpoint holds them."""
+        """Record the score of this step; its weights become the best once a checkpoint contains them."""
         self._measured = measured
 
     def save(self, trainer: Trainer, *, overwrite: bool = False) -> None:
@@ -119,7 +120,7 @@ class CheckpointManager:
             if best is None:
                 file.unlink(missing_ok=True)
             else:
-                write_json(file, {"step": best.step, "nll": best.nll, "slice_tokens": best.slice_tokens})
+                write_json(file, asdict(best))
             prune(self._run.checkpoints, self._run.config.checkpoint.keep)  # after best.json, whose step it keeps
         except OSError as error:
             _warn(f"{file} was not updated: {error}; the next save tries again")
@@ -127,13 +128,15 @@ class CheckpointManager:
     def reconcile_best(self, trainer: Trainer, validation: Validation) -> None:
         """Check the restored best checkpoint against the folder and the settings. Every rank must call it.
 
-        One that is missing or damaged is forgotten. One that was measured on another slice of the validation split is
-        scored again on the present one, for NLLs of two slices cannot be compared.
+        If it is missing or damaged, the next validation selects a new one. If it was measured on another slice of the
+        validation split, it is scored again on the current one, because NLLs of two slices cannot be compared.
         """
         best = trainer.position.best
-        if best and not self._is_whole(best, trainer.position.step):
+        if best and not self._is_complete(best, trainer.position.step):
             trainer.position.best = None
-            self._warn_once(f"the best checkpoint, of step {best.step}, is missing or damaged; a new best is chosen")
+            self._warn_on_main_rank(
+                f"the best checkpoint, of step {best.step}, is missing or damaged; a new best is chosen"
+            )
         elif best and best.slice_tokens != validation.num_tokens:
             trainer.position.best = self._measure_again(best, validation)
         if self._accelerator.is_main_process:
@@ -150,29 +153,29 @@ class CheckpointManager:
                 f"no checkpoint of {self._run.path} could be written; free disk space and run the same command again"
             )
 
-    def _is_whole(self, best: Best, restored_step: int) -> bool:
+    def _is_complete(self, best: Best, restored_step: int) -> bool:
         if best.step == restored_step:
             return True
-        is_whole = False
+        is_complete = False
         if self._accelerator.is_main_process:
             try:
                 verify_checkpoint(self._run.step_folder(best.step))
-                is_whole = True
+                is_complete = True
             except RunError:
                 pass
-        return on_any_rank(is_whole, self._accelerator.device)
+        return on_any_rank(is_complete, self._accelerator.device)
 
     def _measure_again(self, best: Best, validation: Validation) -> Best | None:
         model = build_model(self._run.config.model).precision(self._run.config.precision)
         model.load_state_dict(load_tensors(self._run.step_folder(best.step), "model"))
         nll = validation.measure(model.to(self._accelerator.device)).get("validation/nll")
-        self._warn_once(
+        self._warn_on_main_rank(
             f"validation reads {validation.num_tokens} tokens now, not {best.slice_tokens}: the best step, {best.step},"
             + (" has no finite NLL on them" if nll is None else f" has NLL {nll:.3f} on them, not {best.nll:.3f}"),
         )
         return None if nll is None else Best(best.step, nll, validation.num_tokens)
 
-    def _warn_once(self, text: str) -> None:
+    def _warn_on_main_rank(self, text: str) -> None:
         if self._accelerator.is_main_process:
             _warn(text)
 

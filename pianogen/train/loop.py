@@ -39,7 +39,7 @@ def train(config: TrainConfig, on_validation: OnValidation | None = None) -> Out
         RunError: Another process is training in this folder, or its checkpoints are all damaged.
         KeyboardInterrupt: Ctrl-C; a checkpoint was written first.
     """
-    _require_settings(config)
+    require_settings(config, "pianogen train --config FILE --shards DIR --out RUN")
     plugin = make_plugin(config.deepspeed, config.optim.clip_norm) if config.deepspeed else None
     accelerator = start_ranks(plugin, config.rank_timeout_s)
     preemption = Preemption()
@@ -63,12 +63,17 @@ def train(config: TrainConfig, on_validation: OnValidation | None = None) -> Out
     return loop.outcome()
 
 
-def _require_settings(config: TrainConfig) -> None:
+def require_settings(config: TrainConfig, usage: str, budget_of: str = "") -> None:
+    """Check the settings that have no default; `usage` and `budget_of` are parts of the messages.
+
+    Raises:
+        SettingError: The shards, the output folder or the budget is not set.
+    """
     for name in ("shards", "out"):
         if not getattr(config, name):
-            raise SettingError(f"setting '{name}' is missing; pianogen train --config FILE --shards DIR --out RUN")
+            raise SettingError(f"setting '{name}' is missing; {usage}")
     if not any(asdict(config.budget).values()):
-        raise SettingError("no budget is set; give --budget.steps, --budget.tokens or --budget.seconds")
+        raise SettingError(f"no budget is set; give {budget_of}--budget.steps, --budget.tokens or --budget.seconds")
 
 
 class TrainingLoop:

@@ -6,7 +6,7 @@ import pytest
 from submitit import LocalExecutor, SlurmExecutor
 from submitit.core.utils import JobPaths
 
-from launch.submitit_private import RANK_0_LOGS, WATCHER, batch_file
+from launch.submitit_internals import RANK_0_LOGS, WATCHER, batch_file
 
 
 def test_the_batch_file_is_the_one_that_submitit_submits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Everything of submitit that is not its public interface; tests/launch/test_submitit_private.py checks it."""
+"""Everything of submitit that is not its public interface; tests/launch/test_submitit_internals.py checks it."""
 
 import shlex
 from pathlib import Path
