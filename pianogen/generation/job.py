@@ -157,11 +157,12 @@ def _check_names(kind: str, names: Iterable[str]) -> None:
 
 
 def _task(run: Run, series: Series, pieces: list[int], config: GenerateConfig) -> _Task:
-    prompt = _read_prompt(series.prompt, config, run.tokenizer)
+    prompt = prompt_of(series.prompt, config, run.tokenizer)
     return _Task(series, pieces, prompt, plan_limits(config, prompt))
 
 
-def _read_prompt(path: Path | None, config: GenerateConfig, tokenizer: TokenizerConfig) -> Prompt:
+def prompt_of(path: Path | None, config: GenerateConfig, tokenizer: TokenizerConfig) -> Prompt:
+    """Read the prompt at `path`, cut as the settings say; the empty prompt without one."""
     if path is not None:
         return read_prompt(path, tokenizer, seconds=config.prompt_seconds, bars=config.prompt_bars)
     for name in ("prompt_seconds", "prompt_bars"):
@@ -178,7 +179,7 @@ def _make(
     tasks = [task for task in tasks if task.pieces]
     if not tasks:
         return [], []
-    device = _device(config.device)
+    device = device_of(config.device)
     model, checkpoint = run.load_model(config.checkpoint)
     model.to(device)
     paths: list[Path] = []
@@ -203,7 +204,7 @@ def _make(
     return paths, failed
 
 
-def _device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
+def device_of(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """The device that the setting `device` selects on this machine."""
     has_gpu = torch.cuda.is_available()
     if name == "cuda" and not has_gpu:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from jaxtyping import Int
 
 from pianogen.config import TokenizerConfig
 from pianogen.errors import SettingError
-from pianogen.tokens import Notes, RawNotes, encode, quantise, read_performance
+from pianogen.tokens import Notes, RawNotes, decode, encode, quantise, read_performance
 from pianogen.tokens.metre import plausible_metre
-from pianogen.tokens.vocab import BOS, FIRST_DURATION, PAD, SEP
+from pianogen.tokens.vocab import BOS, EOS, FIRST_DURATION, PAD, SEP
 
 DEFAULT_TEMPO = 120.0  # quarters per minute
 _ROUNDING = 1e-6  # steps
@@ -88,6 +89,18 @@ def read_prompt(
         name=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
+
+
+def prompt_of_ids(ids: Int[np.ndarray, " T"] | Sequence[int], tokenizer: TokenizerConfig) -> Prompt:
+    """A prompt of token ids; an xxeos at their end is left out.
+
+    Raises:
+        TokenError: They break the grammar or end inside a pair.
+    """
+    ids = np.asarray(ids)
+    decode(ids, allow_open=True)
+    ids = ids[: -1 if ids[-1] == EOS else None].astype(np.int16)
+    return Prompt(ids=ids, num_steps=clock_and_end(ids)[1], steps_per_quarter=tokenizer.steps_per_quarter)
 
 
 def clock_and_end(ids: Int[np.ndarray, " T"]) -> tuple[int, int]:
