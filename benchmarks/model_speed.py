@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pianogen.config import EmbeddingKind, ModelConfig, ModelKind
+from pianogen.config import EmbeddingKind, ModelConfig
 from pianogen.models import build_model
 from pianogen.tokens.vocab import VOCABULARY_SIZE
 
@@ -47,7 +47,7 @@ def training_step(model: nn.Module, tokens: Tensor) -> Contender:
     return run
 
 
-def generation_steps(kind: ModelKind, hidden_size: int, num_steps: int) -> dict[str, Contender]:
+def generation_steps(kind: str, hidden_size: int, num_steps: int) -> dict[str, Contender]:
     """One token after another at batch 1, ours and torch.nn.LSTM called step by step."""
     ours = build_model(ModelConfig(kind=kind, hidden_size=hidden_size)).eval()
     theirs = TorchLstm(hidden_size, None).eval()
@@ -96,7 +96,7 @@ def main() -> None:
     torch.manual_seed(0)
     tokens = torch.randint(9, VOCABULARY_SIZE, (sizes.batch, sizes.time + 1))
 
-    def ours(kind: ModelKind, embedding: EmbeddingKind) -> Contender:
+    def ours(kind: str, embedding: EmbeddingKind) -> Contender:
         config = ModelConfig(kind, sizes.hidden, embedding=embedding, embedding_size=sizes.embedding)
         return training_step(build_model(config), tokens)
 

@@ -33,5 +33,9 @@ class StorageError(PianogenError):
     """Object storage is unreachable, refuses a request, or holds bytes that do not match its manifest."""
 
 
+class PluginError(PianogenError):
+    """A plugin cannot be imported, fails, or uses a name that is taken; the message names its package."""
+
+
 class LaunchError(PianogenError):
     """Processes were started incorrectly, such as with fewer ranks than requested."""

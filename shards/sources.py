@@ -7,11 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
 from pianogen.errors import SourceError
-from pianogen.tokens import MIDI_SUFFIXES, SCORE_SUFFIXES
+from pianogen.tokens import source_suffixes
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
-SUFFIXES = MIDI_SUFFIXES + SCORE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def collect_folder(folder: Path) -> Collection:
     # bytes that are no UTF-8 would break the manifest: the name shows a question mark there, the path keeps them
     sources = [Source(name=_printable(path.relative_to(folder)), path=str(path)) for path in _walk(folder)]
     if not sources:
-        raise SourceError(f"folder {str(folder)!r} holds no MIDI file or score ({' '.join(SUFFIXES)})")
+        raise SourceError(f"folder {str(folder)!r} holds no MIDI file or score ({' '.join(source_suffixes())})")
     return Collection(
         description={"kind": "folder", "name": _printable(Path(folder.resolve().name))},
         sources=tuple(sorted(sources, key=lambda source: (source.name, source.path))),
@@ -60,10 +59,11 @@ def collect_folder(folder: Path) -> Collection:
 
 def _walk(folder: Path) -> Iterable[Path]:
     """Files with a suffix that can be read; hidden ones are left out, links to folders not followed."""
+    suffixes = source_suffixes()
     for place, folders, files in os.walk(folder, onerror=_refuse_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(suffixes) and not name.startswith("."):
                 yield Path(place, name)
 
 

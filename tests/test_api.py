@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import random_notes
 
 import pianogen
 from pianogen.config import TokenizerConfig, TrainConfig
@@ -42,10 +41,9 @@ def run(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def midi(tmp_path: Path) -> Path:
-    """A performance of sixty notes."""
-    write_midi(random_notes(3), tmp_path / "in.mid")
-    return tmp_path / "in.mid"
+def midi(tiny_shards: Path) -> Path:
+    """One of the performances in the shards."""
+    return tiny_shards.parent / "music" / "03.mid"
 
 
 def test_every_promised_name_is_a_function_after_every_submodule_is_imported():

@@ -5,7 +5,7 @@ Defaults < `--config FILE.yaml` < `--model.hidden_size 512`. A run records its r
 
 from pianogen.config.evaluate import EvaluateConfig
 from pianogen.config.generate import GenerateConfig
-from pianogen.config.model import EmbeddingKind, Mask, ModelConfig, ModelKind
+from pianogen.config.model import MODEL_KINDS, EmbeddingKind, Mask, ModelConfig
 from pianogen.config.rules import part_of, require
 from pianogen.config.serialization import flatten, from_dict, to_dict
 from pianogen.config.shards import ShardsConfig
@@ -14,6 +14,7 @@ from pianogen.config.tokenizer import TokenizerConfig
 from pianogen.config.train import BudgetConfig, CheckpointConfig, DataConfig, OptimConfig, TrainConfig, ValidationConfig
 
 __all__ = [
+    "MODEL_KINDS",
     "BudgetConfig",
     "CheckpointConfig",
     "DataConfig",
@@ -22,7 +23,6 @@ __all__ = [
     "GenerateConfig",
     "Mask",
     "ModelConfig",
-    "ModelKind",
     "OptimConfig",
     "ShardsConfig",
     "SweepConfig",

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pianogen.config.rules import require
+from pianogen.plugins import extensions
 
-ModelKind = Literal["rnn", "lstm", "attn"]
+MODEL_KINDS = ("rnn", "lstm", "attn")
 EmbeddingKind = Literal["one_hot", "learned", "musical"]
 Mask = Literal["strict", "paper"]
 
@@ -14,8 +15,8 @@ Mask = Literal["strict", "paper"]
 class ModelConfig:
     """The network; the defaults are the paper's."""
 
-    kind: ModelKind = "lstm"
-    """rnn, lstm, or attn: an LSTM with feed-forward attention over its own past."""
+    kind: str = "lstm"
+    """rnn, lstm, or attn: an LSTM with feed-forward attention over its own past; or a kind that a plugin adds."""
     hidden_size: int = 512
     """Units in each recurrent layer."""
     num_layers: int = 1
@@ -30,6 +31,10 @@ class ModelConfig:
     """Grammar filter before the softmax: the paper's alternation, or strict, which admits canonical streams only."""
 
     def __post_init__(self) -> None:
+        if self.kind not in MODEL_KINDS:
+            known = [*MODEL_KINDS, *extensions("model", MODEL_KINDS)]
+            rule = f"one of {', '.join(known)}; others need a plugin, see docs/extending.md"
+            require(self.kind in known, "model.kind", self.kind, rule)
         require(self.hidden_size >= 1, "model.hidden_size", self.hidden_size, "at least 1")
         require(self.num_layers >= 1, "model.num_layers", self.num_layers, "at least 1")
         require(0.0 <= self.dropout < 1.0, "model.dropout", self.dropout, "at least 0 and below 1")

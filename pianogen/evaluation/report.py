@@ -3,10 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
+from pianogen.errors import PluginError
 from pianogen.evaluation.counts import Counts
 from pianogen.metrics import GROUPS, classification
+from pianogen.plugins import Extension, extensions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,6 +51,10 @@ _AVERAGES = {
     "f1_macro": "macro_f1",
 }
 
+_WEIGHTED_F1 = {f"f1_weighted_{group}": group for group in ("note", "wait", "duration")}
+_LIKELIHOODS = {"nll": "nats_per_token", "nll_per_note": "nats_per_note", "nll_per_second": "nats_per_second"}
+_BUILT_IN = (*_AVERAGES, *_WEIGHTED_F1, *_LIKELIHOODS)
+
 Results = dict[str, Any]
 
 
@@ -81,7 +88,15 @@ def results(counts: Counts, *, seconds: float, notes: int) -> Results:
         "by_group": {name: asdict(getattr(found, name)) for name in GROUPS if name != "end"},
         "end": {"targets": found.end_targets, "precision": found.end_precision, "recall": found.end_recall},
         "nll": _likelihood(counts, seconds, notes),
+        "plugins": {name: _measure(metric, counts) for name, metric in extensions("metric", _BUILT_IN).items()},
     }
+
+
+def _measure(metric: Extension, counts: Counts) -> float | None:
+    value = metric.call(counts)
+    if not isinstance(value, Real):
+        raise PluginError(f"{metric} returned {value!r}, which is not a number")
+    return _rate(float(value), 1)
 
 
 def _likelihood(counts: Counts, seconds: float, notes: int) -> Results:
@@ -107,12 +122,9 @@ def _rate(total: float, per: float) -> float | None:
 def metrics_of(split: str, found: Results) -> dict[str, float]:
     """The scores to log and plot, named SPLIT/MEASURE; those without a value are left out."""
     metrics = {measure: found["averages"][key] for measure, key in _AVERAGES.items()}
-    metrics |= {
-        f"f1_weighted_{group}": found["by_group"][group]["weighted_f1"] for group in ("note", "wait", "duration")
-    }
-    metrics["nll"] = found["nll"]["nats_per_token"]
-    metrics["nll_per_note"] = found["nll"]["nats_per_note"]
-    metrics["nll_per_second"] = found["nll"]["nats_per_second"]
+    metrics |= {measure: found["by_group"][group]["weighted_f1"] for measure, group in _WEIGHTED_F1.items()}
+    metrics |= {measure: found["nll"][key] for measure, key in _LIKELIHOODS.items()}
+    metrics |= found["plugins"]
     return {f"{split}/{measure}": value for measure, value in metrics.items() if value is not None}
 
 

@@ -27,10 +27,9 @@ from pianogen.generation.sampler import Request, sample_each
 from pianogen.progress import Progress
 from pianogen.runs import Run, open_run
 from pianogen.storage import is_url, working_copy
-from pianogen.tokens import MIDI_SUFFIXES, SCORE_SUFFIXES
+from pianogen.tokens import source_suffixes
 
 NO_PROMPT = "from-nothing"
-_PROMPT_SUFFIXES = MIDI_SUFFIXES + SCORE_SUFFIXES
 _PIECE_FILE = re.compile(r"(?:[^/]+/[^/]+/seed-\d+/)?\d+\.(?:mid|json|musicxml|png)")  # the layout above
 _MAX_NAMED_FAILURES = 5  # keeps the error on one line
 
@@ -141,10 +140,11 @@ def _prompt_files(config: GenerateConfig) -> list[Path | None]:
     path = Path(config.prompt)
     if not path.is_dir():
         return [path]
+    suffixes = source_suffixes()
     files = (file for file in path.iterdir() if not file.name.startswith("."))
-    found: list[Path | None] = [file for file in sorted(files) if file.name.lower().endswith(_PROMPT_SUFFIXES)]
+    found: list[Path | None] = [file for file in sorted(files) if file.name.lower().endswith(suffixes)]
     if not found:
-        raise SettingError(f"the prompt folder {path} holds no MIDI file or score ({' '.join(_PROMPT_SUFFIXES)})")
+        raise SettingError(f"the prompt folder {path} holds no MIDI file or score ({' '.join(suffixes)})")
     return found
 
 

@@ -9,17 +9,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from pianogen.config import ModelConfig
+from pianogen.config import MODEL_KINDS, ModelConfig
+from pianogen.errors import PluginError
 from pianogen.models.attention import CausalAttention
 from pianogen.models.embedding import build_embedding
 from pianogen.models.layer import LayerState, RecurrentLayer
 from pianogen.models.linear import linear_of_parts
 from pianogen.models.lstm import LstmLayer
 from pianogen.models.rnn import RnnLayer
+from pianogen.plugins import extensions
 from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
 
 State = dict[str, Tensor]  # every tensor is batch first: h and c (B, L, H), lse and context (B, H)
-EMPTY = {"h": 0.0, "c": 0.0, "lse": -torch.inf, "context": 0.0}  # what each part of the state holds before any token
+_EMPTY = {"lse": -torch.inf}  # what a part of the state holds before any token, if not 0
+_LAYERS: dict[str, type[RecurrentLayer]] = {"rnn": RnnLayer, "lstm": LstmLayer, "attn": LstmLayer}
 
 
 class PianoModel(nn.Module):
@@ -27,7 +30,7 @@ class PianoModel(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        layer = RnnLayer if config.kind == "rnn" else LstmLayer
+        layer = _layer_class(config.kind)
         attends, size = config.kind == "attn", config.hidden_size
         self.config = config
         self.bf16 = False
@@ -55,7 +58,7 @@ class PianoModel(nn.Module):
         if self.attention is not None:
             shapes |= dict.fromkeys(self.attention.state_names, (batch, self.config.hidden_size))
         empty = weight.new_empty(0, device=weight.device if device is None else device)
-        return {name: empty.new_full(shape, EMPTY[name]) for name, shape in shapes.items()}
+        return {name: empty.new_full(shape, _EMPTY.get(name, 0.0)) for name, shape in shapes.items()}
 
     def forward(self, tokens: Int[Tensor, "B T"], state: State | None = None) -> tuple[Float[Tensor, "B T V"], State]:
         """Read tokens; returns the logits of what follows each one, and the state after the last.
@@ -101,13 +104,24 @@ class PianoModel(nn.Module):
         return {name: state[name][:, index] for name in self.layer_state_names}
 
 
+def _layer_class(kind: str) -> type[RecurrentLayer]:
+    if kind in _LAYERS:
+        return _LAYERS[kind]
+    added = extensions("model", MODEL_KINDS)[kind]
+    layer = added.load()
+    if not (isinstance(layer, type) and issubclass(layer, RecurrentLayer)):
+        raise PluginError(f"{added}: {layer!r} is not a subclass of pianogen.models.layer.RecurrentLayer")
+    return layer
+
+
 def _stacked(layer_states: list[LayerState]) -> State:
     return {name: torch.stack([state[name] for state in layer_states], dim=1) for name in layer_states[0]}
 
 
 def _emptied(state: State, rows: Bool[Tensor, " B"]) -> State:
     return {
-        name: value.masked_fill(rows.view(-1, *[1] * (value.dim() - 1)), EMPTY[name]) for name, value in state.items()
+        name: value.masked_fill(rows.view(-1, *[1] * (value.dim() - 1)), _EMPTY.get(name, 0.0))
+        for name, value in state.items()
     }
 
 

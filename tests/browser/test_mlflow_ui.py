@@ -21,7 +21,6 @@ from pianogen.config import (
     DataConfig,
     EvaluateConfig,
     ModelConfig,
-    ModelKind,
     OptimConfig,
     TrainConfig,
     ValidationConfig,
@@ -38,7 +37,7 @@ pytestmark = [
     pytest.mark.timeout(900),  # a browser may have to be installed first
     pytest.mark.filterwarnings("ignore"),  # mlflow and sqlalchemy deprecate parts of each other as they load
 ]
-KINDS: tuple[ModelKind, ...] = ("rnn", "lstm", "attn")
+KINDS: tuple[str, ...] = ("rnn", "lstm", "attn")
 # one worker and no job runners: all of them load MLflow again, and one visitor needs one
 _SMALL_SERVER = {
     "MLFLOW_WORKERS": "1",
@@ -82,7 +81,7 @@ def _paint(runs: list[Path]) -> None:
         MlflowClient(tracking_uri=there["uri"]).set_tag(there["run_id"], "mlflow.runColor", colour)
 
 
-def _settings(kind: ModelKind, path: Path, shards: Path) -> TrainConfig:
+def _settings(kind: str, path: Path, shards: Path) -> TrainConfig:
     return TrainConfig(
         shards=str(shards),
         out=str(path),

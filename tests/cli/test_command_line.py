@@ -63,7 +63,10 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         (["train", "--model.hiden_size", "3"], "unknown setting 'model.hiden_size'; did you mean 'model.hidden_size'?"),
         (["train", "--hidden_size", "3"], "unknown setting 'hidden_size'; did you mean 'model.hidden_size'?"),
         (["train", "--model.hidden_size", "0"], "setting 'model.hidden_size' is 0, but it must be at least 1"),
-        (["train", "--model.kind", "gru"], "'rnn', 'lstm', 'attn'"),
+        (
+            ["train", "--model.kind", "gru"],
+            "setting 'model.kind' is 'gru', but it must be one of rnn, lstm, attn",
+        ),
         (["train", "--config", "no/such.yaml"], "no/such.yaml"),
         (["train", "--out", "run", "--budget.steps", "1"], "setting 'shards' is missing"),
         (["train", "--out", "run", "--shards", "no/such"], "no budget is set"),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from pianogen.config import EmbeddingKind, GenerateConfig, Mask, ModelConfig, ModelKind
+from pianogen.config import EmbeddingKind, GenerateConfig, Mask, ModelConfig
 from pianogen.errors import TokenError
 from pianogen.generation import Limits, Request, SampledPiece, sample, sample_each
 from pianogen.models import PianoModel, State, build_model
@@ -17,7 +17,7 @@ from pianogen.tokens import decode
 from pianogen.tokens.grammar import NEXT_STATE, allowed, legal, states_of
 from pianogen.tokens.vocab import EOS, FIRST_NOTE, ids_of
 
-KINDS: list[ModelKind] = ["rnn", "lstm", "attn"]
+KINDS: list[str] = ["rnn", "lstm", "attn"]
 MASKS: list[Mask] = ["strict", "paper"]
 PROMPTS = [
     ids_of(words.split())
@@ -30,7 +30,7 @@ PROMPTS = [
 HIGHEST_KEY = FIRST_NOTE + 108
 
 
-def random_model(kind: ModelKind = "lstm", spread: float = 4.0) -> PianoModel:
+def random_model(kind: str = "lstm", spread: float = 4.0) -> PianoModel:
     """A small model of random weights, large enough that its distributions differ from uniform and from each other."""
     torch.manual_seed(0)
     model = build_model(ModelConfig(kind=kind, hidden_size=16))
