@@ -1,6 +1,7 @@
 """The public interface of the package: a few functions over the libraries behind the commands; see docs/api.md."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from pianogen.config import EvaluateConfig, GenerateConfig, TokenizerConfig, fro
 from pianogen.errors import RunError, SettingError
 from pianogen.runs import Run, local_run
 from pianogen.runs import open_run as _open_local
+from pianogen.storage import is_url
 from pianogen.tokens import Notes, read_performance, tokenize
 
 if TYPE_CHECKING:
@@ -23,14 +25,18 @@ __all__ = ["decode", "encode", "evaluate", "generate", "load_model", "open_run"]
 _FILE_SETTINGS = ("musicxml", "num_seeds", "part", "piano_roll")  # of GenerateConfig: what the command writes
 
 
-def open_run(path: Path | str) -> Run:
+def open_run(path: Path | str, checkpoint: str = "best") -> Run:
     """Open the run folder that `pianogen train` wrote, or its s3:// or gs:// URL.
 
+    Of a URL only `checkpoint` is fetched: best, last, or a step number. Of a folder all checkpoints can be used.
+
     Raises:
-        RunError: It is missing or is not a run folder.
+        RunError: It is missing, is not a run folder, or the URL has no such checkpoint.
+        SettingError: Its model kind needs a plugin that is not installed.
         StorageError: The URL cannot be read.
     """
-    return _open_local(local_run(str(path)))
+    run = _open_local(local_run(str(path), checkpoint))
+    return replace(run, fetched_checkpoint=checkpoint) if is_url(str(path)) else run
 
 
 def load_model(run: Run | Path | str, checkpoint: str = "best", device: str = "cpu") -> "PianoModel":
@@ -39,7 +45,7 @@ def load_model(run: Run | Path | str, checkpoint: str = "best", device: str = "c
     Raises:
         RunError: The checkpoint is missing, damaged or of an unknown format.
     """
-    return _opened(run).load_model(checkpoint)[0].to(device)
+    return _opened(run, checkpoint).load_model(checkpoint)[0].to(device)
 
 
 def encode(source: Notes | Path | str, tokenizer: TokenizerConfig | None = None) -> Int16[np.ndarray, " T"]:
@@ -94,7 +100,7 @@ def generate(
                 f"setting '{name}' is of the command pianogen generate, which writes files; leave it out"
             )
     config = from_dict(GenerateConfig, {"num": num, "seed": seed, **settings})
-    run = _opened(run)
+    run = _opened(run, config.checkpoint)
     if prompt is None or isinstance(prompt, Path | str):
         start = prompt_of(None if prompt is None else Path(prompt), config, run.tokenizer)
     else:
@@ -125,5 +131,12 @@ def evaluate(runs: Run | Path | str | Sequence[Run | Path | str], **settings: An
     return evaluation.evaluate([_opened(run, config.checkpoint).path for run in several], config)
 
 
-def _opened(run: Run | Path | str, checkpoint: str = "best") -> Run:
-    return run if isinstance(run, Run) else _open_local(local_run(str(run), checkpoint))
+def _opened(run: Run | Path | str, checkpoint: str) -> Run:
+    if not isinstance(run, Run):
+        return open_run(run, checkpoint)
+    if run.fetched_checkpoint not in (None, checkpoint):
+        raise RunError(
+            f"{run.path} was fetched with checkpoint {run.fetched_checkpoint!r} only; for {checkpoint!r}, "
+            f"call open_run(URL, checkpoint={checkpoint!r})"
+        )
+    return run

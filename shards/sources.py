@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
 from pianogen.errors import SourceError
-from pianogen.tokens import source_suffixes
+from pianogen.tokens import load_readers, source_suffixes
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -43,6 +43,7 @@ def collect_folder(folder: Path) -> Collection:
 
     Raises:
         SourceError: It is no folder, or there are none.
+        PluginError: The reader of a plugin's format cannot be imported.
     """
     if not folder.is_dir():
         what = "is no folder" if folder.exists() else "does not exist"
@@ -51,6 +52,7 @@ def collect_folder(folder: Path) -> Collection:
     sources = [Source(name=_printable(path.relative_to(folder)), path=str(path)) for path in _walk(folder)]
     if not sources:
         raise SourceError(f"folder {str(folder)!r} holds no MIDI file or score ({' '.join(source_suffixes())})")
+    load_readers({Path(source.path).suffix.lower() for source in sources})
     return Collection(
         description={"kind": "folder", "name": _printable(Path(folder.resolve().name))},
         sources=tuple(sorted(sources, key=lambda source: (source.name, source.path))),

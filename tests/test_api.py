@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +15,12 @@ import pianogen
 from pianogen.config import TokenizerConfig, TrainConfig
 from pianogen.errors import RunError, SettingError, TokenError
 from pianogen.tokens import read_midi, write_midi
+from pianogen.tokens.vocab import VOCABULARY_SIZE
 from pianogen.train import train
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "continue_midi.py"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "continue_midi.py"
+PAGE = (ROOT / "docs" / "api.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +86,8 @@ def test_encode_takes_a_file_or_notes_and_decode_inverts_it(midi: Path):
     assert len(pianogen.encode(str(midi), TokenizerConfig(steps_per_quarter=8))) >= len(ids)
     with pytest.raises(TokenError, match="the stream ends at token"):
         pianogen.decode(ids[:-1])
+    with pytest.raises(TokenError, match="the stream ends at token 0"):
+        pianogen.decode([])
 
 
 def test_load_model_returns_the_checkpoint_ready_to_use(run: Path):
@@ -121,6 +128,7 @@ def test_a_prompt_of_ids_is_continued_whether_or_not_it_has_an_end(run: Path, mi
         ({"num": 0}, "'num' is 0, but it must be at least 1"),
         ({"musicxml": True}, "setting 'musicxml' is of the command"),
         ({"prompt": [0, 1, 70], "bars": 1}, "the stream ends at token 3"),
+        ({"prompt": [], "bars": 1}, "the stream ends at token 0"),
         ({"prompt": [0, 1], "prompt_bars": 1}, "'prompt_bars' is 1, but there is no prompt"),
     ],
 )
@@ -136,6 +144,25 @@ def test_evaluate_returns_the_rows_of_the_table(run: Path):
     assert (run / "evaluation" / "test.json").exists()
     with pytest.raises(SettingError, match="spilt"):
         pianogen.evaluate(run, spilt="test")
+
+
+def test_every_function_has_a_section_and_every_example_of_the_page_is_valid(
+    run: Path, midi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in pianogen.__all__:
+        assert f"\n## {name}(" in PAGE
+    examples = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(examples) == 7
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(midi, "in.mid")
+    for name in ("lstm", "attn"):
+        shutil.copytree(run, tmp_path / "runs" / name)
+    values: dict = {}
+    for example in examples:
+        exec(example.replace("s3://bucket/", ""), values)
+    assert len(read_midi(tmp_path / "out.mid")) > 0
+    assert values["logits"].shape[-1] == VOCABULARY_SIZE
+    assert len(values["pieces"]) == 4
 
 
 def test_the_example_continues_a_midi_file(run: Path, midi: Path, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Settings of the network."""
 
+import difflib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +34,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.kind not in MODEL_KINDS:
             known = [*MODEL_KINDS, *extensions("model", MODEL_KINDS)]
-            rule = f"one of {', '.join(known)}; others need a plugin, see docs/extending.md"
+            nearest = difflib.get_close_matches(self.kind, known, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else "others need a plugin, see docs/extending.md"
+            rule = f"one of {', '.join(known)}; {hint}"
             require(self.kind in known, "model.kind", self.kind, rule)
         require(self.hidden_size >= 1, "model.hidden_size", self.hidden_size, "at least 1")
         require(self.num_layers >= 1, "model.num_layers", self.num_layers, "at least 1")

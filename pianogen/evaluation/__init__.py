@@ -4,7 +4,14 @@ from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.counts import Counts
 from pianogen.evaluation.figure import write_figure
 from pianogen.evaluation.job import evaluate
-from pianogen.evaluation.report import ComparisonRow, comparison_markdown, comparison_table, metrics_of, results
+from pianogen.evaluation.report import (
+    ComparisonRow,
+    comparison_markdown,
+    comparison_table,
+    metrics_of,
+    plugin_metrics,
+    results,
+)
 from pianogen.evaluation.score import divide, score, score_over_ranks
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "divide",
     "evaluate",
     "metrics_of",
+    "plugin_metrics",
     "results",
     "score",
     "score_over_ranks",

@@ -1,7 +1,7 @@
 """Scores as JSON, as metrics by name, and as a table of models, baselines and the paper's numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
@@ -73,10 +73,30 @@ class ComparisonRow:
         return PAPER_PERCENT.get(self.kind or "", {}).get(split)
 
 
-def results(counts: Counts, *, seconds: float, notes: int) -> Results:
+def plugin_metrics() -> dict[str, Extension]:
+    """The metrics that plugins add, by name, each one imported.
+
+    Raises:
+        PluginError: One cannot be imported, or has the name of a built-in metric.
+    """
+    found = extensions("metric", _BUILT_IN)
+    for metric in found.values():
+        metric.load()
+    return found
+
+
+def results(
+    counts: Counts, *, seconds: float, notes: int, warn: Callable[[PluginError], None] | None = None
+) -> Results:
     """Every average and likelihood by name, ready for JSON; None where the divisor is 0.
 
-    `seconds` is the performances' real time, `notes` the notes encoded.
+    Args:
+        seconds: The performances' real time.
+        notes: Notes encoded.
+        warn: Called with the error of a plugin's metric that fails, which then has no value.
+
+    Raises:
+        PluginError: A plugin's metric fails, and `warn` is None.
     """
     found = classification(counts.true_positive, counts.predicted, counts.support)
     targets = dict(zip(GROUPS, counts.targets.tolist(), strict=True))
@@ -88,14 +108,20 @@ def results(counts: Counts, *, seconds: float, notes: int) -> Results:
         "by_group": {name: asdict(getattr(found, name)) for name in GROUPS if name != "end"},
         "end": {"targets": found.end_targets, "precision": found.end_precision, "recall": found.end_recall},
         "nll": _likelihood(counts, seconds, notes),
-        "plugins": {name: _measure(metric, counts) for name, metric in extensions("metric", _BUILT_IN).items()},
+        "plugins": {name: _measure(metric, counts, warn) for name, metric in plugin_metrics().items()},
     }
 
 
-def _measure(metric: Extension, counts: Counts) -> float | None:
-    value = metric.call(counts)
-    if not isinstance(value, Real):
-        raise PluginError(f"{metric} returned {value!r}, which is not a number")
+def _measure(metric: Extension, counts: Counts, warn: Callable[[PluginError], None] | None) -> float | None:
+    try:
+        value = metric.call(counts)
+        if not isinstance(value, Real):
+            raise PluginError(f"{metric} returned {value!r:.100}, which is not a number")
+    except PluginError as error:
+        if warn is None:
+            raise
+        warn(error)
+        return None
     return _rate(float(value), 1)
 
 

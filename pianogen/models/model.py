@@ -111,6 +111,11 @@ def _layer_class(kind: str) -> type[RecurrentLayer]:
     layer = added.load()
     if not (isinstance(layer, type) and issubclass(layer, RecurrentLayer)):
         raise PluginError(f"{added}: {layer!r} is not a subclass of pianogen.models.layer.RecurrentLayer")
+    for name in ("gates_per_unit", "state_names"):
+        if not hasattr(layer, name):
+            raise PluginError(f"{added}: {layer.__name__} has no {name}")
+    if "h" not in layer.state_names:
+        raise PluginError(f"{added}: state_names is {layer.state_names!r}, but must contain 'h', the layer's output")
     return layer
 
 

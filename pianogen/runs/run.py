@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pianogen.config import ModelConfig, TokenizerConfig, TrainConfig, from_dict, to_dict
-from pianogen.errors import RunError
+from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic, write_json
 from pianogen.runs.checkpoint import (
     CheckpointInfo,
@@ -40,6 +40,8 @@ class Run:
 
     path: Path
     config: TrainConfig
+    fetched_checkpoint: str | None = None
+    """The only checkpoint of a run fetched from object storage; None: the folder holds all that there are."""
 
     @property
     def metrics_file(self) -> Path:
@@ -120,6 +122,7 @@ def open_run(path: Path | str) -> Run:
 
     Raises:
         RunError: It is missing or is not a run folder.
+        SettingError: It has a setting that this version or the installed plugins do not know.
     """
     path = Path(path)
     file = path / "config.yaml"
@@ -129,6 +132,8 @@ def open_run(path: Path | str) -> Run:
         return Run(path, from_dict(TrainConfig, yaml.safe_load(file.read_text())))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
         raise RunError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+    except SettingError as error:
+        raise SettingError(f"{file}: {error}") from error
 
 
 def create_run(config: TrainConfig, environment: dict[str, Any]) -> Run:

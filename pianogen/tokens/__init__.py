@@ -4,7 +4,7 @@ from pianogen.tokens.codec import decode, encode, tokenize
 from pianogen.tokens.engrave import write_musicxml
 from pianogen.tokens.midi import midi_bytes, read_midi, write_midi
 from pianogen.tokens.notes import Notes, QuantisationReport, RawNotes, quantise
-from pianogen.tokens.read import MIDI_SUFFIXES, SCORE_SUFFIXES, read_performance, source_suffixes
+from pianogen.tokens.read import MIDI_SUFFIXES, SCORE_SUFFIXES, load_readers, read_performance, source_suffixes
 from pianogen.tokens.scores import read_score
 from pianogen.tokens.transpose import PITCH_SHIFTS, possible_shifts, transpose
 from pianogen.tokens.vocab import fingerprint, ids_of, words_of
@@ -20,6 +20,7 @@ __all__ = [
     "encode",
     "fingerprint",
     "ids_of",
+    "load_readers",
     "midi_bytes",
     "possible_shifts",
     "quantise",

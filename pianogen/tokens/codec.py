@@ -59,6 +59,7 @@ def decode(ids: Int[np.ndarray, " T"] | Sequence[int], *, allow_open: bool = Fal
         TokenError: A token is not allowed at its position, or the stream is incomplete; the message names the position.
     """
     ids = np.asarray(ids)
+    ids = ids if ids.size else ids.astype(np.int16)  # an empty list becomes float64
     _check(ids, allow_open)
     body = ids[2:-1] if ids[-1] == EOS else ids[2:]
     words, lengths = body.reshape(-1, 2).astype(np.int64).T

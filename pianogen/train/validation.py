@@ -2,10 +2,12 @@
 
 import numpy as np
 from jaxtyping import Int
+from rich.markup import escape
 
 from pianogen.config import GenerateConfig
 from pianogen.data import ShardSet, Split
-from pianogen.evaluation import metrics_of, results, score_over_ranks
+from pianogen.errors import PluginError
+from pianogen.evaluation import metrics_of, plugin_metrics, results, score_over_ranks
 from pianogen.generation import Limits, Request, sample
 from pianogen.models import PianoModel
 from pianogen.progress import console
@@ -37,11 +39,16 @@ class Validation:
         self._performances = head_of(shards.split("validation"), self._config.slice_tokens)
         self.num_tokens = sum(map(len, self._performances))
         """Tokens of the slice."""
+        plugin_metrics()  # one that cannot be imported ends the run before its first step
 
     def measure(self, model: PianoModel) -> dict[str, float]:
         """Score a model; the metrics are the same on every rank, which must all call it with the same weights."""
         counts = score_over_ranks(model, self._performances, self._trainer.config.model.mask, rows=_BATCH_ROWS)
-        return metrics_of("validation", results(counts, seconds=0.0, notes=0))
+        return metrics_of("validation", results(counts, seconds=0.0, notes=0, warn=self._warn))
+
+    def _warn(self, error: PluginError) -> None:
+        if self._trainer.accelerator.is_main_process:
+            console.print(f"[yellow]warning:[/] {escape(str(error))}", soft_wrap=True)
 
     def validate(self) -> dict[str, float]:
         """Score the trainer's model and write samples; see `measure`."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_package
+from plugin_package import write_package
 
 from pianogen import plugins
 from pianogen.config import ModelConfig

@@ -12,8 +12,12 @@ from pianogen.evaluation import Counts, metrics_of, results
 from pianogen.models import build_model
 from pianogen.plugins import extensions
 from pianogen.tokens import RawNotes, read_performance
+from shards.sources import collect_folder
 
 Install = Callable[[str, str], None]
+
+
+_ONES = "import numpy\nfrom pianogen.tokens import RawNotes\none = numpy.ones(2, int)\n"
 
 
 def test_packages_are_read_in_the_order_of_their_names(install: Install):
@@ -67,6 +71,8 @@ def test_an_unknown_kind_lists_those_of_plugins(install: Install):
     install("kind_plugin", "registry.add_model('transformer', 'no.module:Layer')")
     with pytest.raises(SettingError, match="'gru', but it must be one of rnn, lstm, attn, transformer; others"):
         ModelConfig(kind="gru")
+    with pytest.raises(SettingError, match="; did you mean transformer"):
+        ModelConfig(kind="transformr")
     with pytest.raises(PluginError, match=r"'transformer' of package kind_plugin: cannot import no\.module:Layer"):
         build_model(ModelConfig(kind="transformer"))
 
@@ -74,6 +80,23 @@ def test_an_unknown_kind_lists_those_of_plugins(install: Install):
 def test_a_model_must_be_a_recurrent_layer(install: Install):
     install("wrong_plugin", "registry.add_model('wrong', dict)")
     with pytest.raises(PluginError, match="'wrong' of package wrong_plugin: <class 'dict'> is not a subclass"):
+        build_model(ModelConfig(kind="wrong"))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ("{}", "model 'wrong' of package layer_plugin: Layer has no gates_per_unit"),
+        ("{'gates_per_unit': 1, 'state_names': ('c',)}", "state_names is .*, but must contain 'h'"),
+    ],
+)
+def test_a_layer_must_name_its_gates_and_its_output(install: Install, attributes: str, message: str):
+    install(
+        "layer_plugin",
+        "from pianogen.models.layer import RecurrentLayer\n"
+        f"registry.add_model('wrong', type('Layer', (RecurrentLayer,), {attributes}))",
+    )
+    with pytest.raises(PluginError, match=message):
         build_model(ModelConfig(kind="wrong"))
 
 
@@ -89,6 +112,10 @@ def test_a_metric_without_a_value_is_left_out_and_one_that_fails_is_named(instal
     install("worse_plugin", "registry.add_metric('worse', lambda counts: counts / 0)")
     with pytest.raises(PluginError, match="metric 'worse' of package worse_plugin failed: TypeError"):
         results(Counts.zero(), seconds=0.0, notes=0)
+    warnings: list[PluginError] = []
+    found = results(Counts.zero(), seconds=0.0, notes=0, warn=warnings.append)
+    assert found["plugins"] == {"half": 0.5, "none": None, "worse": None}
+    assert len(warnings) == 1
 
 
 @pytest.mark.parametrize("name", ["nll", "f1_weighted_note", "accuracy"])
@@ -103,16 +130,34 @@ def test_a_built_in_metric_cannot_be_replaced(install: Install, name: str):
     [
         ("lambda path: 1 / 0", "source format '.toy' of package format_plugin failed: ZeroDivisionError"),
         ("lambda path: path", "returned PosixPath, not pianogen.tokens.RawNotes"),
+        (
+            "lambda path: RawNotes(one, one[:1], one, 4)",
+            "returned invalid RawNotes: duration has 1 notes and onset",
+        ),
+        ("lambda path: RawNotes(one - 2, one, one, 4)", "returned invalid RawNotes: onset must be between 0 and"),
+        ("lambda path: RawNotes(one * 0.5, one, one, 4)", "returned onset must be an array of int64"),
+        ("lambda path: RawNotes(one[:0], one[:0], one[:0], 4)", "returned invalid RawNotes: there are no notes"),
+        ("lambda path: RawNotes(one, one, one, 0)", "ticks_per_quarter is 0, but it must be an integer of at least 1"),
     ],
 )
 def test_a_reader_that_fails_is_an_error_of_the_file(install: Install, tmp_path: Path, reader: str, message: str):
-    install("format_plugin", f"registry.add_source_format('.TOY', {reader})")
+    install("format_plugin", f"{_ONES}registry.add_source_format('.TOY', {reader})")
     (tmp_path / "a.toy").touch()
     with pytest.raises(SourceError, match=f"cannot read {tmp_path}/a.toy: .*{message}"):
         read_performance(tmp_path / "a.toy")
     (tmp_path / "a.other").touch()
     with pytest.raises(SourceError, match=r"has an unknown suffix; known are \.mid, .*\.krn, \.toy"):
         read_performance(tmp_path / "a.other")
+
+
+def test_a_reader_that_cannot_be_imported_ends_shards_before_a_file_is_read(install: Install, tmp_path: Path):
+    install("absent_plugin", "registry.add_source_format('.toy', 'no.module:read')")
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "a.mid").touch()
+    assert len(collect_folder(tmp_path / "music").sources) == 1
+    (tmp_path / "music" / "a.toy").touch()
+    with pytest.raises(PluginError, match=r"'\.toy' of package absent_plugin: cannot import no\.module:read"):
+        collect_folder(tmp_path / "music")
 
 
 def test_a_reader_is_used_for_its_suffix_in_any_case(install: Install, tmp_path: Path):
