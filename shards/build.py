@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pianogen.config import ShardsConfig, part_of
 from pianogen.errors import SettingError
 from pianogen.files import sync_folder
 from pianogen.folders import PARTS_FOLDER, refuse_run
+from pianogen.manifest import MANIFEST_NAME, Manifest, to_json
 from pianogen.progress import Progress
 from shards import corpus, maestro
 from shards.files import locked, remove_folder, workshop, write_whole
 from shards.listing import restrict
-from shards.manifest import INDEX_NAME, MANIFEST_NAME, make_index, make_manifest, old_shards, to_json
+from shards.manifest import INDEX_NAME, make_index, make_manifest, old_shards
 from shards.parts import find_part, find_parts, part_folder, save_part
 from shards.pool import read_sources
 from shards.reading import Reading, ReadingConfig
-from shards.seal import Shard, load_tar_writer, select, write_shards
 from shards.sources import Collection, Source, collect_folder
 from shards.split import SplitKind
+from shards.writing import load_tar_writer, select, write_shards
 
 SHOWN = 3  # dropped files in the summary
 
@@ -38,7 +38,7 @@ def run(source: str, out: Path, config: ShardsConfig) -> str:
     return summary(build(source, out, config)) if config.part is None else read_part(source, out, config)
 
 
-def build(source: str, out: Path, config: ShardsConfig) -> dict[str, Any]:
+def build(source: str, out: Path, config: ShardsConfig) -> Manifest:
     """Make shards of SOURCE (corpus, maestro, or a folder) in `out`, and return their manifest.
 
     The same input and settings give the same bytes, whatever the number of workers, and whichever parts were read
@@ -140,9 +140,7 @@ def reading_config(config: ShardsConfig) -> ReadingConfig:
     )
 
 
-def seal(
-    collection: Collection, readings: Sequence[Reading], work: Path, out: Path, config: ShardsConfig
-) -> dict[str, Any]:
+def seal(collection: Collection, readings: Sequence[Reading], work: Path, out: Path, config: ShardsConfig) -> Manifest:
     """Turn readings, whose tokens lie in spool files in `work`, into shards in `out`; the manifest comes last.
 
     Raises:
@@ -150,47 +148,48 @@ def seal(
     """
     split: SplitKind = config.split or ("official" if collection.has_official_split else "composition")
     selection = select(collection.sources, readings, split, config.seed)
-    shards = []
+    shards, performances = [], []
     with Progress("writing shards", total=len(selection.performances), unit="performances") as bar:
-        for shard in write_shards(selection.performances, work, work, config):
+        for shard, records in write_shards(selection.performances, work, work, config):
             shards.append(shard)
-            bar.advance(len(shard.performances))
-    manifest = make_manifest(collection, selection, shards, config, split)
-    _publish(manifest, shards, work, out)
+            performances.extend(records)
+            bar.advance(len(records))
+    manifest = make_manifest(collection, selection, shards, performances, config, split)
+    _publish(manifest, work, out)
     return manifest
 
 
-def _publish(manifest: dict[str, Any], shards: Sequence[Shard], work: Path, out: Path) -> None:
+def _publish(manifest: Manifest, work: Path, out: Path) -> None:
     """Give the finished files their names. While there is no manifest, the folder counts as unfinished."""
     (out / MANIFEST_NAME).unlink(missing_ok=True)
     sync_folder(out)
-    for path in old_shards(out, [shard.name for shard in shards]):
+    for path in old_shards(out, [shard.name for shard in manifest.shards]):
         path.unlink()
-    for shard in shards:
+    for shard in manifest.shards:
         (work / shard.name).replace(out / shard.name)
-    write_whole(out / INDEX_NAME, to_json(make_index(shards)), work)
-    write_whole(out / MANIFEST_NAME, to_json(manifest), work)
+    write_whole(out / INDEX_NAME, to_json(make_index(manifest.shards)), work)
+    write_whole(out / MANIFEST_NAME, manifest.to_bytes(), work)
 
 
-def summary(manifest: dict[str, Any]) -> str:
+def summary(manifest: Manifest) -> str:
     """A few lines that say what was made and what was left out."""
     lines = [f"{'':10}  performances        notes       tokens     hours"]
-    for name, split in manifest["splits"].items():
+    for name, split in manifest.splits.items():
         numbers = (
             f"{split['performances']:12,}  {split['notes']:11,}  {split['tokens']:11,}  {split['seconds'] / 3600:8.1f}"
         )
         extra = split["variants"]["performances"]
         lines.append(f"{name:10}  {numbers}" + (f"  and {extra:,} tempo variants" if extra else ""))
-    if dropped := manifest["dropped"]:
+    if dropped := manifest.dropped:
         lines.append(f"left out: {len(dropped):,}, each with its reason in {MANIFEST_NAME}{_contradictions(manifest)}")
         lines.extend(f"  {one['source']}: {one['reason']}" for one in dropped[:SHOWN])
-    if manifest["missing"]:
-        lines.append(f"listed but not there: {len(manifest['missing']):,}, such as {manifest['missing'][0]}")
+    if manifest.missing:
+        lines.append(f"listed but not there: {len(manifest.missing):,}, such as {manifest.missing[0]}")
     return "\n".join(lines)
 
 
-def _contradictions(manifest: dict[str, Any]) -> str:
-    count = manifest["inconsistent_scores"]
+def _contradictions(manifest: Manifest) -> str:
+    count = manifest.inconsistent_scores
     if count == 0:
         return ""
     return (

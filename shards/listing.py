@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pianogen.errors import SourceError
-from shards.sources import SPLITS, Collection, SplitName
+from pianogen.manifest import SPLITS, SplitName
+from shards.sources import Collection
 
 
 @dataclass(frozen=True)

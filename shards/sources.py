@@ -4,13 +4,12 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pianogen.errors import SourceError
+from pianogen.manifest import SplitName
 from pianogen.tokens import MIDI_SUFFIXES, SCORE_SUFFIXES
 
-SplitName = Literal["train", "validation", "test"]
-SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 SUFFIXES = MIDI_SUFFIXES + SCORE_SUFFIXES
 
 

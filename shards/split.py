@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from pianogen.errors import SettingError, ShardError
+from pianogen.manifest import SPLITS, SplitName
 from shards.likeness import groups
 from shards.reading import Reading
-from shards.sources import SPLITS, Source, SplitName
+from shards.sources import Source
 
 HELD_OUT = 0.1  # share of the performances that validation and test get each
 SplitKind = Literal["official", "random", "composition", "csv"]

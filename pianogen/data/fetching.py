@@ -5,19 +5,12 @@ CACHE/s3/BUCKET/PATH/HASH-OF-THE-MANIFEST/   shards that are uploaded anew never
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from pianogen.config import TokenizerConfig
-from pianogen.data.shard_set import (
-    MANIFEST_NAME,
-    MAX_MANIFEST_BYTES,
-    ShardSet,
-    open_shards,
-    parse_manifest,
-    shard_name,
-)
+from pianogen.data.shard_set import ShardSet, open_shards
 from pianogen.errors import ShardError
 from pianogen.files import write_atomic
+from pianogen.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from pianogen.storage import Address, Expected, Remote, fetch, is_url, keep_copy
 
 
@@ -46,7 +39,7 @@ def fetch_shards(url: str, *, again: bool = False) -> Path:
     """
     remote = Remote(Address.parse(url))
     data = remote.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
-    shards = _listed(parse_manifest(data, url), url)
+    shards = [Expected(shard.name, shard.num_bytes, shard.sha256) for shard in Manifest.parse(data, url).shards]
     with keep_copy(remote.address) as copies:
         folder = copies / hashlib.sha256(data).hexdigest()[:16]
         manifest = folder / MANIFEST_NAME
@@ -55,10 +48,3 @@ def fetch_shards(url: str, *, again: bool = False) -> Path:
             fetch(remote, shards, folder)
             write_atomic(manifest, data)  # last, so that a folder that has one is whole
     return folder
-
-
-def _listed(manifest: dict[str, Any], url: str) -> list[Expected]:
-    try:
-        return [Expected.of(shard_name(shard), shard) for shard in manifest["shards"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ShardError(f"{MANIFEST_NAME} in {url!r} is damaged ({error}); copy it there again") from error

@@ -21,5 +21,5 @@ def test_scores_become_shards(make, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("\n".join(["midi_filename", *works]))
     _, manifest = make("corpus", list=str(path), workers=2)
-    assert sorted(one["source"] for one in manifest["performances"]) == works
-    assert {one["composer"] for one in manifest["performances"]} == {"Johann Sebastian Bach", "Arnold Schoenberg"}
+    assert sorted(one.source for one in manifest.performances) == works
+    assert {one.composer for one in manifest.performances} == {"Johann Sebastian Bach", "Arnold Schoenberg"}

@@ -51,7 +51,7 @@ def test_the_official_split_is_the_default(archive, make):
 def test_a_given_archive_is_hashed_and_noted_when_unknown(archive, make):
     _, manifest = make("maestro", archive=str(archive))
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert manifest["source"]["archive"] == {"sha256": digest, "published": False}
+    assert manifest.source["archive"] == {"sha256": digest, "published": False}
 
 
 def test_an_archive_of_another_version_than_asked_for_is_refused(archive, make):
@@ -68,7 +68,7 @@ def test_compositions_can_be_kept_on_one_side(archive, make):
 
 def test_a_listed_file_that_the_archive_lacks_is_named(archive, make):
     rewritten(archive, lambda members: {name: data for name, data in members.items() if "p0" not in name})
-    assert make("maestro", archive=str(archive))[1]["missing"] == ["2018/p0.midi"]
+    assert make("maestro", archive=str(archive))[1].missing == ["2018/p0.midi"]
 
 
 def test_a_zip_bomb_is_left_out_unopened(archive, make):

@@ -48,7 +48,7 @@ def test_a_file_that_breaks_its_worker_is_left_out_and_the_rest_is_read(folder, 
         "grow.mid": "needs more than 2 GB of memory",
         "surprise.mid": "cannot be read: ZeroDivisionError: surprise.mid",
     }
-    assert sum(split["performances"] for split in manifest["splits"].values()) == 12
+    assert sum(split["performances"] for split in manifest.splits.values()) == 12
 
 
 @pytest.mark.usefixtures("_faulty_workers")

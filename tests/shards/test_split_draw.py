@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 
 from pianogen.errors import SettingError
+from pianogen.manifest import SPLITS
 from shards.reading import Reading
-from shards.sources import SPLITS, Source
+from shards.sources import Source
 from shards.split import assign
 
 SEEDS = st.integers(0, 2**32)

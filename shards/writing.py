@@ -17,8 +17,9 @@ from typing import IO, Any
 
 from pianogen.config import ShardsConfig
 from pianogen.errors import ShardError
+from pianogen.manifest import SPLITS, PerformanceRecord, ShardRecord, SplitName, locate_members
 from shards.reading import Reading, Stream
-from shards.sources import SPLITS, Source, SplitName
+from shards.sources import Source
 from shards.split import SplitKind, assign
 
 
@@ -35,18 +36,6 @@ class Performance:
     def is_variant(self) -> bool:
         """Whether it is a further, faster or slower, copy for training."""
         return self.stream.tempo != 1.0
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One tar on the disk, under the name it will have."""
-
-    name: str
-    split: SplitName
-    performances: tuple[Performance, ...]
-    keys: tuple[str, ...]
-    num_bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -94,20 +83,22 @@ def _first_failure(sources: Sequence[Source], dropped: Sequence[Reading]) -> str
 
 def write_shards(
     performances: Sequence[Performance], spools: Path, folder: Path, config: ShardsConfig
-) -> Iterator[Shard]:
+) -> Iterator[tuple[ShardRecord, list[PerformanceRecord]]]:
     """Write the tars into `folder`, in order, a new one whenever the next performance would exceed `shard_mb`."""
     writer = load_tar_writer()
     number = 0
     with ExitStack() as stack:
         files: dict[str, IO[bytes]] = {}
-        for stream in {performance.stream.spool for performance in performances}:
-            files[stream] = stack.enter_context((spools / stream).open("rb"))
+        for spool in {performance.stream.spool for performance in performances}:
+            files[spool] = stack.enter_context((spools / spool).open("rb"))
         for name, batch in _batches(performances, round(config.shard_mb * 1e6)):
-            keys = tuple(f"{number + offset:09d}" for offset in range(len(batch)))
+            records = [_record(f"{number + index:09d}", name, one) for index, one in enumerate(batch)]
             number += len(batch)
-            samples = (_sample(key, one, files, config) for key, one in zip(keys, batch, strict=True))
-            size, sha256 = _write_tar(writer, folder / name, samples)
-            yield Shard(name, batch[0].split, tuple(batch), keys, size, sha256)
+            members = (_members(record.key, one, files, config) for record, one in zip(records, batch, strict=True))
+            num_bytes, sha256 = _write_tar(writer, folder / name, members)
+            num_tokens = sum(record.num_tokens for record in records)
+            shard = ShardRecord(name, batch[0].split, len(batch), num_tokens, num_bytes, sha256)
+            yield shard, locate_members(folder / name, records)
 
 
 def _batches(performances: Sequence[Performance], max_bytes: int) -> Iterator[tuple[str, list[Performance]]]:
@@ -126,7 +117,7 @@ def _batches(performances: Sequence[Performance], max_bytes: int) -> Iterator[tu
         yield f"{batch[0].split}-{count:06d}.tar", batch
 
 
-def _sample(key: str, performance: Performance, files: dict[str, IO[bytes]], config: ShardsConfig) -> dict[str, Any]:
+def _members(key: str, performance: Performance, files: dict[str, IO[bytes]], config: ShardsConfig) -> dict[str, Any]:
     stream = performance.stream
     files[stream.spool].seek(stream.offset)
     tokens = files[stream.spool].read(2 * stream.num_tokens)
@@ -136,6 +127,25 @@ def _sample(key: str, performance: Performance, files: dict[str, IO[bytes]], con
         "i16": tokens,
         "json": json.dumps(describe(performance, config), ensure_ascii=False).encode(),
     }
+
+
+def _record(key: str, shard: str, performance: Performance) -> PerformanceRecord:
+    source, reading, stream = performance.source, performance.reading, performance.stream
+    return PerformanceRecord(
+        key=key,
+        shard=shard,
+        split=performance.split,
+        num_tokens=stream.num_tokens,
+        num_notes=stream.num_notes,
+        seconds=round(reading.seconds / stream.tempo, 6),
+        tempo=stream.tempo,
+        lowest_pitch=stream.lowest_pitch,
+        highest_pitch=stream.highest_pitch,
+        source=source.name,
+        sha256=reading.sha256 or "",
+        composer=source.composer,
+        title=source.title,
+    )
 
 
 def describe(performance: Performance, config: ShardsConfig) -> dict[str, Any]:
@@ -170,13 +180,13 @@ class _Hashed:
         return self._stream.write(data)
 
 
-def _write_tar(writer: ModuleType, path: Path, samples: Iterator[dict[str, Any]]) -> tuple[int, str]:
+def _write_tar(writer: ModuleType, path: Path, members: Iterator[dict[str, Any]]) -> tuple[int, str]:
     with path.open("xb") as stream:
         hashed = _Hashed(stream)
         # no time and no user: the same performances make the same bytes
         with writer.TarWriter(hashed, mtime=0, user="", group="", encoder=False) as tar:
-            for sample in samples:
-                tar.write(sample)
+            for pair in members:
+                tar.write(pair)
         stream.flush()
         os.fsync(stream.fileno())
     return hashed.num_bytes, hashed.hash.hexdigest()
