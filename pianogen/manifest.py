@@ -9,9 +9,10 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -43,17 +44,21 @@ class _Record:
         Raises:
             KeyError, TypeError, ValueError: A value is missing or not allowed.
         """
-        return cls(*[entry[name_in_file] for _, name_in_file in _names(cls)])
+        return cls(*_values(cls)(entry))
 
     def to_file(self) -> dict[str, Any]:
         """The inverse of `from_file`."""
         return {name_in_file: getattr(self, name) for name, name_in_file in _names(type(self))}
 
 
-@lru_cache
 def _names(record: Any) -> list[tuple[str, str]]:
     """Names of the fields, and of the same in the file, where counts have no prefix."""
     return [(field.name, field.name.removeprefix("num_")) for field in fields(record)]
+
+
+@lru_cache
+def _values(record: Any) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    return itemgetter(*[name_in_file for _, name_in_file in _names(record)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,19 +208,13 @@ class Manifest:
 
 
 def _check_offsets(performances: Sequence[PerformanceRecord], shard: ShardRecord) -> None:
-    end = 0
+    position = 0
     for one in performances:
-        bounds = (
-            end,
-            one.tokens_offset,
-            one.tokens_offset + one.tokens_bytes,
-            one.metadata_offset,
-            one.metadata_offset + one.metadata_bytes,
-            shard.num_bytes,
-        )
-        if sorted(bounds) != list(bounds) or one.metadata_bytes > _MAX_METADATA_BYTES:
-            raise ValueError(f"offsets of {one.key} in {shard.name}")
         end = one.metadata_offset + one.metadata_bytes
+        in_order = position <= one.tokens_offset and one.tokens_offset + one.tokens_bytes <= one.metadata_offset
+        if not in_order or end > shard.num_bytes or one.metadata_bytes > _MAX_METADATA_BYTES:
+            raise ValueError(f"offsets of {one.key} in {shard.name}")
+        position = end
 
 
 def locate_members(path: Path, performances: Sequence[PerformanceRecord]) -> list[PerformanceRecord]:
@@ -297,7 +296,7 @@ def _decode(data: bytes, folder: str) -> dict[str, Any]:
 
 
 def _are_counts(*values: int) -> bool:
-    return all(type(value) is int and value >= 0 for value in values)
+    return set(map(type, values)) == {int} and min(values) >= 0
 
 
 def encode(content: dict[str, Any]) -> bytes:
