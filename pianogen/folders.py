@@ -7,7 +7,7 @@ from pathlib import Path
 from pianogen.errors import SettingError
 
 PARTS_FOLDER = ".parts"  # of shards: what the tasks of an array have read
-WORK_FOLDER = ".building"  # of shards that are being made
+STAGING_FOLDER = ".building"  # of shards that are being made
 
 
 def run_above(folder: Path) -> Path | None:
@@ -46,7 +46,7 @@ def _first(folder: Path, is_one: Callable[[Path], bool]) -> Path | None:
 
 
 def _is_shards(folder: Path) -> bool:
-    if (folder / PARTS_FOLDER).is_dir() or (folder / WORK_FOLDER).is_dir():
+    if (folder / PARTS_FOLDER).is_dir() or (folder / STAGING_FOLDER).is_dir():
         return True  # not finished yet
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt64
 
 
-class Stream(IntEnum):
+class RandomStream(IntEnum):
     """What is drawn, and what tells its places apart. A number once given stays, or runs would go on otherwise."""
 
     ORDER = 1
@@ -32,7 +32,7 @@ class Stream(IntEnum):
     """Rounds of a permutation, whose own key is the seed: (round)."""
 
 
-def key_of(seed: int, stream: Stream, *place: int) -> int:
+def stream_key(seed: int, stream: RandomStream, *place: int) -> int:
     """Fold a seed, a stream and a place in it into one 64-bit key that changes wholly with each of them."""
     key = np.zeros(1, np.uint64)
     for part in (seed, stream, *place):

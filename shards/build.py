@@ -15,13 +15,13 @@ from pianogen.folders import PARTS_FOLDER, refuse_run
 from pianogen.manifest import MANIFEST_NAME, Manifest, to_json
 from pianogen.progress import Progress
 from shards import corpus, maestro
-from shards.files import locked, remove_folder, workshop, write_whole
+from shards.files import locked, remove_folder, staging_directory, write_whole
 from shards.listing import restrict
 from shards.manifest import INDEX_NAME, make_index, make_manifest, old_shards
 from shards.parts import find_part, find_parts, part_folder, save_part
 from shards.pool import read_sources
 from shards.reading import Reading, ReadingConfig
-from shards.sources import Collection, Source, collect_folder
+from shards.sources import Collection, SourceFile, collect_folder
 from shards.split import SplitKind
 from shards.writing import load_tar_writer, select, write_shards
 
@@ -49,19 +49,19 @@ def build(source: str, out: Path, config: ShardsConfig) -> Manifest:
     """
     assert config.part is None
     collection = collect(source, config)
-    with workshop(out) as work, ThreadPoolExecutor() as aside:
+    with staging_directory(out) as work, ThreadPoolExecutor() as aside:
         # both need about as long as a fast source: they run while the workers read
         details = aside.submit(collection.details)
         writer = aside.submit(load_tar_writer)
         readings = _read(collection.sources, out, work, config)
         writer.result()
         known = replace(collection, description={**collection.description, **details.result()}, details=dict)
-        manifest = seal(known, readings, work, out, config)
+        manifest = make_shards(known, readings, work, out, config)
         remove_folder(out / PARTS_FOLDER)
         return manifest
 
 
-def _read(sources: Sequence[Source], out: Path, work: Path, config: ShardsConfig) -> list[Reading]:
+def _read(sources: Sequence[SourceFile], out: Path, work: Path, config: ShardsConfig) -> list[Reading]:
     """Take what finished parts hold, and read the rest."""
     how = reading_config(config)
     with Progress("reading files", total=len(sources), unit="files") as bar:
@@ -86,7 +86,7 @@ def read_part(source: str, out: Path, config: ShardsConfig) -> str:
     """
     sources, how, part = collect(source, config).sources, reading_config(config), part_of(config.part)
     # the parts may be read at the same time, but not while the shards are made
-    with locked(out, shared=True), workshop(part_folder(out, part)) as work:
+    with locked(out, shared=True), staging_directory(part_folder(out, part)) as work:
         readings = find_part(out, part, sources, how)
         state = "was read before"
         if readings is None:
@@ -136,11 +136,13 @@ def reading_config(config: ShardsConfig) -> ReadingConfig:
         tempo_variants=config.tempo_variants,
         max_file_mb=config.max_file_mb,
         max_notes=config.max_notes,
-        likeness=config.split in ("composition", None),
+        signatures=config.split in ("composition", None),
     )
 
 
-def seal(collection: Collection, readings: Sequence[Reading], work: Path, out: Path, config: ShardsConfig) -> Manifest:
+def make_shards(
+    collection: Collection, readings: Sequence[Reading], work: Path, out: Path, config: ShardsConfig
+) -> Manifest:
     """Turn readings, whose tokens lie in spool files in `work`, into shards in `out`; the manifest comes last.
 
     Raises:

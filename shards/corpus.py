@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pianogen.errors import SourceError
-from shards.sources import Collection, Source
+from shards.sources import Collection, SourceFile
 
 BACH = "Johann Sebastian Bach"
 PIANO_PIECES = {
@@ -50,10 +50,10 @@ def collect() -> Collection:
     )
 
 
-def _source(name: str, path: Path) -> Source | None:
+def _source(name: str, path: Path) -> SourceFile | None:
     """A piano piece or a chorale, or None for what is neither."""
     if name in PIANO_PIECES:
         composer, title = PIANO_PIECES[name]
-        return Source(name=name, path=str(path), composer=composer, title=title)
+        return SourceFile(name=name, path=str(path), composer=composer, title=title)
     chorale = _CHORALE.fullmatch(name)
-    return chorale and Source(name=name, path=str(path), composer=BACH, title=f"Chorale BWV {chorale['number']}")
+    return chorale and SourceFile(name=name, path=str(path), composer=BACH, title=f"Chorale BWV {chorale['number']}")

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from pianogen.errors import ShardError
 from pianogen.files import sync_folder
-from pianogen.folders import WORK_FOLDER
+from pianogen.folders import STAGING_FOLDER
 
 
 @contextmanager
-def workshop(folder: Path) -> Iterator[Path]:
+def staging_directory(folder: Path) -> Iterator[Path]:
     """A fresh folder for unfinished files inside `folder`, removed at the end; only one job at a time may have it.
 
     Raises:
         ShardError: Another job writes here, or the disk is full or refuses.
     """
     with locked(folder):
-        work = folder / WORK_FOLDER
+        work = folder / STAGING_FOLDER
         remove_folder(work)  # what a killed job left
         try:
             work.mkdir()

@@ -14,7 +14,7 @@ from shards.sources import Collection
 
 
 @dataclass(frozen=True)
-class Row:
+class ListedFile:
     """One line of a list in MAESTRO's form."""
 
     name: str
@@ -63,7 +63,7 @@ def read_bytes(path: Path, what: str) -> bytes:
         raise SourceError(f"cannot read {what} {str(path)!r}: {error.strerror}") from error
 
 
-def parse_list(data: bytes, name: str, *, need_split: bool) -> dict[str, Row]:
+def parse_list(data: bytes, name: str, *, need_split: bool) -> dict[str, ListedFile]:
     """Read a csv in MAESTRO's form: midi_filename, and if known canonical_composer, canonical_title, split.
 
     Raises:
@@ -77,7 +77,7 @@ def parse_list(data: bytes, name: str, *, need_split: bool) -> dict[str, Row]:
     needed = ["midi_filename", "split"] if need_split else ["midi_filename"]
     if lacking := [column for column in needed if column not in (reader.fieldnames or ())]:
         raise SourceError(f"list {name} has no column {lacking[0]!r}; it must have MAESTRO's: {', '.join(needed)}")
-    rows: dict[str, Row] = {}
+    rows: dict[str, ListedFile] = {}
     for number, line in lines:
         row = _row(line, f"list {name}, line {number}", need_split)
         if rows.setdefault(row.name, row) != row:
@@ -85,13 +85,13 @@ def parse_list(data: bytes, name: str, *, need_split: bool) -> dict[str, Row]:
     return rows
 
 
-def _row(line: Mapping[str, str | None], where: str, need_split: bool) -> Row:
+def _row(line: Mapping[str, str | None], where: str, need_split: bool) -> ListedFile:
     split = line.get("split") or None
     if split not in SPLITS and (need_split or split is not None):
         raise SourceError(f"{where} has split {split!r}; it must be one of {', '.join(SPLITS)}")
     if not line["midi_filename"]:
         raise SourceError(f"{where} names no file")
-    return Row(
+    return ListedFile(
         name=PurePosixPath(line["midi_filename"]).as_posix(),
         composer=line.get("canonical_composer") or None,
         title=line.get("canonical_title") or None,

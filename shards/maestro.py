@@ -16,7 +16,7 @@ from pianogen.errors import SourceError
 from pianogen.storage import cache_folder
 from shards.download import download
 from shards.listing import parse_list
-from shards.sources import Collection, Source
+from shards.sources import Collection, SourceFile
 
 BASE_URL = "https://storage.googleapis.com/magentadata/datasets/maestro"
 MAX_LIST_BYTES = 16_000_000
@@ -79,7 +79,7 @@ def _collect(path: Path, archive: zipfile.ZipFile, config: ShardsConfig) -> Coll
     root = f"{lists[0]['root']}/" if lists[0]["root"] else ""
     there = set(archive.namelist())
     sources = [
-        Source(
+        SourceFile(
             name=row.name,
             path=str(path),
             member=root + row.name,

@@ -23,10 +23,10 @@ from pianogen.files import sync_folder
 from pianogen.folders import PARTS_FOLDER
 from pianogen.progress import console
 from shards.files import write_whole
-from shards.reading import Reading, ReadingConfig, Stream, load
-from shards.sources import Source
+from shards.reading import Reading, ReadingConfig, SpooledTokens, load
+from shards.sources import SourceFile
 
-FORMAT = 1
+FORMAT = 2
 _TOKENS, _READINGS, _RECORD = "tokens.i16", "readings.jsonl", "part.json"
 _SLICE = 2000  # files checked at a time; bounds the answers that wait
 
@@ -43,7 +43,12 @@ def part_folder(out: Path, part: Part) -> Path:
 
 
 def save_part(
-    readings: Sequence[Reading], work: Path, folder: Path, part: Part, sources: Sequence[Source], config: ReadingConfig
+    readings: Sequence[Reading],
+    work: Path,
+    folder: Path,
+    part: Part,
+    sources: Sequence[SourceFile],
+    config: ReadingConfig,
 ) -> None:
     """Put a part in its folder; `work` holds the spools of its readings, and unfinished files."""
     (folder / _RECORD).unlink(missing_ok=True)
@@ -56,7 +61,7 @@ def save_part(
     write_whole(folder / _RECORD, json.dumps(record, indent=1).encode(), work)
 
 
-def find_part(out: Path, part: Part, sources: Sequence[Source], config: ReadingConfig) -> list[Reading] | None:
+def find_part(out: Path, part: Part, sources: Sequence[SourceFile], config: ReadingConfig) -> list[Reading] | None:
     """The readings of a finished part, or None where it has to be read; if there was one, the reason is printed."""
     folder = part_folder(out, part)
     if not (folder / _RECORD).exists():
@@ -68,7 +73,7 @@ def find_part(out: Path, part: Part, sources: Sequence[Source], config: ReadingC
         return None
 
 
-def find_parts(out: Path, sources: Sequence[Source], config: ReadingConfig) -> list[Reading]:
+def find_parts(out: Path, sources: Sequence[SourceFile], config: ReadingConfig) -> list[Reading]:
     """The readings of all finished parts, each source once; parts of other divisions may lie side by side."""
     found: dict[int, Reading] = {}
     for folder in sorted((out / PARTS_FOLDER).glob("[0-9]*-of-[0-9]*")):
@@ -78,7 +83,7 @@ def find_parts(out: Path, sources: Sequence[Source], config: ReadingConfig) -> l
     return list(found.values())
 
 
-def _request(part: Part, sources: Sequence[Source], config: ReadingConfig) -> dict[str, Any]:
+def _request(part: Part, sources: Sequence[SourceFile], config: ReadingConfig) -> dict[str, Any]:
     """What decides how a part reads, but for the bytes of the files; where they lie does not."""
     listed = hashlib.sha256()
     for source in sources:
@@ -110,7 +115,7 @@ def _gather(readings: Sequence[Reading], work: Path) -> list[Reading]:
     return moved
 
 
-def _copy(stream: Stream, work: Path, spools: dict[str, IO[bytes]], target: IO[bytes]) -> Stream:
+def _copy(stream: SpooledTokens, work: Path, spools: dict[str, IO[bytes]], target: IO[bytes]) -> SpooledTokens:
     if stream.spool not in spools:
         spools[stream.spool] = (work / stream.spool).open("rb")
     spool = spools[stream.spool]
@@ -120,7 +125,7 @@ def _copy(stream: Stream, work: Path, spools: dict[str, IO[bytes]], target: IO[b
     return replace(stream, spool=_TOKENS, offset=offset)
 
 
-def _load(folder: Path, request: dict[str, Any], sources: Sequence[Source], config: ReadingConfig) -> list[Reading]:
+def _load(folder: Path, request: dict[str, Any], sources: Sequence[SourceFile], config: ReadingConfig) -> list[Reading]:
     try:
         record = dict(json.loads((folder / _RECORD).read_bytes()))
         if changed := [name for name, value in request.items() if record[name] != value]:
@@ -146,7 +151,7 @@ def _hashes(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def _changed(readings: Sequence[Reading], sources: Sequence[Source], config: ReadingConfig) -> str | None:
+def _changed(readings: Sequence[Reading], sources: Sequence[SourceFile], config: ReadingConfig) -> str | None:
     """Name a file whose bytes are others than those that were read; parsing costs far more than this."""
     known = [(sources[reading.index], reading.sha256) for reading in readings if reading.sha256 is not None]
     with ThreadPoolExecutor() as pool:
@@ -159,7 +164,7 @@ def _changed(readings: Sequence[Reading], sources: Sequence[Source], config: Rea
     return None
 
 
-def _sha256(source: Source, config: ReadingConfig) -> str | None:
+def _sha256(source: SourceFile, config: ReadingConfig) -> str | None:
     try:
         return hashlib.sha256(load(source, round(config.max_file_mb * 1e6))).hexdigest()
     except SourceError:

@@ -16,7 +16,7 @@ from typing import IO
 from pianogen.errors import ShardError
 from shards.files import no_room
 from shards.reading import Reading, ReadingConfig
-from shards.sources import Source
+from shards.sources import SourceFile
 
 MAX_SECONDS = 120  # for one file; the largest score allowed takes about half of it on a slow machine
 WORKER = (sys.executable, "-P", "-m", "shards.worker")
@@ -35,7 +35,7 @@ class _Worker:
 
 
 def read_sources(
-    sources: Sequence[Source],
+    sources: Sequence[SourceFile],
     config: ReadingConfig,
     folder: Path,
     *,
@@ -68,7 +68,7 @@ class _Pool:
     """Feeds workers from one queue of tasks, and replaces those that die."""
 
     def __init__(
-        self, sources: Sequence[Source], config: ReadingConfig, folder: Path, todo: deque[int], label: str
+        self, sources: Sequence[SourceFile], config: ReadingConfig, folder: Path, todo: deque[int], label: str
     ) -> None:
         self._sources, self._config, self._folder, self._todo, self._label = sources, config, folder, todo, label
         self._workers: list[_Worker] = []

@@ -14,7 +14,7 @@ SUFFIXES = MIDI_SUFFIXES + SCORE_SUFFIXES
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """One file to read: `path` itself, or `member` of the zip at `path`."""
 
     name: str  # within SOURCE, with forward slashes
@@ -31,7 +31,7 @@ class Collection:
     """All that SOURCE holds."""
 
     description: dict[str, Any]  # for the manifest: what it was, without where on this machine it lay
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFile, ...]
     missing: tuple[str, ...] = ()  # listed, but not there
     has_official_split: bool = False
     # what takes long to find out, such as an archive's hash: called once, while the files are read
@@ -48,7 +48,7 @@ def collect_folder(folder: Path) -> Collection:
         what = "is no folder" if folder.exists() else "does not exist"
         raise SourceError(f"source {str(folder)!r} {what}; give corpus, maestro, or a folder of MIDI files or scores")
     # bytes that are no UTF-8 would break the manifest: the name shows a question mark there, the path keeps them
-    sources = [Source(name=_printable(path.relative_to(folder)), path=str(path)) for path in _walk(folder)]
+    sources = [SourceFile(name=_printable(path.relative_to(folder)), path=str(path)) for path in _walk(folder)]
     if not sources:
         raise SourceError(f"folder {str(folder)!r} holds no MIDI file or score ({' '.join(SUFFIXES)})")
     return Collection(

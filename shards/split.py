@@ -11,15 +11,15 @@ from typing import Literal
 
 from pianogen.errors import SettingError, ShardError
 from pianogen.manifest import SPLITS, SplitName
-from shards.likeness import groups
 from shards.reading import Reading
-from shards.sources import Source
+from shards.similarity import groups
+from shards.sources import SourceFile
 
 HELD_OUT = 0.1  # share of the performances that validation and test get each
 SplitKind = Literal["official", "random", "composition", "csv"]
 
 
-def assign(kind: SplitKind, sources: Sequence[Source], readings: Sequence[Reading], seed: int) -> list[SplitName]:
+def assign(kind: SplitKind, sources: Sequence[SourceFile], readings: Sequence[Reading], seed: int) -> list[SplitName]:
     """The split of each performance; `sources` and `readings` go side by side and hold no two with the same notes.
 
     Raises:
@@ -40,7 +40,7 @@ def assign(kind: SplitKind, sources: Sequence[Source], readings: Sequence[Readin
     return chosen
 
 
-def _given(source: Source, kind: SplitKind) -> SplitName:
+def _given(source: SourceFile, kind: SplitKind) -> SplitName:
     if source.split is None:
         raise SettingError(
             f"setting 'split' is {kind!r}, but no split is given for {source.name!r}; give a --list that does"
@@ -48,9 +48,9 @@ def _given(source: Source, kind: SplitKind) -> SplitName:
     return source.split
 
 
-def _compositions(sources: Sequence[Source], readings: Sequence[Reading]) -> list[str]:
+def _compositions(sources: Sequence[SourceFile], readings: Sequence[Reading]) -> list[str]:
     """A name for each performance's composition: composer and title where known, else from the content."""
-    alike = groups([reading.likeness for reading in readings])
+    alike = groups([reading.signature for reading in readings])
     names = (sources[first].name for first in alike)
     return [source.composition or f"content of {name}" for source, name in zip(sources, names, strict=True)]
 

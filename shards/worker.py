@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from pianogen.config import TokenizerConfig
 from pianogen.errors import InconsistentScoreError, PianogenError
 from shards.reading import Reading, ReadingConfig, load, store, tokenize_source
-from shards.sources import Source
+from shards.sources import SourceFile
 
 MAX_MEMORY_BYTES = 2 << 30
 
@@ -36,12 +36,12 @@ def main() -> None:
         for line in sys.stdin:
             task = json.loads(line)
             signal.alarm(settings["max_seconds"])  # its default action ends the process, even inside a C++ parser
-            answer = _answer(task["index"], Source(**task["source"]), config, spool)
+            answer = _answer(task["index"], SourceFile(**task["source"]), config, spool)
             signal.alarm(0)
             print(json.dumps(answer), file=answers)
 
 
-def _answer(index: int, source: Source, config: ReadingConfig, spool: BinaryIO) -> dict[str, Any]:
+def _answer(index: int, source: SourceFile, config: ReadingConfig, spool: BinaryIO) -> dict[str, Any]:
     data = None
     facts: dict[str, Any]
     try:
@@ -62,7 +62,7 @@ def _answer(index: int, source: Source, config: ReadingConfig, spool: BinaryIO) 
     return asdict(Reading(index=index, sha256=sha256, **facts, streams=kept))
 
 
-def _without_path(message: str, source: Source) -> str:
+def _without_path(message: str, source: SourceFile) -> str:
     """One line that reads the same wherever the files lie."""
     return " ".join(message.replace(source.path, source.name).split())[:300]
 

@@ -18,8 +18,8 @@ from typing import IO, Any
 from pianogen.config import ShardsConfig
 from pianogen.errors import ShardError
 from pianogen.manifest import SPLITS, PerformanceRecord, ShardRecord, SplitName, locate_members
-from shards.reading import Reading, Stream
-from shards.sources import Source
+from shards.reading import Reading, SpooledTokens
+from shards.sources import SourceFile
 from shards.split import SplitKind, assign
 
 
@@ -27,9 +27,9 @@ from shards.split import SplitKind, assign
 class Performance:
     """One member set of a shard: a performance, or a tempo variant of it."""
 
-    source: Source
+    source: SourceFile
     reading: Reading
-    stream: Stream
+    stream: SpooledTokens
     split: SplitName
 
     @property
@@ -43,10 +43,10 @@ class Selection:
     """What the readings amount to: performances in the order of the shards, and what was dropped with the reason."""
 
     performances: tuple[Performance, ...]
-    dropped: tuple[tuple[Source, Reading], ...]
+    dropped: tuple[tuple[SourceFile, Reading], ...]
 
 
-def select(sources: Sequence[Source], readings: Sequence[Reading], kind: SplitKind, seed: int) -> Selection:
+def select(sources: Sequence[SourceFile], readings: Sequence[Reading], kind: SplitKind, seed: int) -> Selection:
     """Drop what could not be read and all but the first of exact duplicates, and split the rest.
 
     Raises:
@@ -77,7 +77,7 @@ def select(sources: Sequence[Source], readings: Sequence[Reading], kind: SplitKi
     )
 
 
-def _first_failure(sources: Sequence[Source], dropped: Sequence[Reading]) -> str:
+def _first_failure(sources: Sequence[SourceFile], dropped: Sequence[Reading]) -> str:
     return f"{sources[dropped[0].index].name!r}, {dropped[0].reason}" if dropped else "there is none"
 
 

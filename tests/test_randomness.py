@@ -9,20 +9,22 @@ from hypothesis import strategies as st
 
 import pianogen
 from pianogen.data import chosen_performances
-from pianogen.randomness import Stream, key_of
+from pianogen.randomness import RandomStream, stream_key
 
 PACKAGE = Path(pianogen.__file__).parent
 SEEDS, PLACES = st.integers(-(2**63), 2**64 - 1), st.lists(st.integers(0, 2**40), max_size=3)
 
 
-@given(SEEDS, PLACES, st.lists(st.sampled_from(Stream), min_size=2, max_size=2, unique=True))
-def test_no_two_streams_share_a_key(seed: int, place: list[int], streams: list[Stream]) -> None:
+@given(SEEDS, PLACES, st.lists(st.sampled_from(RandomStream), min_size=2, max_size=2, unique=True))
+def test_no_two_streams_share_a_key(seed: int, place: list[int], streams: list[RandomStream]) -> None:
     first, second = streams
-    assert key_of(seed, first, *place) != key_of(seed, second, *place)
+    assert stream_key(seed, first, *place) != stream_key(seed, second, *place)
 
 
 def test_no_place_of_a_stream_is_the_start_of_another() -> None:
-    keys = [key_of(seed, stream, *place) for seed in range(9) for stream in Stream for place in [(), *places()]]
+    keys = [
+        stream_key(seed, stream, *place) for seed in range(9) for stream in RandomStream for place in [(), *places()]
+    ]
     assert len(set(keys)) == len(keys)
 
 
@@ -32,11 +34,13 @@ def places() -> list[tuple[int, ...]]:
 
 
 def test_what_evaluate_scores_of_train_is_not_what_a_fraction_trained_on() -> None:
-    trained, scored = (chosen_performances(1000, 0.1, 0, stream) for stream in (Stream.SUBSAMPLE, Stream.EVALUATED))
+    trained, scored = (
+        chosen_performances(1000, 0.1, 0, stream) for stream in (RandomStream.SUBSAMPLE, RandomStream.EVALUATED)
+    )
     assert len(set(trained.tolist()) & set(scored.tolist())) < 30  # 10 of the 100 by chance
 
 
-@pytest.mark.parametrize("drawing", [r"key_of\([^)]*,\s*\d", r"np\.random\.(?!Philox)", r"^(import|from) random"])
+@pytest.mark.parametrize("drawing", [r"stream_key\([^)]*,\s*\d", r"np\.random\.(?!Philox)", r"^(import|from) random"])
 def test_no_file_draws_but_from_a_named_stream(drawing: str) -> None:
     found = [file.name for file in PACKAGE.rglob("*.py") if re.search(drawing, file.read_text(), re.MULTILINE)]
     assert found == []
@@ -48,6 +52,6 @@ def test_pieces_alone_are_drawn_by_philox() -> None:
 
 
 def test_a_stream_keeps_its_number_and_its_keys() -> None:
-    numbers = {stream.name: stream.value for stream in Stream}
+    numbers = {stream.name: stream.value for stream in RandomStream}
     assert (numbers["ORDER"], numbers["DROPOUT"], numbers["TRIAL"]) == (1, 5, 7)
-    assert key_of(7, Stream.ORDER, 3) == 17660545061438988286  # another key is another format of checkpoint
+    assert stream_key(7, RandomStream.ORDER, 3) == 17660545061438988286  # another key is another format of checkpoint

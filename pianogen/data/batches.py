@@ -11,7 +11,7 @@ from jaxtyping import Int
 from pianogen.data.order import ExcerptOrder, Order, Span, StreamOrder, permute
 from pianogen.data.shard_set import Split
 from pianogen.ops.masked_cross_entropy import IGNORE
-from pianogen.randomness import Stream, key_of
+from pianogen.randomness import RandomStream, stream_key
 from pianogen.tokens.grammar import states_of
 from pianogen.tokens.transpose import possible_shifts, transpose
 from pianogen.tokens.vocab import PAD
@@ -108,15 +108,15 @@ class Batches:
 def shift_of(tokens: Int[np.ndarray, " T"], seed: int, epoch: int, performance: int) -> int:
     """Draw the transposition of a performance in an epoch, in semitones, from those that keep it on the keyboard."""
     lowest, highest = possible_shifts(tokens)
-    return lowest + key_of(seed, Stream.TRANSPOSITION, epoch, performance) % (highest - lowest + 1)
+    return lowest + stream_key(seed, RandomStream.TRANSPOSITION, epoch, performance) % (highest - lowest + 1)
 
 
 def chosen_performances(
-    count: int, fraction: float, seed: int, stream: Stream = Stream.SUBSAMPLE
+    count: int, fraction: float, seed: int, stream: RandomStream = RandomStream.SUBSAMPLE
 ) -> Int[np.ndarray, " P"]:
     """Choose a share of the performances, at least one, in their own order; a larger share holds a smaller one."""
     wanted = max(1, round(count * fraction))
-    return np.sort(permute(np.arange(wanted), count, key_of(seed, stream)))
+    return np.sort(permute(np.arange(wanted), count, stream_key(seed, stream)))
 
 
 def training_batches(

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Int, UInt64
 
-from pianogen.randomness import Stream, key_of, mix
+from pianogen.randomness import RandomStream, mix, stream_key
 
 _ROUNDS = 6
 
@@ -61,7 +61,7 @@ def permute(indices: Int[np.ndarray, " N"], size: int, key: int) -> Int[np.ndarr
 
 @lru_cache(16)
 def _round_keys(key: int) -> tuple[np.uint64, ...]:
-    return tuple(np.uint64(key_of(key, Stream.ROUND, number)) for number in range(_ROUNDS))
+    return tuple(np.uint64(stream_key(key, RandomStream.ROUND, number)) for number in range(_ROUNDS))
 
 
 def _feistel(values: UInt64[np.ndarray, " N"], half: int, key: int) -> UInt64[np.ndarray, " N"]:
@@ -102,7 +102,7 @@ class ExcerptOrder:
         return True
 
     def _spans(self, places: Int[np.ndarray, " N"], epoch: int) -> Iterator[Span]:
-        excerpts = permute(places, self.num_excerpts, key_of(self.seed, Stream.ORDER, epoch))
+        excerpts = permute(places, self.num_excerpts, stream_key(self.seed, RandomStream.ORDER, epoch))
         performances = np.searchsorted(self._ends, excerpts, side="right")
         lengths = self.lengths[performances]
         left = self._ends[performances] - excerpts  # excerpts of the performance, this one and those behind it
@@ -145,9 +145,9 @@ class StreamOrder:
     def _lay_out(self, epoch: int) -> None:
         if epoch != self._epoch:
             count = len(self.lengths)
-            self._permutation = permute(np.arange(count), count, key_of(self.seed, Stream.ORDER, epoch)).astype(
-                np.int32
-            )
+            self._permutation = permute(
+                np.arange(count), count, stream_key(self.seed, RandomStream.ORDER, epoch)
+            ).astype(np.int32)
             self._ends = np.cumsum(self.lengths[self._permutation] - 1)
             self._epoch = epoch
 

@@ -27,7 +27,7 @@ from pianogen.evaluation.report import MODEL_NAMES, Results, Row, comparison_mar
 from pianogen.evaluation.score import divide, score
 from pianogen.files import write_atomic, write_json
 from pianogen.progress import Progress, console, status
-from pianogen.randomness import Stream
+from pianogen.randomness import RandomStream
 from pianogen.runs import CheckpointInfo, Run, open_run
 from pianogen.storage import is_copy, is_url
 
@@ -119,7 +119,7 @@ def _subset(shards: ShardSet, name: str, config: EvaluateConfig) -> Subset:
 
 def _stand_for_train(split: Split, num_tokens: int) -> list[int]:
     return chosen_performances(
-        len(split), num_tokens / float(split.lengths.sum()), seed=0, stream=Stream.EVALUATED
+        len(split), num_tokens / float(split.lengths.sum()), seed=0, stream=RandomStream.EVALUATED
     ).tolist()
 
 

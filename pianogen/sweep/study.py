@@ -26,7 +26,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pianogen.config import SweepConfig
-from pianogen.randomness import Stream, key_of
+from pianogen.randomness import RandomStream, stream_key
 from pianogen.runs.checkpoint import list_checkpoints
 from pianogen.sweep.journal import damaged, open_journal, require_sound
 from pianogen.sweep.naming import Value
@@ -138,7 +138,7 @@ class Study:
 
     def _seed_sampler(self, number: int) -> None:
         """Draw from (seed, trial): workers with one seed would all begin with the same points."""
-        seed = key_of(self._seed, Stream.TRIAL, number) % 2**32
+        seed = stream_key(self._seed, RandomStream.TRIAL, number) % 2**32
         self._study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
     def trial_folder(self, number: int) -> Path:

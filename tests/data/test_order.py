@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pianogen.data.order import ExcerptOrder, Order, Span, StreamOrder, permute
-from pianogen.randomness import Stream, key_of
+from pianogen.randomness import RandomStream, stream_key
 
 lengths_of = st.lists(st.integers(3, 60), min_size=1, max_size=12).map(np.array)
 order_kinds = st.sampled_from([ExcerptOrder, StreamOrder])
@@ -36,7 +36,7 @@ def test_permute_looks_up_one_index_as_it_does_all(size: int, key: int) -> None:
 
 def test_permutation_moves_every_index_about_as_often_to_every_place() -> None:
     size, draws = 8, 4000
-    first = [int(permute(np.array([0]), size, key_of(seed, Stream.ORDER))[0]) for seed in range(draws)]
+    first = [int(permute(np.array([0]), size, stream_key(seed, RandomStream.ORDER))[0]) for seed in range(draws)]
     expected = draws / size
     chi_square = sum((count - expected) ** 2 / expected for count in Counter(first).values())
     assert chi_square < 24.3  # 99.9 % quantile with 7 degrees of freedom

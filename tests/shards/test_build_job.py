@@ -15,8 +15,8 @@ from pianogen.config import ShardsConfig, TokenizerConfig
 from pianogen.errors import SettingError, ShardError, SourceError
 from pianogen.manifest import Manifest
 from pianogen.tokens import encode, midi_bytes, read_midi, tokenize
-from shards.build import build, collect, reading_config, seal, summary
-from shards.files import workshop
+from shards.build import build, collect, make_shards, reading_config, summary
+from shards.files import staging_directory
 from shards.pool import read_sources
 
 # kills its own process at the n-th fsync of the job; every state that a kill can leave on the disk lies between two
@@ -58,11 +58,11 @@ def test_parts_read_apart_and_sealed_together_equal_one_job(finished, folder, tm
     config = ShardsConfig()
     collection = collect(str(folder), config)
     out = tmp_path / "parts"
-    with workshop(out) as work:
+    with staging_directory(out) as work:
         readings = []
         for number in range(3):
             readings += read_sources(collection.sources, reading_config(config), work, workers=1, part=(number, 3))
-        seal(collection, sorted(readings, key=lambda reading: reading.index), work, out, config)
+        make_shards(collection, sorted(readings, key=lambda reading: reading.index), work, out, config)
     assert contents(out) == contents(finished.out)
 
 
@@ -180,7 +180,7 @@ def test_files_of_the_user_stay_where_they_are(folder, tmp_path):
 
 
 def test_two_jobs_cannot_write_to_one_folder(folder, tmp_path):
-    with workshop(tmp_path / "out"), pytest.raises(ShardError, match="another job is writing shards to"):
+    with staging_directory(tmp_path / "out"), pytest.raises(ShardError, match="another job is writing shards to"):
         build(str(folder), tmp_path / "out", ShardsConfig())
 
 

@@ -9,18 +9,18 @@ from hypothesis import given
 from pianogen.errors import SettingError
 from pianogen.manifest import SPLITS
 from shards.reading import Reading
-from shards.sources import Source
+from shards.sources import SourceFile
 from shards.split import assign
 
 SEEDS = st.integers(0, 2**32)
 
 
-def works(compositions: list[int]) -> list[Source]:
+def works(compositions: list[int]) -> list[SourceFile]:
     """Performances of numbered compositions."""
-    return [Source(f"{index:04d}.mid", "", composition=f"work {work}") for index, work in enumerate(compositions)]
+    return [SourceFile(f"{index:04d}.mid", "", composition=f"work {work}") for index, work in enumerate(compositions)]
 
 
-def unread(sources: list[Source]) -> list[Reading]:
+def unread(sources: list[SourceFile]) -> list[Reading]:
     """Readings without any likeness."""
     return [Reading(index) for index in range(len(sources))]
 
@@ -56,6 +56,6 @@ def test_another_seed_gives_another_draw():
 
 
 def test_a_performance_without_a_given_split_is_named():
-    sources = [Source("a.mid", "", split="train"), Source("b.mid", "")]
+    sources = [SourceFile("a.mid", "", split="train"), SourceFile("b.mid", "")]
     with pytest.raises(SettingError, match=r"no split is given for 'b\.mid'"):
         assign("csv", sources, unread(sources), 0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from small_sources import piece
 
 from pianogen.tokens import Notes, encode
-from shards.likeness import groups, melody, signature
+from shards.similarity import groups, melody, signature
 
 
 @given(st.integers(0, 1000), st.integers(-6, 5))
