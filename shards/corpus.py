@@ -1,6 +1,6 @@
 """The embedded default: Bach's chorales, reduced to the keyboard, and the piano pieces among the scores of music21.
 
-They are read from the installed package and never copied: some of the encodings may not be used commercially.
+They are read from the installed package and never copied: the licences of some forbid commercial use.
 """
 
 import re
@@ -31,7 +31,7 @@ def collect() -> Collection:
     """Find the works in the installed music21, sorted by name.
 
     Raises:
-        SourceError: This music21 came without its corpus.
+        SourceError: The installed music21 has no corpus.
     """
     from music21 import corpus
     from music21.common.pathTools import getCorpusFilePath
@@ -41,7 +41,7 @@ def collect() -> Collection:
     sources = [source for name, path in sorted(paths.items()) if (source := _source(name, path)) is not None]
     if not sources:
         raise SourceError(
-            "the installed music21 has no corpus; install it anew with pip install --force-reinstall music21"
+            "the installed music21 has no corpus; install it again with pip install --force-reinstall music21"
         )
     return Collection(
         description={"kind": "corpus", "name": "music21", "version": version("music21")},

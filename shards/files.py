@@ -1,4 +1,4 @@
-"""Files that are either whole under their final name or not there."""
+"""Exclusive access to the output folder, and files that are complete or absent."""
 
 import fcntl
 import os
@@ -14,14 +14,14 @@ from pianogen.folders import STAGING_FOLDER
 
 @contextmanager
 def staging_directory(folder: Path) -> Iterator[Path]:
-    """A fresh folder for unfinished files inside `folder`, removed at the end; only one job at a time may have it.
+    """An empty folder for unfinished files inside `folder`, removed at the end; only one job at a time can open it.
 
     Raises:
-        ShardError: Another job writes here, or the disk is full or refuses.
+        ShardError: Another job writes to `folder`, or the disk is full or refuses.
     """
     with locked(folder):
         work = folder / STAGING_FOLDER
-        remove_folder(work)  # what a killed job left
+        remove_folder(work)  # of a killed job
         try:
             work.mkdir()
             yield work
@@ -33,10 +33,10 @@ def staging_directory(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Keep a folder, which is made if it is not there, from other jobs; those that share it do so among themselves.
+    """Lock a folder, which is created if needed; jobs that pass `shared` exclude only those that do not.
 
     Raises:
-        ShardError: Another job writes here, or the folder cannot be made.
+        ShardError: Another job writes to `folder`, or it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,10 +51,10 @@ def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 def no_room(error: OSError, folder: Path) -> ShardError:
-    """The one line for a folder that cannot be written."""
+    """The error for a folder that cannot be written."""
     return ShardError(
-        f"cannot write to {str(folder)!r}: {error.strerror or error}; nothing half-written is left there: "
-        "make room or choose another --out, and run it again"
+        f"cannot write to {str(folder)!r}: {error.strerror or error}; no incomplete file is left; "
+        "free space or choose another --out, and run the same command again"
     )
 
 
@@ -68,7 +68,7 @@ def _lock(descriptor: int, folder: Path, kind: int) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder of ours and all that is in it, but nothing that it links to."""
+    """Remove a folder of this job and its content; symbolic links are not followed."""
     if folder.is_symlink():
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)

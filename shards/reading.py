@@ -32,7 +32,7 @@ class ReadingConfig:
 
 @dataclass(frozen=True)
 class SpooledTokens:
-    """Where a spool file holds the tokens of one performance, at one tempo."""
+    """The tokens of one performance at one tempo, in a spool file."""
 
     tempo: float  # factor; above 1 is faster
     spool: str
@@ -46,7 +46,7 @@ class SpooledTokens:
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of one source file: token streams, or the reason why it is dropped."""
+    """The result for one source file: token streams, or the reason why it is dropped."""
 
     index: int  # in the collection
     reason: str | None = None
@@ -68,10 +68,10 @@ class Reading:
 
 
 def load(source: SourceFile, max_bytes: int) -> bytes:
-    """Read the file's bytes, and not one more than allowed.
+    """Read the file's bytes, at most `max_bytes`.
 
     Raises:
-        SourceError: It is missing, no regular file, or too large.
+        SourceError: It is missing, not a regular file, or too large.
     """
     try:
         if source.member is not None:
@@ -81,7 +81,7 @@ def load(source: SourceFile, max_bytes: int) -> bytes:
         else:
             path = Path(source.path)
             if not path.is_file():
-                raise SourceError("is no regular file" if path.exists() else "is missing")
+                raise SourceError("is not a regular file" if path.exists() else "is missing")
             size = path.stat().st_size
             with path.open("rb") as stream:
                 data = stream.read(max_bytes + 1)
@@ -103,7 +103,7 @@ def tokenize_source(
     """Turn a file's bytes into facts about it and its token streams: the performance first, then its tempo variants.
 
     Raises:
-        PianogenError: It cannot be read, holds no note, or too many.
+        PianogenError: It cannot be read, or has no or too many notes.
     """
     raw = read_midi(data) if source.name.lower().endswith(MIDI_SUFFIXES) else read_performance(Path(source.path))
     if len(raw) > config.max_notes:

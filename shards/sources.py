@@ -1,4 +1,4 @@
-"""What SOURCE names: a list of files to read, in a fixed order, with what is known about each."""
+"""The files that SOURCE names, in a fixed order, with what is known about each."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -28,13 +28,13 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Collection:
-    """All that SOURCE holds."""
+    """The files of SOURCE."""
 
-    description: dict[str, Any]  # for the manifest: what it was, without where on this machine it lay
+    description: dict[str, Any]  # for the manifest: without paths of this machine
     sources: tuple[SourceFile, ...]
-    missing: tuple[str, ...] = ()  # listed, but not there
+    missing: tuple[str, ...] = ()  # listed, but not found
     has_official_split: bool = False
-    # what takes long to find out, such as an archive's hash: called once, while the files are read
+    # slow facts for the manifest, such as an archive's hash: called once, while the files are read
     details: Callable[[], dict[str, Any]] = field(default=dict)
 
 
@@ -42,15 +42,15 @@ def collect_folder(folder: Path) -> Collection:
     """Find the MIDI files and scores in a folder and those below it, sorted by name.
 
     Raises:
-        SourceError: It is no folder, or there are none.
+        SourceError: It is not a folder, or has no such file.
     """
     if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "does not exist"
+        what = "is not a folder" if folder.exists() else "does not exist"
         raise SourceError(f"source {str(folder)!r} {what}; give corpus, maestro, or a folder of MIDI files or scores")
-    # bytes that are no UTF-8 would break the manifest: the name shows a question mark there, the path keeps them
+    # bytes that are not UTF-8 would break the manifest: in the name they are replaced, in the path kept
     sources = [SourceFile(name=_printable(path.relative_to(folder)), path=str(path)) for path in _walk(folder)]
     if not sources:
-        raise SourceError(f"folder {str(folder)!r} holds no MIDI file or score ({' '.join(SUFFIXES)})")
+        raise SourceError(f"folder {str(folder)!r} has no MIDI file or score ({' '.join(SUFFIXES)})")
     return Collection(
         description={"kind": "folder", "name": _printable(Path(folder.resolve().name))},
         sources=tuple(sorted(sources, key=lambda source: (source.name, source.path))),
@@ -58,16 +58,16 @@ def collect_folder(folder: Path) -> Collection:
 
 
 def _walk(folder: Path) -> Iterable[Path]:
-    """Files with a suffix that can be read; hidden ones are left out, links to folders not followed."""
-    for place, folders, files in os.walk(folder, onerror=_refuse_unreadable):
+    """Files with a readable suffix, except hidden ones; links to folders are not followed."""
+    for parent, folders, files in os.walk(folder, onerror=_refuse_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield Path(place, name)
+                yield Path(parent, name)
 
 
 def _refuse_unreadable(error: OSError) -> None:
-    raise SourceError(f"cannot look into folder {error.filename!r}: {error.strerror}")
+    raise SourceError(f"cannot list folder {error.filename!r}: {error.strerror}")
 
 
 def _printable(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""`python -m shards.worker`: a process that reads source files, one JSON line in and one out for each.
+"""`python -m shards.worker`: a process that reads source files; each is one JSON line in and one out.
 
-It can be lost without harm: a file that hangs, crashes or fills the memory takes only this process with it. Tokens go
-to a spool file, which only this process writes; the lines say where in it they are.
+A file that makes it hang, crash or exhaust its memory ends only this process. Tokens are appended to a spool file that
+only this process writes; the output lines have their offsets.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ MAX_MEMORY_BYTES = 2 << 30
 
 
 def main() -> None:
-    """Read settings, then tasks, until standard input ends."""
-    # readers print; standard output carries answers only
+    """Read the settings, then tasks until standard input ends."""
+    # readers may print: standard output is for answers only
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     settings = json.loads(sys.stdin.readline())
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too and ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too and ends this process
     config = ReadingConfig(**{**settings["config"], "tokenizer": TokenizerConfig(**settings["config"]["tokenizer"])})
     with Path(settings["spool"]).open("xb", buffering=0) as spool:
         print(json.dumps({"ready": True}), file=answers)
@@ -52,7 +52,7 @@ def _answer(index: int, source: SourceFile, config: ReadingConfig, spool: Binary
     except PianogenError as error:
         facts = {"reason": _without_path(str(error), source), "inconsistent": isinstance(error, InconsistentScoreError)}
         streams = []
-    except Exception as error:  # a broken file makes readers raise anything at all
+    except Exception as error:  # readers raise exceptions of any class on a broken file
         facts, streams = {"reason": _without_path(f"cannot be read: {type(error).__name__}: {error}", source)}, []
     sha256 = hashlib.sha256(data).hexdigest() if data is not None else None
     try:
@@ -63,7 +63,7 @@ def _answer(index: int, source: SourceFile, config: ReadingConfig, spool: Binary
 
 
 def _without_path(message: str, source: SourceFile) -> str:
-    """One line that reads the same wherever the files lie."""
+    """The message as one line, without the path of the folder."""
     return " ".join(message.replace(source.path, source.name).split())[:300]
 
 

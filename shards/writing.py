@@ -1,6 +1,6 @@
-"""From readings to tars: drop duplicates, split, and write the shards.
+"""Drop duplicates, split, and write the shards.
 
-One performance is two members: KEY.i16, its raw little-endian int16 tokens, and KEY.json, what is known about it.
+One performance is two members: KEY.i16, its tokens as raw little-endian int16, and KEY.json, its metadata.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from shards.split import SplitKind, assign
 
 @dataclass(frozen=True)
 class Performance:
-    """One member set of a shard: a performance, or a tempo variant of it."""
+    """A performance, or a tempo variant of one, to be written."""
 
     source: SourceFile
     reading: Reading
@@ -40,17 +40,17 @@ class Performance:
 
 @dataclass(frozen=True)
 class Selection:
-    """What the readings amount to: performances in the order of the shards, and what was dropped with the reason."""
+    """The performances in the order of the shards, and the dropped files with their reasons."""
 
     performances: tuple[Performance, ...]
     dropped: tuple[tuple[SourceFile, Reading], ...]
 
 
 def select(sources: Sequence[SourceFile], readings: Sequence[Reading], kind: SplitKind, seed: int) -> Selection:
-    """Drop what could not be read and all but the first of exact duplicates, and split the rest.
+    """Drop unreadable files and all but the first of exact duplicates, and split the others.
 
     Raises:
-        ShardError: Nothing is left, or a split is empty.
+        ShardError: No file is left, or a split is empty.
     """
     kept: list[Reading] = []
     dropped: list[Reading] = []
@@ -102,7 +102,7 @@ def write_shards(
 
 
 def _batches(performances: Sequence[Performance], max_bytes: int) -> Iterator[tuple[str, list[Performance]]]:
-    """Cut the performances into shards, and name them."""
+    """Group the performances into shards, and name these."""
     batch: list[Performance] = []
     used, count = 0, 0
     for performance in performances:
@@ -149,7 +149,7 @@ def _record(key: str, shard: str, performance: Performance) -> PerformanceRecord
 
 
 def describe(performance: Performance, config: ShardsConfig) -> dict[str, Any]:
-    """The metadata of a performance, as they stand beside its tokens."""
+    """The content of KEY.json."""
     source, reading, stream = performance.source, performance.reading, performance.stream
     return {
         "source": source.name,
@@ -167,7 +167,7 @@ def describe(performance: Performance, config: ShardsConfig) -> dict[str, Any]:
 
 
 class _Hashed:
-    """A file that hashes and counts what is written to it, so that it need not be read again."""
+    """A file that hashes and counts the bytes written to it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -183,7 +183,7 @@ class _Hashed:
 def _write_tar(writer: ModuleType, path: Path, members: Iterator[dict[str, Any]]) -> tuple[int, str]:
     with path.open("xb") as stream:
         hashed = _Hashed(stream)
-        # no time and no user: the same performances make the same bytes
+        # no time and no user: the same performances give the same bytes
         with writer.TarWriter(hashed, mtime=0, user="", group="", encoder=False) as tar:
             for pair in members:
                 tar.write(pair)
@@ -206,6 +206,6 @@ def load_tar_writer() -> ModuleType:
     try:
         return importlib.import_module(f"{name}.writer")
     finally:
-        # whoever imports webdataset later gets the whole of it
+        # so that a later import of webdataset imports the whole package
         for module in [one for one in sys.modules if one.split(".")[0] == name]:
             del sys.modules[module]

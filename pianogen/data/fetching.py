@@ -1,6 +1,6 @@
-"""Shards that lie on object storage: fetched into the cache once a node, checked by their manifest, and opened there.
+"""Shards on object storage: fetched into the cache once per node, checked by their manifest, and opened there.
 
-CACHE/s3/BUCKET/PATH/HASH-OF-THE-MANIFEST/   shards that are uploaded anew never change under a run that reads the old
+CACHE/s3/BUCKET/PATH/HASH-OF-THE-MANIFEST/   shards that are uploaded again do not change those that a run reads
 """
 
 import hashlib
@@ -14,27 +14,27 @@ from pianogen.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from pianogen.storage import Address, Expected, Remote, fetch, is_url, keep_copy
 
 
-def open_shards_at(place: str, *, tokenizer: TokenizerConfig | None = None) -> ShardSet:
-    """Open shards in a folder, or at a URL, which must be the user's own word and never that of a file.
+def open_shards_at(location: str, *, tokenizer: TokenizerConfig | None = None) -> ShardSet:
+    """Open shards in a folder, or at a URL, which must come from the user and never from a file.
 
     Raises:
         ShardError: As `open_shards`.
-        SettingError, StorageError: The URL cannot be used, or what lies there cannot be fetched or is damaged.
+        SettingError, StorageError: The URL cannot be used, or the shards cannot be fetched or are damaged.
     """
-    if not is_url(place):
-        return open_shards(place, tokenizer=tokenizer)
-    folder = fetch_shards(place)
+    if not is_url(location):
+        return open_shards(location, tokenizer=tokenizer)
+    folder = fetch_shards(location)
     try:
         return open_shards(folder, tokenizer=tokenizer)
     except ShardError:  # a copy may have been damaged since it was checked
-        return open_shards(fetch_shards(place, again=True), tokenizer=tokenizer)
+        return open_shards(fetch_shards(location, again=True), tokenizer=tokenizer)
 
 
 def fetch_shards(url: str, *, again: bool = False) -> Path:
-    """Bring the shards of a URL into the cache, and name the folder; a copy that is there is checked only if `again`.
+    """Fetch the shards of a URL into the cache, and return the folder; an existing copy is checked only if `again`.
 
     Raises:
-        ShardError: There is no manifest that this pianogen reads.
+        ShardError: There is no readable manifest.
         SettingError, StorageError: See `open_shards_at`.
     """
     remote = Remote(Address.parse(url))
@@ -46,5 +46,5 @@ def fetch_shards(url: str, *, again: bool = False) -> Path:
         if again or not manifest.exists():
             folder.mkdir(exist_ok=True)
             fetch(remote, shards, folder)
-            write_atomic(manifest, data)  # last, so that a folder that has one is whole
+            write_atomic(manifest, data)  # last, so that a folder that has one is complete
     return folder

@@ -61,7 +61,7 @@ class ShardFile:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def retried(self, action: Callable[[], T]) -> T:
-        """Repeat what a network file system fails to do, a few times.
+        """Repeat an action a few times, as network file systems can fail briefly.
 
         Raises:
             ShardError: It fails each time.

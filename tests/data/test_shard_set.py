@@ -1,4 +1,4 @@
-"""Reading shards back: every token as it was written, and nothing believed that the manifest does not bear out."""
+"""Reading shards: every token as it was written, and every difference from the manifest is an error."""
 
 import hashlib
 import io
@@ -92,7 +92,7 @@ def repacked(folder: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]
     vouch_for(folder, stream.getvalue())
 
 
-def test_every_performance_comes_back_as_it_was_written(pristine):
+def test_every_performance_is_read_as_it_was_written(pristine):
     shards = open_shards(pristine)
     found = {}
     for name in ("train", "validation", "test"):
@@ -175,21 +175,21 @@ def test_a_shard_cut_while_it_is_used_is_named(folder):
         split.tokens(0)
 
 
-def test_a_file_system_that_falters_is_asked_again(pristine, monkeypatch):
+def test_a_read_is_repeated_after_a_file_system_error(pristine, monkeypatch):
     pread, failures = shard_file.os.pread, [OSError(5, "Input/output error")] * 2
 
-    def faltering(*args):
+    def failing_twice(*args):
         if failures:
             raise failures.pop()
         return pread(*args)
 
     split = open_shards(pristine).split("train")
     monkeypatch.setattr(shard_file, "PAUSE_S", 0.0)
-    monkeypatch.setattr(shard_file.os, "pread", faltering)
+    monkeypatch.setattr(shard_file.os, "pread", failing_twice)
     assert len(split.tokens(0)) == split.lengths[0]
 
 
-def test_a_file_system_that_stays_broken_is_an_error_naming_the_shard(pristine, monkeypatch):
+def test_a_lasting_file_system_error_names_the_shard(pristine, monkeypatch):
     def broken(*args):
         raise OSError(5, "Input/output error")
 
@@ -294,7 +294,7 @@ def test_tokens_against_the_grammar_never_reach_a_model(folder, position, token,
 
 
 @pytest.mark.parametrize("data", [b"[1]", b"{", b"\xff", b"[" * 100_000])
-def test_metadata_that_are_no_object_are_named(folder, data):
+def test_metadata_that_are_not_an_object_are_named(folder, data):
     def change(members):
         members[1][0].size = len(data)
         members[1] = (members[1][0], data)
@@ -348,7 +348,7 @@ def test_a_wrong_manifest_is_one_clear_line(folder, change, message):
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b"3", b"[" * 100_000])
-def test_a_manifest_that_is_no_json_object_is_one_clear_line(folder, data):
+def test_a_manifest_that_is_not_a_json_object_is_one_clear_line(folder, data):
     (folder / "manifest.json").write_bytes(data)
     with pytest.raises(ShardError, match=r"manifest\.json"):
         open_shards(folder)

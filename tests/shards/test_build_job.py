@@ -19,7 +19,7 @@ from shards.build import build, collect, make_shards, reading_config, summary
 from shards.files import staging_directory
 from shards.pool import read_sources
 
-# kills its own process at the n-th fsync of the job; every state that a kill can leave on the disk lies between two
+# kills its own process at the n-th fsync of the job; every state that a kill can leave on the disk is between two
 KILLED_JOB = """
 import os, signal, sys
 from pathlib import Path
@@ -50,11 +50,11 @@ def test_output_is_the_same_bytes_for_any_number_of_workers(folder, make):
     assert outputs[0] == outputs[1]
 
 
-def test_output_is_the_same_bytes_wherever_the_folders_lie(finished, folder, make):
+def test_output_does_not_depend_on_the_paths_of_the_folders(finished, folder, make):
     assert contents(make(folder)[0]) == contents(finished.out)
 
 
-def test_parts_read_apart_and_sealed_together_equal_one_job(finished, folder, tmp_path):
+def test_parts_read_separately_give_the_same_shards_as_one_job(finished, folder, tmp_path):
     config = ShardsConfig()
     collection = collect(str(folder), config)
     out = tmp_path / "parts"
@@ -66,7 +66,7 @@ def test_parts_read_apart_and_sealed_together_equal_one_job(finished, folder, tm
     assert contents(out) == contents(finished.out)
 
 
-def test_every_note_of_every_piece_arrives(finished):
+def test_every_note_of_every_piece_is_in_the_shards(finished):
     found = {}
     for one in finished.manifest.performances:
         data = (finished.out / one.shard).read_bytes()
@@ -106,7 +106,7 @@ def test_a_job_imports_neither_torch_nor_music21_for_midi(folder, tmp_path):
 def test_unusable_files_are_left_out_with_their_reasons(folder, make):
     notes = midi_bytes(piece(99))
     (folder / "empty.mid").write_bytes(b"")
-    (folder / "text.mid").write_bytes(b"this is no MIDI file at all")
+    (folder / "text.mid").write_bytes(b"this is not a MIDI file")
     (folder / "cut.mid").write_bytes(notes[: len(notes) // 2])
     (folder / "huge.mid").write_bytes(bytes(60_000))
     (folder / "many.mid").write_bytes(midi_bytes(piece(98, length=500)))
@@ -118,7 +118,7 @@ def test_unusable_files_are_left_out_with_their_reasons(folder, make):
     assert sorted(found) == sorted(path.name for path in folder.iterdir() if not path.is_dir())
     assert "max_file_mb" in found["huge.mid"]
     assert "max_notes" in found["many.mid"]
-    assert found["pipe.mid"] == found["link.mid"] == "is no regular file"
+    assert found["pipe.mid"] == found["link.mid"] == "is not a regular file"
     assert sum(totals["performances"] for totals in manifest.splits.values()) == 12
 
 
@@ -128,7 +128,7 @@ def test_only_the_first_of_exact_duplicates_is_kept(folder, make):
     assert reasons(manifest) == {"copy.mid": "has the same notes as book0/piece00.mid"}
 
 
-def test_a_job_that_keeps_nothing_says_why(tmp_path, make):
+def test_a_job_without_a_usable_file_says_why(tmp_path, make):
     (tmp_path / "music").mkdir()
     (tmp_path / "music" / "a.mid").write_bytes(b"nothing")
     with pytest.raises(ShardError, match=r"none of the 1 files could be used; the first, 'a\.mid'"):
@@ -171,7 +171,7 @@ def test_a_rerun_with_other_settings_leaves_no_old_shard(finished, folder, tmp_p
     assert contents(out) == contents(finished.out)
 
 
-def test_files_of_the_user_stay_where_they_are(folder, tmp_path):
+def test_other_files_in_the_output_folder_are_kept(folder, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "notes.txt").write_text("mine")

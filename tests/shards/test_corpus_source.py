@@ -7,11 +7,11 @@ def test_there_are_at_least_150_works():
     assert len(corpus.collect().sources) >= 150
 
 
-def test_every_piano_piece_is_there():
+def test_no_piano_piece_is_missing():
     assert corpus.collect().missing == ()
 
 
-def test_works_come_sorted_by_name():
+def test_works_are_sorted_by_name():
     names = [source.name for source in corpus.collect().sources]
     assert names == sorted(names)
 

@@ -1,4 +1,4 @@
-"""Archives in MAESTRO's layout: official splits, used unextracted, whatever is wrong with them named."""
+"""Archives in MAESTRO's layout: official splits, read without unpacking, damage is named."""
 
 import hashlib
 import zipfile
@@ -59,7 +59,7 @@ def test_an_archive_of_another_version_than_asked_for_is_refused(archive, make):
         make("maestro", archive=str(archive), version="v1.0.0")
 
 
-def test_compositions_can_be_kept_on_one_side(archive, make):
+def test_a_composition_split_can_replace_the_official_one(archive, make):
     found = splits_of(make("maestro", archive=str(archive), split="composition", seed=3)[1])
     sides = [found[f"20{18 - index}/p{index}.midi"] for index in range(6)]
     assert sides[0::2] == sides[1::2]
@@ -88,7 +88,7 @@ def test_a_damaged_member_is_left_out(archive, make):
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 not really", b"\x00" * 10_000])
-def test_an_archive_that_is_no_zip_is_one_clear_line(tmp_path, make, data):
+def test_an_archive_that_is_not_a_zip_is_one_clear_line(tmp_path, make, data):
     (tmp_path / "x.zip").write_bytes(data)
     with pytest.raises(SourceError, match=r"archive '.*x\.zip' is damaged or no zip"):
         make("maestro", archive=str(tmp_path / "x.zip"))

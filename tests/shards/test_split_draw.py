@@ -21,12 +21,12 @@ def works(compositions: list[int]) -> list[SourceFile]:
 
 
 def unread(sources: list[SourceFile]) -> list[Reading]:
-    """Readings without any likeness."""
+    """Readings without signatures."""
     return [Reading(index) for index in range(len(sources))]
 
 
 @given(st.lists(st.integers(0, 30), min_size=60, max_size=120), SEEDS)
-def test_no_composition_is_on_two_sides(compositions, seed):
+def test_no_composition_is_in_two_splits(compositions, seed):
     sources = works([*compositions, *range(31)])
     sides = defaultdict(set)
     for source, split in zip(sources, assign("composition", sources, unread(sources), seed), strict=True):

@@ -53,7 +53,7 @@ def test_members_carry_no_time_and_no_user(finished):
     assert (header[108:124], header[136:148], header[265:329]) == (b"0000000\0" * 2, b"0" * 11 + b"\0", bytes(64))
 
 
-def test_metadata_stand_beside_the_tokens(finished):
+def test_a_json_member_has_the_metadata(finished):
     data = (finished.out / "test-000000.tar").read_bytes()
     start = data.index(b"{")
     metadata = json.loads(data[start : data.index(b"}", start) + 1])
