@@ -1,4 +1,4 @@
-"""Every random stream has keys of its own, and no file of the program draws in another way."""
+"""Every random stream has its own keys, and no module draws in another way."""
 
 import re
 from pathlib import Path
@@ -12,24 +12,24 @@ from pianogen.data import chosen_performances
 from pianogen.randomness import RandomStream, stream_key
 
 PACKAGE = Path(pianogen.__file__).parent
-SEEDS, PLACES = st.integers(-(2**63), 2**64 - 1), st.lists(st.integers(0, 2**40), max_size=3)
+SEEDS, INDICES = st.integers(-(2**63), 2**64 - 1), st.lists(st.integers(0, 2**40), max_size=3)
 
 
-@given(SEEDS, PLACES, st.lists(st.sampled_from(RandomStream), min_size=2, max_size=2, unique=True))
-def test_no_two_streams_share_a_key(seed: int, place: list[int], streams: list[RandomStream]) -> None:
+@given(SEEDS, INDICES, st.lists(st.sampled_from(RandomStream), min_size=2, max_size=2, unique=True))
+def test_no_two_streams_share_a_key(seed: int, indices: list[int], streams: list[RandomStream]) -> None:
     first, second = streams
-    assert stream_key(seed, first, *place) != stream_key(seed, second, *place)
+    assert stream_key(seed, first, *indices) != stream_key(seed, second, *indices)
 
 
-def test_no_place_of_a_stream_is_the_start_of_another() -> None:
+def test_no_draw_of_a_stream_shares_a_key_with_another() -> None:
     keys = [
-        stream_key(seed, stream, *place) for seed in range(9) for stream in RandomStream for place in [(), *places()]
+        stream_key(seed, stream, *indices) for seed in range(9) for stream in RandomStream for indices in [(), *draws()]
     ]
     assert len(set(keys)) == len(keys)
 
 
-def places() -> list[tuple[int, ...]]:
-    """Epochs, steps and ranks, small ones as they occur."""
+def draws() -> list[tuple[int, ...]]:
+    """Small epochs, steps and ranks."""
     return [(first,) for first in range(20)] + [(first, second) for first in range(20) for second in range(8)]
 
 

@@ -89,8 +89,8 @@ def test_a_row_reads_the_same_whichever_rows_are_asked_for_with_it(
 def test_a_row_of_a_stream_continues_where_it_stopped(lengths, excerpt_tokens: int, global_batch: int) -> None:
     order = StreamOrder(lengths, excerpt_tokens, global_batch, seed=7)
     for row in range(global_batch):
-        lane = [span for step in range(order.steps_per_epoch) for span in order.rows(step, [row])[0]]
-        for span, following in pairwise(lane):
+        spans = [span for step in range(order.steps_per_epoch) for span in order.rows(step, [row])[0]]
+        for span, following in pairwise(spans):
             same_performance = following.performance == span.performance and following.start == span.stop
             next_performance = span.stop == lengths[span.performance] - 1 and following.start == 0
             assert same_performance or next_performance

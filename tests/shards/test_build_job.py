@@ -189,7 +189,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(folder, tmp_path, num_
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
     try:
-        with pytest.raises(ShardError, match=r"cannot write to .*out': File too large; .* run it again$"):
+        with pytest.raises(ShardError, match=r"cannot write to .*out': File too large; .* run the same command again$"):
             build(str(folder), tmp_path / "out", ShardsConfig())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -33,7 +33,7 @@ def test_a_file_whose_name_is_not_utf_8_can_be_read(tmp_path):
 
 
 def test_an_empty_folder_is_one_clear_line(tmp_path):
-    with pytest.raises(SourceError, match=r"holds no MIDI file or score \(\.mid \.midi"):
+    with pytest.raises(SourceError, match=r"has no MIDI file or score \(\.mid \.midi"):
         collect_folder(tmp_path)
 
 

@@ -90,7 +90,7 @@ def test_a_damaged_member_is_left_out(archive, make):
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 not really", b"\x00" * 10_000])
 def test_an_archive_that_is_not_a_zip_is_one_clear_line(tmp_path, make, data):
     (tmp_path / "x.zip").write_bytes(data)
-    with pytest.raises(SourceError, match=r"archive '.*x\.zip' is damaged or no zip"):
+    with pytest.raises(SourceError, match=r"archive '.*x\.zip' is damaged or not a zip"):
         make("maestro", archive=str(tmp_path / "x.zip"))
 
 
@@ -108,5 +108,5 @@ def test_an_archive_of_something_else_is_one_clear_line(tmp_path, make):
 
 def test_a_download_that_changed_since_is_refused(archive, make, monkeypatch):
     monkeypatch.setattr(maestro, "fetch", lambda version: archive)
-    with pytest.raises(SourceError, match="is not the published archive any more"):
+    with pytest.raises(SourceError, match="is no longer the published archive"):
         make("maestro")
