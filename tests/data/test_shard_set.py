@@ -251,10 +251,11 @@ def test_hostile_members_are_refused_though_the_manifest_vouches_for_them(folder
 
 
 @pytest.mark.parametrize("size", [b"77777777777\0", b"\x80" + bytes(10) + b"\x01", b"-0000002000\0", b"           \0"])
-def test_hostile_sizes_are_refused(folder, size):
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_SPARSE])
+def test_hostile_sizes_are_refused(folder, size, kind):
     to_format_1(folder)
     data = bytearray((folder / SHARD).read_bytes())
-    data[124:136] = size
+    data[124:136], data[156:157] = size, kind
     data[148:156] = b" " * 8
     data[148:156] = b"%06o\0 " % sum(data[:512])
     vouch_for(folder, bytes(data))
