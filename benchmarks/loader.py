@@ -1,8 +1,8 @@
-"""How fast a rank reads a stream, a cursor a row beside a cache of 256 performances: `python benchmarks/loader.py`.
+"""Speed at which a rank reads a stream, with a cursor per row and with a cache of 256 performances:
+`python benchmarks/loader.py`.
 
-Both read the same steps in turn, and processor time is counted, so that a noisy machine disturbs neither. Performances
-have MAESTRO's mean length and lie in memory: what is measured is transposing them, finding their grammar states and
-cutting rows.
+Both read the same steps in turn, and processor time is counted, because the machine may be shared. Performances have
+MAESTRO's mean length and are in memory: measured are transposing, finding grammar states and cutting rows.
 """
 
 import argparse
@@ -21,7 +21,7 @@ NUM_PERFORMANCES = 1500
 
 
 class InMemory:
-    """A split of performances that are one and the same walk over the middle of the keyboard."""
+    """A split whose performances are all the same random walk over the middle of the keyboard."""
 
     def __init__(self, count: int, num_tokens: int) -> None:
         notes = (
@@ -32,7 +32,7 @@ class InMemory:
         self.lengths = np.full(count, len(self._tokens))
 
     def tokens(self, index: int) -> Int16[np.ndarray, " T"]:
-        """The tokens, as a copy of their own."""
+        """A copy of the tokens."""
         return self._tokens.copy()
 
 
@@ -54,11 +54,11 @@ def tokens_per_s(readers: Sequence[Batches], rows: int, num_steps: int) -> list[
         reader.batch(0, range(rows))  # fills cursors and cache
     num_targets, seconds = 0, [0.0] * len(readers)
     for step in range(1, num_steps + 1):
-        for place, reader in enumerate(readers):
+        for number, reader in enumerate(readers):
             begin = time.process_time()
             batch = reader.batch(step, range(rows))
-            seconds[place] += time.process_time() - begin
-            num_targets += batch.num_targets if place == 0 else 0
+            seconds[number] += time.process_time() - begin
+            num_targets += batch.num_targets if number == 0 else 0
     return [num_targets / spent for spent in seconds]
 
 
@@ -73,9 +73,9 @@ def main() -> None:
     print("rows per rank   cursors, tokens/s   cache of 256, tokens/s   ratio")
     for rows in sizes.rows:
         with_cursors, with_cache = (batches_of(split, rows, sizes.excerpt) for _ in range(2))
-        with_cache.order.reads_on = False  # as an order that jumps is read
+        with_cache.order.reads_on = False  # as for a random order
         speeds = tokens_per_s([with_cursors, with_cache], rows, sizes.steps)
-        print(f"{rows:11}   {speeds[0]:17,.0f}   {speeds[1]:22,.0f}   {speeds[0] / speeds[1]:5.1f}")
+        print(f"{rows:13}   {speeds[0]:17,.0f}   {speeds[1]:22,.0f}   {speeds[0] / speeds[1]:5.1f}")
 
 
 if __name__ == "__main__":

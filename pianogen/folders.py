@@ -1,4 +1,4 @@
-"""What a folder is already: runs, shards and pieces that share one would overwrite or be copied with each other."""
+"""Checks that runs, shards and pieces are in separate folders: in one they would overwrite each other."""
 
 import json
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from pathlib import Path
 
 from pianogen.errors import SettingError
 
-PARTS_FOLDER = ".parts"  # of shards: what the tasks of an array have read
-WORK_FOLDER = ".building"  # of shards that are being made
+PARTS_FOLDER = ".parts"  # of shards: read by the tasks of a job array
+STAGING_FOLDER = ".building"  # of shards: unfinished files
 
 
 def run_above(folder: Path) -> Path | None:
-    """The run folder that this folder is or lies in, if any."""
-    return _first(folder, lambda place: (place / "config.yaml").is_file() and (place / "environment.json").is_file())
+    """The run folder that this folder is or is below, if any."""
+    return _first(folder, lambda parent: (parent / "config.yaml").is_file() and (parent / "environment.json").is_file())
 
 
 def shards_above(folder: Path) -> Path | None:
-    """The folder of shards that this folder is or lies in, if any."""
+    """The folder of shards that this folder is or is below, if any."""
     return _first(folder, _is_shards)
 
 
@@ -24,7 +24,7 @@ def refuse_run(out: Path, what: str) -> None:
     """Refuse to write `what` to a run folder or below it.
 
     Raises:
-        SettingError: It is or lies in one.
+        SettingError: It is or is below one.
     """
     if run := run_above(out):
         raise SettingError(f"setting 'out' is {str(out)!r}, but {run} is a run folder; give {what} another --out")
@@ -34,19 +34,19 @@ def refuse_shards(out: Path, what: str) -> None:
     """Refuse to write `what` to a folder of shards or below it.
 
     Raises:
-        SettingError: It is or lies in one.
+        SettingError: It is or is below one.
     """
     if shards := shards_above(out):
         raise SettingError(f"setting 'out' is {str(out)!r}, but {shards} holds shards; give {what} another --out")
 
 
 def _first(folder: Path, is_one: Callable[[Path], bool]) -> Path | None:
-    place = folder.resolve()
-    return next((one for one in (place, *place.parents) if is_one(one)), None)
+    path = folder.resolve()
+    return next((one for one in (path, *path.parents) if is_one(one)), None)
 
 
 def _is_shards(folder: Path) -> bool:
-    if (folder / PARTS_FOLDER).is_dir() or (folder / WORK_FOLDER).is_dir():
+    if (folder / PARTS_FOLDER).is_dir() or (folder / STAGING_FOLDER).is_dir():
         return True  # not finished yet
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())

@@ -1,8 +1,8 @@
-"""Every random stream of the program by name, and the key that starts a place of it.
+"""The random streams of the program, and the key of each draw.
 
-A key is a function of (seed, stream, place): there is no generator state to save, and two streams share no key, because
-the stream stands right behind the seed. Pieces are drawn from another generator, numpy's Philox under (seed, piece) in
-`pianogen.generation.choice`, which no key of this file starts.
+A key is a function of (seed, stream, indices), so there is no generator state to save. Two streams share no key, as the
+stream directly follows the seed. Pieces are sampled with numpy's Philox under (seed, piece), see
+`pianogen.generation.choice`, which uses no key of this file.
 """
 
 from enum import IntEnum
@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import UInt64
 
 
-class Stream(IntEnum):
-    """What is drawn, and what tells its places apart. A number once given stays, or runs would go on otherwise."""
+class RandomStream(IntEnum):
+    """What is drawn, and by which indices. Numbers must not change, or runs would resume with other draws."""
 
     ORDER = 1
     """Permutation of performances or excerpts: (epoch)."""
@@ -25,17 +25,17 @@ class Stream(IntEnum):
     DROPOUT = 5
     """Units dropped in a training step: (step, rank)."""
     EVALUATED = 6
-    """Performances that stand for the training split in `evaluate`: ()."""
+    """Performances that represent the training split in `evaluate`: ()."""
     TRIAL = 7
     """What a sweep's sampler chooses for a trial: (trial)."""
     ROUND = 8
     """Rounds of a permutation, whose own key is the seed: (round)."""
 
 
-def key_of(seed: int, stream: Stream, *place: int) -> int:
-    """Fold a seed, a stream and a place in it into one 64-bit key that changes wholly with each of them."""
+def stream_key(seed: int, stream: RandomStream, *indices: int) -> int:
+    """Hash a seed, a stream and the indices of a draw into a 64-bit key."""
     key = np.zeros(1, np.uint64)
-    for part in (seed, stream, *place):
+    for part in (seed, stream, *indices):
         key = mix(key + np.uint64(0x9E3779B97F4A7C15) + mix(np.array([part & (2**64 - 1)], np.uint64)))
     return int(key[0])
 

@@ -1,75 +1,75 @@
-"""The whole job: find the sources, read them in worker processes, seal the shards.
+"""The whole job: find the source files, read them in worker processes, write the shards.
 
-The tasks of an array may read parts of the sources beforehand, each in a folder of its own; see `shards.parts`.
+The tasks of a job array may read parts of them beforehand, each in its own folder; see `shards.parts`.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pianogen.config import ShardsConfig, part_of
 from pianogen.errors import SettingError
 from pianogen.files import fsync_path, write_atomic
 from pianogen.folders import PARTS_FOLDER, refuse_run
+from pianogen.manifest import MANIFEST_NAME, Manifest, to_json
 from pianogen.progress import Progress
 from shards import corpus, maestro
-from shards.files import locked, remove_folder, workshop
+from shards.files import locked, remove_folder, staging_directory
 from shards.listing import restrict
-from shards.manifest import INDEX_NAME, MANIFEST_NAME, make_index, make_manifest, old_shards, to_json
+from shards.manifest import INDEX_NAME, make_index, make_manifest, old_shards
 from shards.parts import find_part, find_parts, part_folder, save_part
 from shards.pool import read_sources
 from shards.reading import Reading, ReadingConfig
-from shards.seal import Shard, load_tar_writer, select, write_shards
-from shards.sources import Collection, Source, collect_folder
+from shards.sources import Collection, SourceFile, collect_folder
 from shards.split import SplitKind
+from shards.writing import load_tar_writer, select, write_shards
 
 SHOWN = 3  # dropped files in the summary
 
 
 def run(source: str, out: Path, config: ShardsConfig) -> str:
-    """Do what the settings ask for, all of it or one part of the reading, and say in a few lines what was done.
+    """Make the shards, or read one part of the source files if `part` is set, and summarise it in a few lines.
 
     Raises:
-        PianogenError: As `build`; or `out` is or lies in a run folder.
+        PianogenError: As `build`; or `out` is or is below a run folder.
     """
     refuse_run(out, "the shards")
     return summary(build(source, out, config)) if config.part is None else read_part(source, out, config)
 
 
-def build(source: str, out: Path, config: ShardsConfig) -> dict[str, Any]:
+def build(source: str, out: Path, config: ShardsConfig) -> Manifest:
     """Make shards of SOURCE (corpus, maestro, or a folder) in `out`, and return their manifest.
 
     The same input and settings give the same bytes, whatever the number of workers, and whichever parts were read
     before. A job that is killed leaves no manifest; running it again finishes it.
 
     Raises:
-        PianogenError: The settings do not fit, the source holds nothing that can be used, or `out` cannot be written.
+        PianogenError: The settings do not fit, no source file can be used, or `out` cannot be written.
     """
     assert config.part is None
     collection = collect(source, config)
-    with workshop(out) as work, ThreadPoolExecutor() as aside:
-        # both need about as long as a fast source: they run while the workers read
-        details = aside.submit(collection.details)
-        writer = aside.submit(load_tar_writer)
+    with staging_directory(out) as work, ThreadPoolExecutor() as background:
+        # both take about as long as reading a small source
+        details = background.submit(collection.details)
+        writer = background.submit(load_tar_writer)
         readings = _read(collection.sources, out, work, config)
         writer.result()
         known = replace(collection, description={**collection.description, **details.result()}, details=dict)
-        manifest = seal(known, readings, work, out, config)
+        manifest = make_shards(known, readings, work, out, config)
         remove_folder(out / PARTS_FOLDER)
         return manifest
 
 
-def _read(sources: Sequence[Source], out: Path, work: Path, config: ShardsConfig) -> list[Reading]:
-    """Take what finished parts hold, and read the rest."""
-    how = reading_config(config)
+def _read(sources: Sequence[SourceFile], out: Path, work: Path, config: ShardsConfig) -> list[Reading]:
+    """Load finished parts, and read the other files."""
+    settings = reading_config(config)
     with Progress("reading files", total=len(sources), unit="files") as bar:
-        before = find_parts(out, sources, how)
+        before = find_parts(out, sources, settings)
         bar.advance(len(before))
         readings = read_sources(
             sources,
-            how,
+            settings,
             work,
             workers=config.workers,
             skip={reading.index for reading in before},
@@ -79,32 +79,37 @@ def _read(sources: Sequence[Source], out: Path, work: Path, config: ShardsConfig
 
 
 def read_part(source: str, out: Path, config: ShardsConfig) -> str:
-    """Read one part of the sources, unless that was done before, and leave it in `out`; say what was read.
+    """Read one part of the source files into `out`, unless it is there, and summarise it in a line.
 
     Raises:
         PianogenError: As `build`.
     """
-    sources, how, part = collect(source, config).sources, reading_config(config), part_of(config.part)
+    sources, settings, part = collect(source, config).sources, reading_config(config), part_of(config.part)
     # the parts may be read at the same time, but not while the shards are made
-    with locked(out, shared=True), workshop(part_folder(out, part)) as work:
-        readings = find_part(out, part, sources, how)
+    with locked(out, shared=True), staging_directory(part_folder(out, part)) as work:
+        readings = find_part(out, part, sources, settings)
         state = "was read before"
         if readings is None:
             with Progress(f"reading part {config.part}", total=len(range(part[0], len(sources), part[1]))) as bar:
                 readings = read_sources(
-                    sources, how, work, workers=config.workers, part=part, on_reading=lambda reading: bar.advance(1)
+                    sources,
+                    settings,
+                    work,
+                    workers=config.workers,
+                    part=part,
+                    on_reading=lambda reading: bar.advance(1),
                 )
-            save_part(readings, work, part_folder(out, part), part, sources, how)
+            save_part(readings, work, part_folder(out, part), part, sources, settings)
             state = "is read"
     files = f"{len(readings):,} of {len(sources):,} files"
     return f"part {config.part} {state}: {files}; the same command without --part makes the shards"
 
 
 def collect(source: str, config: ShardsConfig) -> Collection:
-    """Find the files of SOURCE, and keep those that `list` names if there is one.
+    """Find the files of SOURCE; if `list` is set, those that it names.
 
     Raises:
-        SourceError: It is missing or holds nothing to read.
+        SourceError: It is missing or has no file to read.
         SettingError: The settings do not fit this kind of source.
     """
     if not str(source):
@@ -136,61 +141,62 @@ def reading_config(config: ShardsConfig) -> ReadingConfig:
         tempo_variants=config.tempo_variants,
         max_file_mb=config.max_file_mb,
         max_notes=config.max_notes,
-        likeness=config.split in ("composition", None),
+        signatures=config.split in ("composition", None),
     )
 
 
-def seal(
+def make_shards(
     collection: Collection, readings: Sequence[Reading], work: Path, out: Path, config: ShardsConfig
-) -> dict[str, Any]:
-    """Turn readings, whose tokens lie in spool files in `work`, into shards in `out`; the manifest comes last.
+) -> Manifest:
+    """Write readings, whose tokens are in spool files in `work`, as shards to `out`; the manifest is written last.
 
     Raises:
-        ShardError: Nothing can be used, a split is empty, or `out` cannot be written.
+        ShardError: No file can be used, a split is empty, or `out` cannot be written.
     """
     split: SplitKind = config.split or ("official" if collection.has_official_split else "composition")
     selection = select(collection.sources, readings, split, config.seed)
-    shards = []
+    shards, performances = [], []
     with Progress("writing shards", total=len(selection.performances), unit="performances") as bar:
-        for shard in write_shards(selection.performances, work, work, config):
+        for shard, records in write_shards(selection.performances, work, work, config):
             shards.append(shard)
-            bar.advance(len(shard.performances))
-    manifest = make_manifest(collection, selection, shards, config, split)
-    _publish(manifest, shards, work, out)
+            performances.extend(records)
+            bar.advance(len(records))
+    manifest = make_manifest(collection, selection, shards, performances, config, split)
+    _publish(manifest, work, out)
     return manifest
 
 
-def _publish(manifest: dict[str, Any], shards: Sequence[Shard], work: Path, out: Path) -> None:
-    """Give the finished files their names. While there is no manifest, the folder counts as unfinished."""
+def _publish(manifest: Manifest, work: Path, out: Path) -> None:
+    """Move the finished files into `out`. While there is no manifest, the folder counts as unfinished."""
     (out / MANIFEST_NAME).unlink(missing_ok=True)
     fsync_path(out)
-    for path in old_shards(out, [shard.name for shard in shards]):
+    for path in old_shards(out, [shard.name for shard in manifest.shards]):
         path.unlink()
-    for shard in shards:
+    for shard in manifest.shards:
         (work / shard.name).replace(out / shard.name)
-    write_atomic(out / INDEX_NAME, to_json(make_index(shards)), staging=work)
-    write_atomic(out / MANIFEST_NAME, to_json(manifest), staging=work)
+    write_atomic(out / INDEX_NAME, to_json(make_index(manifest.shards)), staging=work)
+    write_atomic(out / MANIFEST_NAME, manifest.to_bytes(), staging=work)
 
 
-def summary(manifest: dict[str, Any]) -> str:
-    """A few lines that say what was made and what was left out."""
+def summary(manifest: Manifest) -> str:
+    """What was made and what was left out, in a few lines."""
     lines = [f"{'':10}  performances        notes       tokens     hours"]
-    for name, split in manifest["splits"].items():
+    for name, split in manifest.splits.items():
         numbers = (
             f"{split['performances']:12,}  {split['notes']:11,}  {split['tokens']:11,}  {split['seconds'] / 3600:8.1f}"
         )
         extra = split["variants"]["performances"]
         lines.append(f"{name:10}  {numbers}" + (f"  and {extra:,} tempo variants" if extra else ""))
-    if dropped := manifest["dropped"]:
+    if dropped := manifest.dropped:
         lines.append(f"left out: {len(dropped):,}, each with its reason in {MANIFEST_NAME}{_contradictions(manifest)}")
         lines.extend(f"  {one['source']}: {one['reason']}" for one in dropped[:SHOWN])
-    if manifest["missing"]:
-        lines.append(f"listed but not there: {len(manifest['missing']):,}, such as {manifest['missing'][0]}")
+    if manifest.missing:
+        lines.append(f"listed but not found: {len(manifest.missing):,}, such as {manifest.missing[0]}")
     return "\n".join(lines)
 
 
-def _contradictions(manifest: dict[str, Any]) -> str:
-    count = manifest["inconsistent_scores"]
+def _contradictions(manifest: Manifest) -> str:
+    count = manifest.inconsistent_scores
     if count == 0:
         return ""
     return (

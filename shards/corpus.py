@@ -1,6 +1,6 @@
 """The embedded default: Bach's chorales, reduced to the keyboard, and the piano pieces among the scores of music21.
 
-They are read from the installed package and never copied: some of the encodings may not be used commercially.
+They are read from the installed package and never copied: the licences of some forbid commercial use.
 """
 
 import re
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pianogen.errors import SourceError
-from shards.sources import Collection, Source
+from shards.sources import Collection, SourceFile
 
 BACH = "Johann Sebastian Bach"
 PIANO_PIECES = {
@@ -31,7 +31,7 @@ def collect() -> Collection:
     """Find the works in the installed music21, sorted by name.
 
     Raises:
-        SourceError: This music21 came without its corpus.
+        SourceError: The installed music21 has no corpus.
     """
     from music21 import corpus
     from music21.common.pathTools import getCorpusFilePath
@@ -41,7 +41,7 @@ def collect() -> Collection:
     sources = [source for name, path in sorted(paths.items()) if (source := _source(name, path)) is not None]
     if not sources:
         raise SourceError(
-            "the installed music21 has no corpus; install it anew with pip install --force-reinstall music21"
+            "the installed music21 has no corpus; install it again with pip install --force-reinstall music21"
         )
     return Collection(
         description={"kind": "corpus", "name": "music21", "version": version("music21")},
@@ -50,10 +50,10 @@ def collect() -> Collection:
     )
 
 
-def _source(name: str, path: Path) -> Source | None:
+def _source(name: str, path: Path) -> SourceFile | None:
     """A piano piece or a chorale, or None for what is neither."""
     if name in PIANO_PIECES:
         composer, title = PIANO_PIECES[name]
-        return Source(name=name, path=str(path), composer=composer, title=title)
+        return SourceFile(name=name, path=str(path), composer=composer, title=title)
     chorale = _CHORALE.fullmatch(name)
-    return chorale and Source(name=name, path=str(path), composer=BACH, title=f"Chorale BWV {chorale['number']}")
+    return chorale and SourceFile(name=name, path=str(path), composer=BACH, title=f"Chorale BWV {chorale['number']}")

@@ -1,4 +1,4 @@
-"""Download a file once: resumed where it broke off, checked by its hash, and only then given its name."""
+"""Download a file once: interrupted downloads are resumed, and the file gets its name after its hash is checked."""
 
 import hashlib
 import os
@@ -19,10 +19,10 @@ CHUNK_BYTES = 1 << 18
 
 
 def download(url: str, target: Path, num_bytes: int, sha256: str) -> Path:
-    """Bring `url` to `target`, unless it is there already.
+    """Download `url` to `target`, unless that exists.
 
     Raises:
-        SourceError: The server cannot be reached, or what it sends is not the file that was published.
+        SourceError: The server cannot be reached, or it sends another file than the published one.
     """
     if target.is_file() and target.stat().st_size == num_bytes:
         return target
@@ -54,8 +54,8 @@ def _fetch_all(url: str, part: Path, num_bytes: int) -> None:
         except (OSError, HTTPException) as error:
             done = f"{part.stat().st_size / 1e6:.1f} of {num_bytes / 1e6:.1f} MB"
             raise SourceError(
-                f"download of {url} broke off at {done} ({error}); run it again to go on from there, "
-                "or fetch the archive by other means and give it with --archive"
+                f"download of {url} stopped at {done} ({error}); run the same command again to resume, "
+                "or download the archive by other means and pass it with --archive"
             ) from error
 
 
@@ -66,7 +66,7 @@ def _is_temporary(error: Exception) -> bool:
 
 
 def _fetch_rest(url: str, part: Path, num_bytes: int, bar: Progress) -> None:
-    """Append what is missing; begin anew where the server cannot resume or the part is too long."""
+    """Append the missing bytes; start again if the server cannot resume or the partial file is too long."""
     done = part.stat().st_size
     if done == num_bytes:
         return

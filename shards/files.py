@@ -1,4 +1,4 @@
-"""Files that are either whole under their final name or not there."""
+"""Exclusive access to the output folder, and files that are complete or absent."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,20 +6,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pianogen.errors import ShardError
-from pianogen.folders import WORK_FOLDER
+from pianogen.folders import STAGING_FOLDER
 from pianogen.locks import FileLock, LockHeldError
 
 
 @contextmanager
-def workshop(folder: Path) -> Iterator[Path]:
-    """A fresh folder for unfinished files inside `folder`, removed at the end; only one job at a time may have it.
+def staging_directory(folder: Path) -> Iterator[Path]:
+    """An empty folder for unfinished files inside `folder`, removed at the end; only one job at a time can open it.
 
     Raises:
-        ShardError: Another job writes here, or the disk is full or refuses.
+        ShardError: Another job writes to `folder`, or the disk is full or refuses.
     """
     with locked(folder):
-        work = folder / WORK_FOLDER
-        remove_folder(work)  # what a killed job left
+        work = folder / STAGING_FOLDER
+        remove_folder(work)  # of a killed job
         try:
             work.mkdir()
             yield work
@@ -31,10 +31,10 @@ def workshop(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Keep a folder, which is made if it is not there, from other jobs; those that share it do so among themselves.
+    """Lock a folder, which is created if needed; jobs that pass `shared` exclude only those that do not.
 
     Raises:
-        ShardError: Another job writes here, or the folder cannot be made.
+        ShardError: Another job writes to `folder`, or it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,15 +50,15 @@ def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 def no_room(error: OSError, folder: Path) -> ShardError:
-    """The one line for a folder that cannot be written."""
+    """The error for a folder that cannot be written."""
     return ShardError(
-        f"cannot write to {str(folder)!r}: {error.strerror or error}; nothing half-written is left there: "
-        "make room or choose another --out, and run it again"
+        f"cannot write to {str(folder)!r}: {error.strerror or error}; no incomplete file is left; "
+        "free space or choose another --out, and run the same command again"
     )
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder of ours and all that is in it, but nothing that it links to."""
+    """Remove a folder of this job and its content; symbolic links are not followed."""
     if folder.is_symlink():
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)

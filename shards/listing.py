@@ -1,4 +1,4 @@
-"""A csv in MAESTRO's form: which files to use, and what is known about each."""
+"""A csv in MAESTRO's format: which files to use, and their composer, title and split."""
 
 import csv
 import hashlib
@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pianogen.errors import SourceError
-from shards.sources import SPLITS, Collection, SplitName
+from pianogen.manifest import SPLITS, SplitName
+from shards.sources import Collection
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of a list in MAESTRO's form."""
+class ListedFile:
+    """One line of the list."""
 
     name: str
     composer: str | None
@@ -28,7 +29,7 @@ class Row:
 
 
 def restrict(collection: Collection, path: Path, *, take_split: bool) -> Collection:
-    """Keep the listed files only; the list's composer, title and, if asked for, split replace the source's."""
+    """Keep the listed files only; the list's composer, title and (`take_split`) split replace those of the source."""
     data = read_bytes(path, "list")
     rows = parse_list(data, path.name, need_split=take_split)
     kept = []
@@ -43,7 +44,7 @@ def restrict(collection: Collection, path: Path, *, take_split: bool) -> Collect
             kept.append(replace(known, split=row.split) if take_split else known)
     if not kept:
         raise SourceError(
-            f"none of the {len(rows)} files that {path.name} lists is in the source; their names must agree"
+            f"none of the {len(rows)} files that {path.name} lists is in the source; their names must be equal"
         )
     listed = {"name": path.name, "sha256": hashlib.sha256(data).hexdigest(), "rows": len(kept) + len(rows)}
     description = {**collection.description, "list": listed}
@@ -54,7 +55,7 @@ def read_bytes(path: Path, what: str) -> bytes:
     """Read a file that the user named.
 
     Raises:
-        SourceError: It cannot be read.
+        SourceError: The file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -62,21 +63,21 @@ def read_bytes(path: Path, what: str) -> bytes:
         raise SourceError(f"cannot read {what} {str(path)!r}: {error.strerror}") from error
 
 
-def parse_list(data: bytes, name: str, *, need_split: bool) -> dict[str, Row]:
-    """Read a csv in MAESTRO's form: midi_filename, and if known canonical_composer, canonical_title, split.
+def parse_list(data: bytes, name: str, *, need_split: bool) -> dict[str, ListedFile]:
+    """Read a csv in MAESTRO's format: midi_filename, and if known canonical_composer, canonical_title, split.
 
     Raises:
-        SourceError: It is no such csv; the message names the line.
+        SourceError: It is not such a csv; the message names the line.
     """
     try:
         reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
         lines = [(reader.line_num, line) for line in reader]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"list {name} is no csv in UTF-8: {error}") from error
+        raise SourceError(f"list {name} is not a csv in UTF-8: {error}") from error
     needed = ["midi_filename", "split"] if need_split else ["midi_filename"]
     if lacking := [column for column in needed if column not in (reader.fieldnames or ())]:
         raise SourceError(f"list {name} has no column {lacking[0]!r}; it must have MAESTRO's: {', '.join(needed)}")
-    rows: dict[str, Row] = {}
+    rows: dict[str, ListedFile] = {}
     for number, line in lines:
         row = _row(line, f"list {name}, line {number}", need_split)
         if rows.setdefault(row.name, row) != row:
@@ -84,13 +85,13 @@ def parse_list(data: bytes, name: str, *, need_split: bool) -> dict[str, Row]:
     return rows
 
 
-def _row(line: Mapping[str, str | None], where: str, need_split: bool) -> Row:
+def _row(line: Mapping[str, str | None], where: str, need_split: bool) -> ListedFile:
     split = line.get("split") or None
     if split not in SPLITS and (need_split or split is not None):
         raise SourceError(f"{where} has split {split!r}; it must be one of {', '.join(SPLITS)}")
     if not line["midi_filename"]:
         raise SourceError(f"{where} names no file")
-    return Row(
+    return ListedFile(
         name=PurePosixPath(line["midi_filename"]).as_posix(),
         composer=line.get("canonical_composer") or None,
         title=line.get("canonical_title") or None,

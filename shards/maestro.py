@@ -1,4 +1,4 @@
-"""MAESTRO: the official archive, read as it is, or one that the user already has.
+"""MAESTRO: the official archive, downloaded or given by the user, read without unpacking it.
 
 Reference: Hawthorne et al. (2019), Enabling Factorized Piano Music Modeling and Generation with the MAESTRO Dataset.
 Licence of the data: CC BY-NC-SA 4.0.
@@ -16,7 +16,7 @@ from pianogen.errors import SourceError
 from pianogen.storage import cache_folder
 from shards.download import download
 from shards.listing import parse_list
-from shards.sources import Collection, Source
+from shards.sources import Collection, SourceFile
 
 BASE_URL = "https://storage.googleapis.com/magentadata/datasets/maestro"
 MAX_LIST_BYTES = 16_000_000
@@ -25,7 +25,7 @@ _LIST_NAME = re.compile(r"(?:(?P<root>[^/]+)/)?maestro-(?P<version>v\d+\.\d+\.\d
 
 @dataclass(frozen=True)
 class Published:
-    """An archive as its makers published it."""
+    """Size and hash of a published archive."""
 
     num_bytes: int
     sha256: str
@@ -43,7 +43,7 @@ def collect(config: ShardsConfig) -> Collection:
     """List the performances of the archive, downloading it first if it was not given.
 
     Raises:
-        SourceError: The archive is missing, damaged, or none of MAESTRO's.
+        SourceError: The archive is missing, damaged, or not MAESTRO's.
     """
     path = Path(config.archive) if config.archive is not None else fetch(config.version or NEWEST)
     try:
@@ -52,11 +52,11 @@ def collect(config: ShardsConfig) -> Collection:
     except OSError as error:
         raise SourceError(f"cannot read archive {str(path)!r}: {error.strerror or error}") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise SourceError(f"archive {str(path)!r} is damaged or no zip ({error}); download it anew") from error
+        raise SourceError(f"archive {str(path)!r} is damaged or not a zip ({error}); download it again") from error
 
 
 def fetch(version: str) -> Path:
-    """The published archive in the user's cache folder, downloaded if it is not there yet."""
+    """Path of the published archive in the user's cache folder, downloaded if it is missing."""
     name = f"maestro-{version}-midi.zip"
     wanted = PUBLISHED[version]
     return download(f"{BASE_URL}/{version}/{name}", cache_folder() / name, wanted.num_bytes, wanted.sha256)
@@ -72,14 +72,14 @@ def _collect(path: Path, archive: zipfile.ZipFile, config: ShardsConfig) -> Coll
     if config.version not in (None, lists[0]["version"]):
         raise SourceError(
             f"archive {str(path)!r} holds MAESTRO {lists[0]['version']}, but --version asks for {config.version}; "
-            "leave one of the two flags out"
+            "omit --version or --archive"
         )
     with archive.open(lists[0].string) as stream:
         rows = parse_list(stream.read(MAX_LIST_BYTES), lists[0].string, need_split=True)
     root = f"{lists[0]['root']}/" if lists[0]["root"] else ""
-    there = set(archive.namelist())
+    members = set(archive.namelist())
     sources = [
-        Source(
+        SourceFile(
             name=row.name,
             path=str(path),
             member=root + row.name,
@@ -89,21 +89,21 @@ def _collect(path: Path, archive: zipfile.ZipFile, config: ShardsConfig) -> Coll
             split=row.split,
         )
         for row in sorted(rows.values(), key=lambda row: row.name)
-        if root + row.name in there
+        if root + row.name in members
     ]
     if not sources:
-        raise SourceError(f"archive {str(path)!r} holds none of the files that its own list names; download it anew")
+        raise SourceError(f"archive {str(path)!r} has none of the files that its own list names; download it again")
     return Collection(
         description={"kind": "maestro", "version": lists[0]["version"]},
         sources=tuple(sources),
-        missing=tuple(sorted(name for name in rows if root + name not in there)),
+        missing=tuple(sorted(name for name in rows if root + name not in members)),
         has_official_split=True,
         details=lambda: _identify(path, lists[0]["version"], downloaded=config.archive is None),
     )
 
 
 def _identify(path: Path, version: str, *, downloaded: bool) -> dict[str, Any]:
-    """The archive's hash, and whether it is the published one: one that the user gives may be packed anew.
+    """The archive's hash, and whether it is the published one: the user's may have been repacked.
 
     Raises:
         SourceError: It was downloaded, and has changed since.
@@ -113,6 +113,6 @@ def _identify(path: Path, version: str, *, downloaded: bool) -> dict[str, Any]:
     is_published = version in PUBLISHED and digest == PUBLISHED[version].sha256
     if downloaded and not is_published:
         raise SourceError(
-            f"the download {str(path)!r} is not the published archive any more; delete it and run this again"
+            f"the download {str(path)!r} is no longer the published archive; delete it and run the same command again"
         )
     return {"archive": {"sha256": digest, "published": is_published}}

@@ -1,11 +1,11 @@
-"""What the tasks of an array leave for the job that makes the shards: what they have read.
+"""Parts of the source files, read by the tasks of a job array and loaded by the job that writes the shards.
 
-    DIR/.parts/3-of-8/tokens.i16      token streams, one behind the other in the order of the sources
-                      readings.jsonl  a line for each source: what became of it, and where its tokens lie
+    DIR/.parts/3-of-8/tokens.i16      token streams, concatenated in the order of the sources
+                      readings.jsonl  a line per source file: its facts and token offsets, or why it is dropped
                       part.json       what was read and how, and the hashes of both files; written last
 
-A part counts only if all of it is as it would be if it were read now. So one that was cut short, damaged, or read with
-other settings or from other files costs time, never wrong shards.
+A part is used only if reading it now would give the same. One that is incomplete, damaged, or read with other settings
+or from other files is read again.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from pianogen.errors import SourceError
 from pianogen.files import fsync_path, write_atomic
 from pianogen.folders import PARTS_FOLDER
 from pianogen.progress import console
-from shards.reading import Reading, ReadingConfig, Stream, load
-from shards.sources import Source
+from shards.reading import Reading, ReadingConfig, SpooledTokens, load
+from shards.sources import SourceFile
 
-FORMAT = 1
+FORMAT = 2
 _TOKENS, _READINGS, _RECORD = "tokens.i16", "readings.jsonl", "part.json"
-_SLICE = 2000  # files checked at a time; bounds the answers that wait
+_SLICE = 2000  # files checked at a time; bounds the queue of results
 
 Part = tuple[int, int]  # number, from 0, and count
 
@@ -37,14 +37,19 @@ class _UnusableError(Exception):
 
 
 def part_folder(out: Path, part: Part) -> Path:
-    """Where a part lies until the shards are made."""
+    """Folder of a part, until the shards are made."""
     return out / PARTS_FOLDER / f"{part[0]}-of-{part[1]}"
 
 
 def save_part(
-    readings: Sequence[Reading], work: Path, folder: Path, part: Part, sources: Sequence[Source], config: ReadingConfig
+    readings: Sequence[Reading],
+    work: Path,
+    folder: Path,
+    part: Part,
+    sources: Sequence[SourceFile],
+    config: ReadingConfig,
 ) -> None:
-    """Put a part in its folder; `work` holds the spools of its readings, and unfinished files."""
+    """Write a part to its folder; `work` is for its spools and unfinished files."""
     (folder / _RECORD).unlink(missing_ok=True)
     fsync_path(folder)
     moved = _gather(readings, work)
@@ -55,8 +60,8 @@ def save_part(
     write_atomic(folder / _RECORD, json.dumps(record, indent=1), staging=work)
 
 
-def find_part(out: Path, part: Part, sources: Sequence[Source], config: ReadingConfig) -> list[Reading] | None:
-    """The readings of a finished part, or None where it has to be read; if there was one, the reason is printed."""
+def find_part(out: Path, part: Part, sources: Sequence[SourceFile], config: ReadingConfig) -> list[Reading] | None:
+    """The readings of a finished part, or None if it has to be read; why one is not used is printed."""
     folder = part_folder(out, part)
     if not (folder / _RECORD).exists():
         return None
@@ -67,8 +72,8 @@ def find_part(out: Path, part: Part, sources: Sequence[Source], config: ReadingC
         return None
 
 
-def find_parts(out: Path, sources: Sequence[Source], config: ReadingConfig) -> list[Reading]:
-    """The readings of all finished parts, each source once; parts of other divisions may lie side by side."""
+def find_parts(out: Path, sources: Sequence[SourceFile], config: ReadingConfig) -> list[Reading]:
+    """The readings of all finished parts, each source once; parts of several divisions may overlap."""
     found: dict[int, Reading] = {}
     for folder in sorted((out / PARTS_FOLDER).glob("[0-9]*-of-[0-9]*")):
         number, _, count = folder.name.partition("-of-")
@@ -77,8 +82,8 @@ def find_parts(out: Path, sources: Sequence[Source], config: ReadingConfig) -> l
     return list(found.values())
 
 
-def _request(part: Part, sources: Sequence[Source], config: ReadingConfig) -> dict[str, Any]:
-    """What decides how a part reads, but for the bytes of the files; where they lie does not."""
+def _request(part: Part, sources: Sequence[SourceFile], config: ReadingConfig) -> dict[str, Any]:
+    """What determines the content of a part, except the bytes of the files; their folder does not."""
     listed = hashlib.sha256()
     for source in sources:
         listed.update(json.dumps([source.name, source.member, source.composition]).encode())
@@ -109,7 +114,7 @@ def _gather(readings: Sequence[Reading], work: Path) -> list[Reading]:
     return moved
 
 
-def _copy(stream: Stream, work: Path, spools: dict[str, IO[bytes]], target: IO[bytes]) -> Stream:
+def _copy(stream: SpooledTokens, work: Path, spools: dict[str, IO[bytes]], target: IO[bytes]) -> SpooledTokens:
     if stream.spool not in spools:
         spools[stream.spool] = (work / stream.spool).open("rb")
     spool = spools[stream.spool]
@@ -119,7 +124,7 @@ def _copy(stream: Stream, work: Path, spools: dict[str, IO[bytes]], target: IO[b
     return replace(stream, spool=_TOKENS, offset=offset)
 
 
-def _load(folder: Path, request: dict[str, Any], sources: Sequence[Source], config: ReadingConfig) -> list[Reading]:
+def _load(folder: Path, request: dict[str, Any], sources: Sequence[SourceFile], config: ReadingConfig) -> list[Reading]:
     try:
         record = dict(json.loads((folder / _RECORD).read_bytes()))
         if changed := [name for name, value in request.items() if record[name] != value]:
@@ -132,9 +137,9 @@ def _load(folder: Path, request: dict[str, Any], sources: Sequence[Source], conf
         raise _UnusableError(f"its files cannot be read ({error})") from error
     if changed := _changed(readings, sources, config):
         raise _UnusableError(f"{changed!r} has changed since")
-    # whoever opens a spool joins its name to the folder of his own ones, which a whole path overrules
-    place = str((folder / _TOKENS).absolute())
-    return [replace(one, streams=tuple(replace(stream, spool=place) for stream in one.streams)) for one in readings]
+    # a caller joins the name of a spool to its own folder, which an absolute path overrides
+    tokens = str((folder / _TOKENS).absolute())
+    return [replace(one, streams=tuple(replace(stream, spool=tokens) for stream in one.streams)) for one in readings]
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -145,8 +150,8 @@ def _hashes(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def _changed(readings: Sequence[Reading], sources: Sequence[Source], config: ReadingConfig) -> str | None:
-    """Name a file whose bytes are others than those that were read; parsing costs far more than this."""
+def _changed(readings: Sequence[Reading], sources: Sequence[SourceFile], config: ReadingConfig) -> str | None:
+    """Name a file that has changed since it was read; parsing would cost far more than this."""
     known = [(sources[reading.index], reading.sha256) for reading in readings if reading.sha256 is not None]
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(known), _SLICE):
@@ -158,7 +163,7 @@ def _changed(readings: Sequence[Reading], sources: Sequence[Source], config: Rea
     return None
 
 
-def _sha256(source: Source, config: ReadingConfig) -> str | None:
+def _sha256(source: SourceFile, config: ReadingConfig) -> str | None:
     try:
         return hashlib.sha256(load(source, round(config.max_file_mb * 1e6))).hexdigest()
     except SourceError:

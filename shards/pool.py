@@ -1,4 +1,4 @@
-"""Worker processes that read sources; one that hangs, crashes or eats the memory costs only the file it was reading."""
+"""Worker processes that read source files; one that hangs, crashes or exhausts its memory loses only one file."""
 
 import json
 import os
@@ -16,11 +16,11 @@ from typing import IO
 from pianogen.errors import ShardError
 from shards.files import no_room
 from shards.reading import Reading, ReadingConfig
-from shards.sources import Source
+from shards.sources import SourceFile
 
 MAX_SECONDS = 120  # for one file; the largest score allowed takes about half of it on a slow machine
 WORKER = (sys.executable, "-P", "-m", "shards.worker")
-QUEUE_LENGTH = 4  # tasks handed to a worker in advance, so that it never waits for the next
+QUEUE_LENGTH = 4  # tasks handed to a worker in advance, so that it never idles
 
 
 @dataclass
@@ -31,11 +31,11 @@ class _Worker:
     log: Path
     open_tasks: deque[int] = field(default_factory=deque)  # handed over and not yet answered
     is_ready: bool = False
-    rest: bytes = b""  # of a line that the pipe has cut
+    rest: bytes = b""  # incomplete line at the end of the last chunk
 
 
 def read_sources(
-    sources: Sequence[Source],
+    sources: Sequence[SourceFile],
     config: ReadingConfig,
     folder: Path,
     *,
@@ -46,8 +46,8 @@ def read_sources(
 ) -> list[Reading]:
     """Read part k of n of the sources (every n-th from the k-th on), spooling the tokens to files in `folder`.
 
-    Those whose indices `skip` holds are left out. The result is in the order of the sources, whatever the number of
-    workers; the parts of all k are the whole.
+    Indices in `skip` are left out. The result is in the order of the sources for any number of workers; the parts of
+    all k together are all sources.
 
     Raises:
         ShardError: No worker starts, or the spool cannot be written.
@@ -65,10 +65,10 @@ def read_sources(
 
 
 class _Pool:
-    """Feeds workers from one queue of tasks, and replaces those that die."""
+    """Feeds workers from one queue of tasks, and replaces those that exit."""
 
     def __init__(
-        self, sources: Sequence[Source], config: ReadingConfig, folder: Path, todo: deque[int], label: str
+        self, sources: Sequence[SourceFile], config: ReadingConfig, folder: Path, todo: deque[int], label: str
     ) -> None:
         self._sources, self._config, self._folder, self._todo, self._label = sources, config, folder, todo, label
         self._workers: list[_Worker] = []
@@ -76,7 +76,7 @@ class _Pool:
         self._selector = selectors.DefaultSelector()
 
     def run(self, num_workers: int) -> Iterator[Reading]:
-        """Answer each task once, in any order."""
+        """Yield one reading for each task, in any order."""
         for _ in range(num_workers):
             self._start()
         while self._workers:
@@ -89,7 +89,7 @@ class _Pool:
                     yield self._lost(worker)
 
     def close(self) -> None:
-        """End all workers, whatever they are doing."""
+        """Kill all workers."""
         for worker in list(self._workers):
             self._end(worker)
         self._selector.close()
@@ -135,11 +135,11 @@ class _Pool:
             yield Reading.from_json(answer)
 
     def _lost(self, worker: _Worker) -> Reading:
-        """Blame the file it was reading, and let a new worker do the rest."""
+        """Drop the file it was reading, and start a new worker for the others."""
         self._end(worker)
         if not worker.is_ready:
             log = worker.log.read_text(errors="replace").strip().splitlines() or ["no message"]
-            raise ShardError(f"a worker process did not start ({log[-1]}); try python -m shards.worker by hand")
+            raise ShardError(f"a worker process did not start ({log[-1]}); run python -m shards.worker to see why")
         culprit = worker.open_tasks.popleft()
         self._todo.extendleft(reversed(worker.open_tasks))
         if self._todo:
@@ -149,7 +149,7 @@ class _Pool:
     def _end(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         self._selector.unregister(worker.outlet)
-        worker.process.kill()  # it has written all that it answered for
+        worker.process.kill()  # the spool has all tokens of its answers
         worker.process.wait()
         for pipe in (worker.inlet, worker.outlet):
             with suppress(BrokenPipeError):
@@ -157,7 +157,7 @@ class _Pool:
 
 
 def _send(worker: _Worker, message: dict[str, object]) -> None:
-    with suppress(BrokenPipeError):  # it died: the end of its output will tell
+    with suppress(BrokenPipeError):  # it exited: its output ends, and `_lost` handles that
         worker.inlet.write(json.dumps(message).encode() + b"\n")
 
 

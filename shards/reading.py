@@ -15,8 +15,8 @@ from pianogen.config import TokenizerConfig
 from pianogen.errors import SourceError
 from pianogen.tokens import MIDI_SUFFIXES, RawNotes, read_midi, read_performance, tokenize
 from pianogen.tokens.vocab import FIRST_NOTE, SEP
-from shards.likeness import signature
-from shards.sources import Source
+from shards.similarity import signature
+from shards.sources import SourceFile
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class ReadingConfig:
     tempo_variants: tuple[float, ...]
     max_file_mb: float
     max_notes: int
-    likeness: bool  # also find out what identifies its music, where its composition is not known
+    signatures: bool  # also compute the signature of each melody, where the composition is not known
 
 
 @dataclass(frozen=True)
-class Stream:
-    """Where a spool file holds the tokens of one performance, at one tempo."""
+class SpooledTokens:
+    """The tokens of one performance at one tempo, in a spool file."""
 
     tempo: float  # factor; above 1 is faster
     spool: str
@@ -46,7 +46,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of one source file: token streams, or the reason why it is dropped."""
+    """The result for one source file: token streams, or the reason why it is dropped."""
 
     index: int  # in the collection
     reason: str | None = None
@@ -55,23 +55,23 @@ class Reading:
     seconds: float = 0.0
     time_signature: tuple[int, int] | None = None
     report: dict[str, int] | None = None
-    likeness: tuple[int, ...] | None = None
-    streams: tuple[Stream, ...] = ()
+    signature: tuple[int, ...] | None = None
+    streams: tuple[SpooledTokens, ...] = ()
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Reading":
         """The inverse of `dataclasses.asdict` and JSON."""
-        value["streams"] = tuple(Stream(**stream) for stream in value["streams"])
-        for name in ("time_signature", "likeness"):
+        value["streams"] = tuple(SpooledTokens(**stream) for stream in value["streams"])
+        for name in ("time_signature", "signature"):
             value[name] = tuple(value[name]) if value[name] is not None else None
         return cls(**value)
 
 
-def load(source: Source, max_bytes: int) -> bytes:
-    """Read the file's bytes, and not one more than allowed.
+def load(source: SourceFile, max_bytes: int) -> bytes:
+    """Read the file's bytes, at most `max_bytes`.
 
     Raises:
-        SourceError: It is missing, no regular file, or too large.
+        SourceError: It is missing, not a regular file, or too large.
     """
     try:
         if source.member is not None:
@@ -81,7 +81,7 @@ def load(source: Source, max_bytes: int) -> bytes:
         else:
             path = Path(source.path)
             if not path.is_file():
-                raise SourceError("is no regular file" if path.exists() else "is missing")
+                raise SourceError("is not a regular file" if path.exists() else "is missing")
             size = path.stat().st_size
             with path.open("rb") as stream:
                 data = stream.read(max_bytes + 1)
@@ -98,12 +98,12 @@ def _archive(path: str) -> zipfile.ZipFile:
 
 
 def tokenize_source(
-    source: Source, data: bytes, config: ReadingConfig
+    source: SourceFile, data: bytes, config: ReadingConfig
 ) -> tuple[dict[str, Any], list[tuple[float, Int[np.ndarray, " T"]]]]:
     """Turn a file's bytes into facts about it and its token streams: the performance first, then its tempo variants.
 
     Raises:
-        PianogenError: It cannot be read, holds no note, or too many.
+        PianogenError: It cannot be read, or has no or too many notes.
     """
     raw = read_midi(data) if source.name.lower().endswith(MIDI_SUFFIXES) else read_performance(Path(source.path))
     if len(raw) > config.max_notes:
@@ -113,7 +113,7 @@ def tokenize_source(
         "seconds": round(raw.seconds, 6),
         "time_signature": raw.time_signature,
         "report": asdict(report),
-        "likeness": signature(ids) if config.likeness and source.composition is None else None,
+        "signature": signature(ids) if config.signatures and source.composition is None else None,
     }
     return facts, [(1.0, ids), *_variants(raw, config)]
 
@@ -123,7 +123,7 @@ def _variants(raw: RawNotes, config: ReadingConfig) -> Iterator[tuple[float, Int
         yield factor, tokenize(raw.at_tempo(factor), config.tokenizer)[0]
 
 
-def store(ids: Int[np.ndarray, " T"], tempo: float, spool: BinaryIO) -> Stream:
+def store(ids: Int[np.ndarray, " T"], tempo: float, spool: BinaryIO) -> SpooledTokens:
     """Append tokens to a spool file opened without a buffer."""
     words = ids[2:-1:2]  # the first of each pair
     notes = words[words != SEP]
@@ -132,7 +132,7 @@ def store(ids: Int[np.ndarray, " T"], tempo: float, spool: BinaryIO) -> Stream:
     rest = memoryview(data)
     while rest:
         rest = rest[spool.write(rest) :]
-    return Stream(
+    return SpooledTokens(
         tempo=tempo,
         spool=Path(spool.name).name,
         offset=offset,

@@ -1,20 +1,18 @@
-"""What SOURCE names: a list of files to read, in a fixed order, with what is known about each."""
+"""The files that SOURCE names, in a fixed order, with what is known about each."""
 
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pianogen.errors import SourceError
+from pianogen.manifest import SplitName
 from pianogen.tokens import load_readers, source_suffixes
-
-SplitName = Literal["train", "validation", "test"]
-SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """One file to read: `path` itself, or `member` of the zip at `path`."""
 
     name: str  # within SOURCE, with forward slashes
@@ -28,13 +26,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Collection:
-    """All that SOURCE holds."""
+    """The files of SOURCE."""
 
-    description: dict[str, Any]  # for the manifest: what it was, without where on this machine it lay
-    sources: tuple[Source, ...]
-    missing: tuple[str, ...] = ()  # listed, but not there
+    description: dict[str, Any]  # for the manifest: without paths of this machine
+    sources: tuple[SourceFile, ...]
+    missing: tuple[str, ...] = ()  # listed, but not found
     has_official_split: bool = False
-    # what takes long to find out, such as an archive's hash: called once, while the files are read
+    # slow facts for the manifest, such as an archive's hash: called once, while the files are read
     details: Callable[[], dict[str, Any]] = field(default=dict)
 
 
@@ -42,16 +40,16 @@ def collect_folder(folder: Path) -> Collection:
     """Find the MIDI files and scores in a folder and those below it, sorted by name.
 
     Raises:
-        SourceError: It is no folder, or there are none.
+        SourceError: It is not a folder, or has no such file.
         PluginError: The reader of a plugin's format cannot be imported.
     """
     if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "does not exist"
+        what = "is not a folder" if folder.exists() else "does not exist"
         raise SourceError(f"source {str(folder)!r} {what}; give corpus, maestro, or a folder of MIDI files or scores")
-    # bytes that are no UTF-8 would break the manifest: the name shows a question mark there, the path keeps them
-    sources = [Source(name=_printable(path.relative_to(folder)), path=str(path)) for path in _walk(folder)]
+    # bytes that are not UTF-8 would break the manifest: in the name they are replaced, in the path kept
+    sources = [SourceFile(name=_printable(path.relative_to(folder)), path=str(path)) for path in _walk(folder)]
     if not sources:
-        raise SourceError(f"folder {str(folder)!r} holds no MIDI file or score ({' '.join(source_suffixes())})")
+        raise SourceError(f"folder {str(folder)!r} has no MIDI file or score ({' '.join(source_suffixes())})")
     load_readers({Path(source.path).suffix.lower() for source in sources})
     return Collection(
         description={"kind": "folder", "name": _printable(Path(folder.resolve().name))},
@@ -60,17 +58,17 @@ def collect_folder(folder: Path) -> Collection:
 
 
 def _walk(folder: Path) -> Iterable[Path]:
-    """Files with a suffix that can be read; hidden ones are left out, links to folders not followed."""
+    """Files with a readable suffix, except hidden ones; links to folders are not followed."""
     suffixes = source_suffixes()
-    for place, folders, files in os.walk(folder, onerror=_refuse_unreadable):
+    for parent, folders, files in os.walk(folder, onerror=_refuse_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if name.lower().endswith(suffixes) and not name.startswith("."):
-                yield Path(place, name)
+                yield Path(parent, name)
 
 
 def _refuse_unreadable(error: OSError) -> None:
-    raise SourceError(f"cannot look into folder {error.filename!r}: {error.strerror}")
+    raise SourceError(f"cannot list folder {error.filename!r}: {error.strerror}")
 
 
 def _printable(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""Which performance goes to train, validation or test.
+"""Assignment of the performances to train, validation and test.
 
-`random` and `composition` give a tenth of the performances each to validation and test. Their draw hashes names, so it
-does not depend on the order of the files, and it moves few of them when some are added.
+`random` and `composition` give a tenth of the performances each to validation and test. They hash names, so the result
+does not depend on the order of the files, and few of them move when some are added.
 """
 
 import hashlib
@@ -10,19 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from pianogen.errors import SettingError, ShardError
-from shards.likeness import groups
+from pianogen.manifest import SPLITS, SplitName
 from shards.reading import Reading
-from shards.sources import SPLITS, Source, SplitName
+from shards.similarity import groups
+from shards.sources import SourceFile
 
 HELD_OUT = 0.1  # share of the performances that validation and test get each
 SplitKind = Literal["official", "random", "composition", "csv"]
 
 
-def assign(kind: SplitKind, sources: Sequence[Source], readings: Sequence[Reading], seed: int) -> list[SplitName]:
-    """The split of each performance; `sources` and `readings` go side by side and hold no two with the same notes.
+def assign(kind: SplitKind, sources: Sequence[SourceFile], readings: Sequence[Reading], seed: int) -> list[SplitName]:
+    """The split of each performance; `sources` and `readings` are parallel and have no two with the same notes.
 
     Raises:
-        SettingError: The files do not say what this kind of split needs.
+        SettingError: A split is not given for a file.
         ShardError: A split would be empty.
     """
     if kind in ("official", "csv"):
@@ -39,7 +40,7 @@ def assign(kind: SplitKind, sources: Sequence[Source], readings: Sequence[Readin
     return chosen
 
 
-def _given(source: Source, kind: SplitKind) -> SplitName:
+def _given(source: SourceFile, kind: SplitKind) -> SplitName:
     if source.split is None:
         raise SettingError(
             f"setting 'split' is {kind!r}, but no split is given for {source.name!r}; give a --list that does"
@@ -47,10 +48,10 @@ def _given(source: Source, kind: SplitKind) -> SplitName:
     return source.split
 
 
-def _compositions(sources: Sequence[Source], readings: Sequence[Reading]) -> list[str]:
+def _compositions(sources: Sequence[SourceFile], readings: Sequence[Reading]) -> list[str]:
     """A name for each performance's composition: composer and title where known, else from the content."""
-    alike = groups([reading.likeness for reading in readings])
-    names = (sources[first].name for first in alike)
+    labels = groups([reading.signature for reading in readings])
+    names = (sources[first].name for first in labels)
     return [source.composition or f"content of {name}" for source, name in zip(sources, names, strict=True)]
 
 

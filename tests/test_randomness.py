@@ -9,21 +9,24 @@ from hypothesis import strategies as st
 
 import pianogen
 from pianogen.data import chosen_performances
-from pianogen.randomness import Stream, key_of
+from pianogen.randomness import RandomStream, stream_key
 
 PACKAGE = Path(pianogen.__file__).parent
 SEEDS, COUNTERS = st.integers(-(2**63), 2**64 - 1), st.lists(st.integers(0, 2**40), max_size=3)
 
 
-@given(SEEDS, COUNTERS, st.lists(st.sampled_from(Stream), min_size=2, max_size=2, unique=True))
-def test_two_streams_share_no_key(seed: int, counters: list[int], streams: list[Stream]) -> None:
+@given(SEEDS, COUNTERS, st.lists(st.sampled_from(RandomStream), min_size=2, max_size=2, unique=True))
+def test_two_streams_share_no_key(seed: int, counters: list[int], streams: list[RandomStream]) -> None:
     first, second = streams
-    assert key_of(seed, first, *counters) != key_of(seed, second, *counters)
+    assert stream_key(seed, first, *counters) != stream_key(seed, second, *counters)
 
 
 def test_all_positions_of_all_streams_have_different_keys() -> None:
     keys = [
-        key_of(seed, stream, *counters) for seed in range(9) for stream in Stream for counters in [(), *all_counters()]
+        stream_key(seed, stream, *counters)
+        for seed in range(9)
+        for stream in RandomStream
+        for counters in [(), *all_counters()]
     ]
     assert len(set(keys)) == len(keys)
 
@@ -34,11 +37,13 @@ def all_counters() -> list[tuple[int, ...]]:
 
 
 def test_evaluate_samples_the_training_split_independently_of_data_fraction() -> None:
-    trained, scored = (chosen_performances(1000, 0.1, 0, stream) for stream in (Stream.SUBSAMPLE, Stream.EVALUATED))
+    trained, scored = (
+        chosen_performances(1000, 0.1, 0, stream) for stream in (RandomStream.SUBSAMPLE, RandomStream.EVALUATED)
+    )
     assert len(set(trained.tolist()) & set(scored.tolist())) < 30  # 10 of the 100 by chance
 
 
-@pytest.mark.parametrize("pattern", [r"key_of\([^)]*,\s*\d", r"np\.random\.(?!Philox)", r"^(import|from) random"])
+@pytest.mark.parametrize("pattern", [r"stream_key\([^)]*,\s*\d", r"np\.random\.(?!Philox)", r"^(import|from) random"])
 def test_every_file_draws_from_a_named_stream(pattern: str) -> None:
     found = [file.name for file in PACKAGE.rglob("*.py") if re.search(pattern, file.read_text(), re.MULTILINE)]
     assert found == []
@@ -50,6 +55,6 @@ def test_only_generation_uses_philox() -> None:
 
 
 def test_stream_numbers_and_keys_are_stable() -> None:
-    numbers = {stream.name: stream.value for stream in Stream}
+    numbers = {stream.name: stream.value for stream in RandomStream}
     assert (numbers["ORDER"], numbers["DROPOUT"], numbers["TRIAL"]) == (1, 5, 7)
-    assert key_of(7, Stream.ORDER, 3) == 17660545061438988286  # a changed key would break resuming
+    assert stream_key(7, RandomStream.ORDER, 3) == 17660545061438988286  # a changed key would break resuming

@@ -1,4 +1,4 @@
-"""Shards into batches: reading, the order of excerpts, collating."""
+"""Data loading: shards, the order of excerpts, batches."""
 
 from pianogen.data.batches import Batch, Batches, chosen_performances, training_batches
 from pianogen.data.fetching import open_shards_at

@@ -1,4 +1,4 @@
-"""Excerpts into the arrays that a model and its loss take."""
+"""Excerpts collated into the arrays that a model and its loss take."""
 
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +11,12 @@ from jaxtyping import Int
 from pianogen.data.order import ExcerptOrder, Order, Span, StreamOrder, permute
 from pianogen.data.shard_set import Split
 from pianogen.ops.masked_cross_entropy import IGNORE
-from pianogen.randomness import Stream, key_of
+from pianogen.randomness import RandomStream, stream_key
 from pianogen.tokens.grammar import states_of
 from pianogen.tokens.transpose import possible_shifts, transpose
 from pianogen.tokens.vocab import PAD
 
-_CACHED_PERFORMANCES = 256  # of a random order, in which a row goes on nowhere
+_CACHED_PERFORMANCES = 256  # in a random order, where a row does not continue
 
 Prepared = tuple[Int[np.ndarray, " T"], Int[np.ndarray, " T"]]
 """Tokens of a performance, transposed, and the grammar state in which each is chosen."""
@@ -38,11 +38,10 @@ class Batch:
 
 
 class Batches:
-    """The training split as batches, transposed at load where asked.
+    """The training split in batches, optionally transposed at load.
 
-    Of a stream each row holds the performance that it is in, and goes on from there: 4 bytes a token, which for
-    MAESTRO's mean performance of 17,308 tokens are 70 kB a row, 71 MB for 1,024 rows. Of a random order the last
-    256 are held.
+    In a stream, each row keeps its current performance and position: 4 bytes per token, which for MAESTRO's mean
+    performance of 17,308 tokens is 70 kB per row, 71 MB for 1,024 rows. In a random order the last 256 are cached.
     """
 
     def __init__(self, split: Split, order: Order, *, excerpt_tokens: int, transpose_seed: int | None) -> None:
@@ -60,18 +59,18 @@ class Batches:
 
     def batch(self, step: int, rows: Sequence[int]) -> Batch:
         """Read rows `rows` of step `step`."""
-        self._cursors = {row: self._cursors[row] for row in rows if row in self._cursors}  # others are not read on
+        self._cursors = {row: self._cursors[row] for row in rows if row in self._cursors}  # others do not continue
         arrays = [self._row(row, spans) for row, spans in zip(rows, self.order.rows(step, rows), strict=True)]
         inputs, targets, states = (np.stack(column) for column in zip(*arrays, strict=True))
         return Batch(inputs, targets, states)
 
     def iterate(self, first_step: int, rows: Sequence[int]) -> Generator[Batch]:
-        """Read step after step for ever, the next one while the caller works on this one."""
+        """Yield the batches of all steps without end; the next one is read in a thread meanwhile."""
         with ThreadPoolExecutor(1, thread_name_prefix="batches") as reader:
-            step, coming = first_step, reader.submit(self.batch, first_step, rows)
+            step, following = first_step, reader.submit(self.batch, first_step, rows)
             while True:
-                batch, step = coming.result(), step + 1
-                coming = reader.submit(self.batch, step, rows)
+                batch, step = following.result(), step + 1
+                following = reader.submit(self.batch, step, rows)
                 yield batch
 
     def _row(self, row: int, spans: list[Span]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,14 +85,14 @@ class Batches:
             targets[filled:end] = tokens[span.start + 1 : span.stop + 1]
             states[filled:end] = chosen_in[span.start + 1 : span.stop + 1]
             filled = end
-        targets[targets == PAD] = IGNORE  # the pad after xxbos is no choice
+        targets[targets == PAD] = IGNORE  # the pad after xxbos is not predicted
         return inputs, targets, states
 
     def _prepared(self, row: int, performance: int, epoch: int) -> Prepared:
         if not self.order.reads_on:
             return self._cached(performance, epoch)
-        place, prepared = self._cursors.get(row, (None, None))
-        if prepared is None or place != (performance, epoch):
+        current, prepared = self._cursors.get(row, (None, None))
+        if prepared is None or current != (performance, epoch):
             prepared = self._prepare(performance, epoch)
             self._cursors[row] = (performance, epoch), prepared
         return prepared
@@ -108,21 +107,21 @@ class Batches:
 def shift_of(tokens: Int[np.ndarray, " T"], seed: int, epoch: int, performance: int) -> int:
     """Draw the transposition of a performance in an epoch, in semitones, from those that keep it on the keyboard."""
     lowest, highest = possible_shifts(tokens)
-    return lowest + key_of(seed, Stream.TRANSPOSITION, epoch, performance) % (highest - lowest + 1)
+    return lowest + stream_key(seed, RandomStream.TRANSPOSITION, epoch, performance) % (highest - lowest + 1)
 
 
 def chosen_performances(
-    count: int, fraction: float, seed: int, stream: Stream = Stream.SUBSAMPLE
+    count: int, fraction: float, seed: int, stream: RandomStream = RandomStream.SUBSAMPLE
 ) -> Int[np.ndarray, " P"]:
-    """Choose a share of the performances, at least one, in their own order; a larger share holds a smaller one."""
+    """Choose a fraction of the performances, at least one, in order; a larger fraction includes a smaller one."""
     wanted = max(1, round(count * fraction))
-    return np.sort(permute(np.arange(wanted), count, key_of(seed, stream)))
+    return np.sort(permute(np.arange(wanted), count, stream_key(seed, stream)))
 
 
 def training_batches(
     split: Split, *, order: str, excerpt_tokens: int, global_batch: int, seed: int, transposed: bool
 ) -> Batches:
-    """Put the parts together: `order` is `excerpts` or `stream`."""
+    """Batches of a split in an order, which is `excerpts` or `stream`."""
     kind = ExcerptOrder if order == "excerpts" else StreamOrder
     sample_order = kind(split.lengths, excerpt_tokens, global_batch, seed)
     return Batches(split, sample_order, excerpt_tokens=excerpt_tokens, transpose_seed=seed if transposed else None)

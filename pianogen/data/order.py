@@ -1,8 +1,8 @@
-"""Which excerpt comes when: a pure function of (seed, epoch, step, global batch).
+"""The order of the excerpts: a pure function of (seed, epoch, step, global batch).
 
-It knows nothing of ranks: a rank takes some rows of a step, so any number of ranks that divides the global batch sees
-the same order, and resuming is a matter of naming the step. At most 16 bytes a performance are held, and a step costs
-the same wherever it lies, but for a stream's first step in an epoch, which lays the performances out.
+It does not depend on ranks: a rank takes some rows of a step, so any number of ranks that divides the global batch
+reads the same order, and resuming needs only the step. It keeps at most 16 bytes per performance. Every step costs the
+same, except the first of a stream in an epoch, which permutes the performances.
 
 A performance of n tokens gives n - 1 inputs, the words before the last; the target of an input is the word after it.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Int, UInt64
 
-from pianogen.randomness import Stream, key_of, mix
+from pianogen.randomness import RandomStream, mix, stream_key
 
 _ROUNDS = 6
 
@@ -30,14 +30,14 @@ class Span(NamedTuple):
 
 
 class Order(Protocol):
-    """What a trainer asks of an order."""
+    """The interface of an order."""
 
     steps_per_epoch: int
     reads_on: bool
-    """Whether a row of a step goes on where the same row of the step before ended."""
+    """Whether a row of a step continues where the same row of the step before ended."""
 
     def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
-        """What each of these rows of step `step` reads, in time order; no span where the last batch is short."""
+        """The spans that each of these rows of step `step` reads, in time order; none where the last batch is short."""
         ...
 
     def begins_afresh(self, step: int) -> bool:
@@ -46,9 +46,9 @@ class Order(Protocol):
 
 
 def permute(indices: Int[np.ndarray, " N"], size: int, key: int) -> Int[np.ndarray, " N"]:
-    """Look indices up in a random permutation of 0..size-1 that is never written down.
+    """Look indices up in a random permutation of 0..size-1 that is never stored.
 
-    A Feistel network permutes the next power of four; what falls outside is sent through again (cycle walking).
+    A Feistel network permutes the next power of four; values outside the range are permuted again (cycle walking).
 
     Reference: Black & Rogaway (2002), Ciphers with Arbitrary Finite Domains.
     """
@@ -61,7 +61,7 @@ def permute(indices: Int[np.ndarray, " N"], size: int, key: int) -> Int[np.ndarr
 
 @lru_cache(16)
 def _round_keys(key: int) -> tuple[np.uint64, ...]:
-    return tuple(np.uint64(key_of(key, Stream.ROUND, number)) for number in range(_ROUNDS))
+    return tuple(np.uint64(stream_key(key, RandomStream.ROUND, number)) for number in range(_ROUNDS))
 
 
 def _feistel(values: UInt64[np.ndarray, " N"], half: int, key: int) -> UInt64[np.ndarray, " N"]:
@@ -74,7 +74,7 @@ def _feistel(values: UInt64[np.ndarray, " N"], half: int, key: int) -> UInt64[np
 
 @dataclass
 class ExcerptOrder:
-    """Every excerpt once an epoch in random order, each from a zero state."""
+    """Every excerpt once per epoch in random order, each from a zero state."""
 
     lengths: Int[np.ndarray, " P"]  # tokens of each performance
     excerpt_tokens: int
@@ -90,22 +90,22 @@ class ExcerptOrder:
         self.steps_per_epoch = -(-self.num_excerpts // self.global_batch)
 
     def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
-        """See `Order.rows`; all of them are looked up at once, for one costs hardly less than a hundred."""
+        """See `Order.rows`; they are looked up at once, as one costs hardly less than a hundred."""
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
-        places = step_in_epoch * self.global_batch + np.asarray(rows, np.int64)
-        there = places < self.num_excerpts
-        spans = self._spans(places[there], epoch)
-        return [[next(spans)] if is_there else [] for is_there in there.tolist()]
+        positions = step_in_epoch * self.global_batch + np.asarray(rows, np.int64)
+        exists = positions < self.num_excerpts
+        spans = self._spans(positions[exists], epoch)
+        return [[next(spans)] if one else [] for one in exists.tolist()]
 
     def begins_afresh(self, step: int) -> bool:
         """See `Order.begins_afresh`."""
         return True
 
-    def _spans(self, places: Int[np.ndarray, " N"], epoch: int) -> Iterator[Span]:
-        excerpts = permute(places, self.num_excerpts, key_of(self.seed, Stream.ORDER, epoch))
+    def _spans(self, positions: Int[np.ndarray, " N"], epoch: int) -> Iterator[Span]:
+        excerpts = permute(positions, self.num_excerpts, stream_key(self.seed, RandomStream.ORDER, epoch))
         performances = np.searchsorted(self._ends, excerpts, side="right")
         lengths = self.lengths[performances]
-        left = self._ends[performances] - excerpts  # excerpts of the performance, this one and those behind it
+        left = self._ends[performances] - excerpts  # remaining excerpts of the performance, with this one
         starts = (self._num_excerpts_of(lengths) - left) * self.excerpt_tokens
         stops = np.minimum(starts + self.excerpt_tokens, lengths - 1)
         for performance, start, stop in zip(performances.tolist(), starts.tolist(), stops.tolist(), strict=True):
@@ -117,7 +117,7 @@ class ExcerptOrder:
 
 @dataclass
 class StreamOrder:
-    """Permuted performances laid end to end and cut into as many lanes as the global batch; state is carried."""
+    """Permuted performances, concatenated and cut into as many equal rows as the global batch; state is carried."""
 
     lengths: Int[np.ndarray, " P"]  # tokens of each performance
     excerpt_tokens: int
@@ -129,37 +129,37 @@ class StreamOrder:
     def __post_init__(self) -> None:
         self.lengths = self.lengths.astype(np.int32, copy=False)
         self._num_inputs = int((self.lengths - 1).sum())
-        self._lane_tokens = -(-self._num_inputs // self.global_batch)
-        self.steps_per_epoch = -(-self._lane_tokens // self.excerpt_tokens)
+        self._row_tokens = -(-self._num_inputs // self.global_batch)
+        self.steps_per_epoch = -(-self._row_tokens // self.excerpt_tokens)
 
     def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
         """See `Order.rows`."""
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
-        self._lay_out(epoch)
+        self._start_epoch(epoch)
         return [self._row(epoch, step_in_epoch, row) for row in rows]
 
     def begins_afresh(self, step: int) -> bool:
         """See `Order.begins_afresh`."""
         return step % self.steps_per_epoch == 0
 
-    def _lay_out(self, epoch: int) -> None:
+    def _start_epoch(self, epoch: int) -> None:
         if epoch != self._epoch:
             count = len(self.lengths)
-            self._permutation = permute(np.arange(count), count, key_of(self.seed, Stream.ORDER, epoch)).astype(
-                np.int32
-            )
+            self._permutation = permute(
+                np.arange(count), count, stream_key(self.seed, RandomStream.ORDER, epoch)
+            ).astype(np.int32)
             self._ends = np.cumsum(self.lengths[self._permutation] - 1)
             self._epoch = epoch
 
     def _row(self, epoch: int, step_in_epoch: int, row: int) -> list[Span]:
-        lane_end = min((row + 1) * self._lane_tokens, self._num_inputs)
-        start = row * self._lane_tokens + step_in_epoch * self.excerpt_tokens
-        stop = min(start + self.excerpt_tokens, lane_end)
+        row_end = min((row + 1) * self._row_tokens, self._num_inputs)
+        start = row * self._row_tokens + step_in_epoch * self.excerpt_tokens
+        stop = min(start + self.excerpt_tokens, row_end)
         spans = []
         while start < stop:
-            place = int(np.searchsorted(self._ends, start, side="right"))
-            begin = int(self._ends[place - 1]) if place else 0
-            end = min(stop, int(self._ends[place]))
-            spans.append(Span(int(self._permutation[place]), start - begin, end - begin, epoch))
+            index = int(np.searchsorted(self._ends, start, side="right"))
+            begin = int(self._ends[index - 1]) if index else 0
+            end = min(stop, int(self._ends[index]))
+            spans.append(Span(int(self._permutation[index]), start - begin, end - begin, epoch))
             start = end
         return spans

@@ -8,7 +8,7 @@ from jaxtyping import Int
 from pianogen.config import EvaluateConfig
 from pianogen.data import ShardSet, Split, chosen_performances, open_shards_at
 from pianogen.errors import RunError, SettingError
-from pianogen.randomness import Stream
+from pianogen.randomness import RandomStream
 from pianogen.runs import Run
 from pianogen.storage import is_url
 
@@ -76,4 +76,4 @@ def read_subset(shards: ShardSet, name: str, config: EvaluateConfig) -> Subset:
 
 def _choose(split: Split, num_tokens: int) -> list[int]:
     fraction = num_tokens / float(split.lengths.sum())
-    return chosen_performances(len(split), fraction, seed=0, stream=Stream.EVALUATED).tolist()
+    return chosen_performances(len(split), fraction, seed=0, stream=RandomStream.EVALUATED).tolist()

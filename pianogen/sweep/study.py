@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pianogen.config import SweepConfig
 from pianogen.locks import FileLock, LockHeldError
-from pianogen.randomness import Stream, key_of
+from pianogen.randomness import RandomStream, stream_key
 from pianogen.runs.checkpoint import list_checkpoints, step_of
 from pianogen.sweep.journal import FAILURES, damaged, failures_of, open_journal, require_valid, trial_of
 from pianogen.sweep.naming import Value
@@ -135,7 +135,7 @@ class Study:
 
     def _seed_sampler(self, number: int) -> None:
         """Seed by (seed, trial number): workers with the same seed would all draw the same first points."""
-        seed = key_of(self._seed, Stream.TRIAL, number) % 2**32
+        seed = stream_key(self._seed, RandomStream.TRIAL, number) % 2**32
         self._study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
     def trial_folder(self, number: int) -> Path:

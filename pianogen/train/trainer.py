@@ -16,7 +16,7 @@ from pianogen.distributed.process_group import gather_rows, sum_over_ranks
 from pianogen.errors import RunError, SettingError
 from pianogen.models import build_model
 from pianogen.ops.masked_cross_entropy import masked_cross_entropy
-from pianogen.randomness import Stream, key_of
+from pianogen.randomness import RandomStream, stream_key
 from pianogen.tokens.grammar import allowed
 from pianogen.train.optim import learning_rate
 from pianogen.train.replicas import DataParallel, Replicas
@@ -36,7 +36,7 @@ class Trainer:
         self.config, self.batches, self.accelerator = config, batches, accelerator
         self.rows = rows_of_rank(config.global_batch, accelerator.process_index, accelerator.num_processes)
         self.micro_batch = config.micro_batch or len(self.rows)
-        torch.manual_seed(key_of(config.seed, Stream.WEIGHTS))
+        torch.manual_seed(stream_key(config.seed, RandomStream.WEIGHTS))
         model = build_model(config.model).precision(config.precision)
         self._initial_state = model.initial_state
         if restored:  # before ZeRO 3 partitions the weights over the ranks
@@ -54,7 +54,9 @@ class Trainer:
     def step(self, batch: Batch, num_targets: int) -> dict[str, float]:
         """Take one optimizer step; the loss is a sum over the global batch divided by its targets."""
         position, num_ranks = self.position, self.accelerator.num_processes
-        torch.manual_seed(key_of(self.config.seed, Stream.DROPOUT, position.step, self.accelerator.process_index))
+        torch.manual_seed(
+            stream_key(self.config.seed, RandomStream.DROPOUT, position.step, self.accelerator.process_index)
+        )
         if self.batches.order.begins_afresh(position.step):
             self._state = self._initial_state(len(self.rows), self.accelerator.device)
         totals, carried_states = torch.zeros(2, dtype=torch.float64, device=self.accelerator.device), []

@@ -1,4 +1,4 @@
-"""Batches: what stands in them follows from the performances and the order, whatever the rank."""
+"""Batches: their content depends on the performances and the order, not on the rank."""
 
 import gc
 import weakref
@@ -59,7 +59,7 @@ def test_a_target_is_the_input_that_follows(tiny_shards: Path) -> None:
     assert (inputs[follows] == targets[follows]).all()
 
 
-def test_neither_the_pad_behind_xxbos_nor_padding_is_a_target(tiny_shards: Path) -> None:
+def test_neither_the_pad_after_xxbos_nor_padding_is_a_target(tiny_shards: Path) -> None:
     batches = batches_of(tiny_shards)
     for step in range(batches.order.steps_per_epoch):
         batch = batches.batch(step, ROWS)
@@ -96,7 +96,7 @@ def test_transpositions_of_a_performance_change_from_epoch_to_epoch() -> None:
 
 
 @given(st.integers(1, 200), st.floats(0.01, 1), st.integers(0, 2**31))
-def test_a_fraction_is_that_share_and_a_larger_one_holds_it(count: int, fraction: float, seed: int) -> None:
+def test_a_fraction_has_that_size_and_is_part_of_a_larger_one(count: int, fraction: float, seed: int) -> None:
     chosen = chosen_performances(count, fraction, seed)
     assert len(set(chosen.tolist())) == max(1, round(count * fraction))
     assert set(chosen.tolist()) <= set(chosen_performances(count, min(1.0, 2 * fraction), seed).tolist())
@@ -130,7 +130,7 @@ def test_a_row_of_a_stream_reads_each_of_its_performances_once(rows: int) -> Non
     assert len(split.held) <= 900 + rows  # lanes end within a performance
 
 
-def test_each_row_holds_one_performance_and_rows_that_are_read_no_more_hold_none() -> None:
+def test_each_row_keeps_one_performance_until_it_is_no_longer_read() -> None:
     split = Counted(900)
     batches = many_rows(split, 300)
     for rows in (range(150), range(150, 250)):
@@ -140,7 +140,7 @@ def test_each_row_holds_one_performance_and_rows_that_are_read_no_more_hold_none
         assert sum(ref() is not None for ref in split.held) <= len(rows)
 
 
-def test_reading_on_and_jumping_there_give_the_same_rows(tiny_shards: Path) -> None:
+def test_continuing_and_jumping_give_the_same_rows(tiny_shards: Path) -> None:
     going, jumping = batches_of(tiny_shards, transposed=True), batches_of(tiny_shards, transposed=True)
     steps = range(2 * going.order.steps_per_epoch)
     read_on = [going.batch(step, ROWS).inputs for step in steps]

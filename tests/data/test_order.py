@@ -1,4 +1,4 @@
-"""Laws of the sample order: exactly once an epoch, the same for any ranks, and as cheap at any step."""
+"""Laws of the sample order: exactly once per epoch, the same for any ranks, and the same cost at any step."""
 
 from collections import Counter
 from itertools import pairwise
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pianogen.data.order import ExcerptOrder, Order, Span, StreamOrder, permute
-from pianogen.randomness import Stream, key_of
+from pianogen.randomness import RandomStream, stream_key
 
 lengths_of = st.lists(st.integers(3, 60), min_size=1, max_size=12).map(np.array)
 order_kinds = st.sampled_from([ExcerptOrder, StreamOrder])
@@ -34,16 +34,16 @@ def test_permute_looks_up_one_index_as_it_does_all(size: int, key: int) -> None:
     assert [int(permute(np.array([index]), size, key)[0]) for index in range(size)] == whole.tolist()
 
 
-def test_permutation_moves_every_index_about_as_often_to_every_place() -> None:
+def test_permutation_moves_every_index_about_as_often_to_every_position() -> None:
     size, draws = 8, 4000
-    first = [int(permute(np.array([0]), size, key_of(seed, Stream.ORDER))[0]) for seed in range(draws)]
+    first = [int(permute(np.array([0]), size, stream_key(seed, RandomStream.ORDER))[0]) for seed in range(draws)]
     expected = draws / size
     chi_square = sum((count - expected) ** 2 / expected for count in Counter(first).values())
     assert chi_square < 24.3  # 99.9 % quantile with 7 degrees of freedom
 
 
 @given(order_kinds, lengths_of, st.integers(2, 16), st.integers(1, 6), st.integers(0, 3))
-def test_every_input_comes_exactly_once_an_epoch(
+def test_every_input_is_read_exactly_once_per_epoch(
     kind, lengths, excerpt_tokens: int, global_batch: int, epoch: int
 ) -> None:
     order = kind(lengths, excerpt_tokens, global_batch, seed=7)
@@ -86,16 +86,16 @@ def test_a_row_reads_the_same_whichever_rows_are_asked_for_with_it(
 
 
 @given(lengths_of, st.integers(2, 16), st.integers(1, 6))
-def test_a_lane_of_a_stream_goes_on_where_it_stopped(lengths, excerpt_tokens: int, global_batch: int) -> None:
+def test_a_row_of_a_stream_continues_where_it_stopped(lengths, excerpt_tokens: int, global_batch: int) -> None:
     order = StreamOrder(lengths, excerpt_tokens, global_batch, seed=7)
     for row in range(global_batch):
-        lane = [span for step in range(order.steps_per_epoch) for span in order.rows(step, [row])[0]]
-        for span, following in pairwise(lane):
+        spans = [span for step in range(order.steps_per_epoch) for span in order.rows(step, [row])[0]]
+        for span, following in pairwise(spans):
             same_performance = following.performance == span.performance and following.start == span.stop
             next_performance = span.stop == lengths[span.performance] - 1 and following.start == 0
             assert same_performance or next_performance
 
 
-def test_two_epochs_come_in_another_order() -> None:
+def test_two_epochs_have_different_orders() -> None:
     order = ExcerptOrder(np.full(50, 40), 16, 4, seed=0)
     assert epoch_of(order, 4, 0) != [Span(s.performance, s.start, s.stop, 0) for s in epoch_of(order, 4, 1)]

@@ -80,7 +80,7 @@ def test_each_of_4096_ranks_reads_its_own_rows_of_a_step(kind) -> None:
 
 
 @kinds
-def test_no_excerpt_comes_twice_in_steps_far_apart(kind) -> None:
+def test_no_excerpt_is_read_twice_in_distant_steps(kind) -> None:
     order = kind(lengths_between(*MAESTRO_LENGTHS), 256, RANKS * ROWS_A_RANK, seed=0)
     steps = (0, 1, order.steps_per_epoch // 3, order.steps_per_epoch - 2)
     spans = [span for step in steps for span in spans_of_all_ranks(order, step)]
@@ -99,7 +99,7 @@ def cost_s(order: Order, first_step: int, rows: range) -> float:
 
 
 @kinds
-def test_a_step_costs_the_same_wherever_it_lies(kind) -> None:
+def test_every_step_costs_the_same(kind) -> None:
     order = kind(lengths_between(*MAESTRO_LENGTHS), 256, 64, seed=0)
     places = [0, order.steps_per_epoch // 2, order.steps_per_epoch - 101]
     costs = [cost_s(order, epoch * order.steps_per_epoch + place, range(64)) for epoch in (0, 1000) for place in places]

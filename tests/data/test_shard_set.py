@@ -1,4 +1,4 @@
-"""Reading shards back: every token as it was written, and nothing believed that the manifest does not bear out."""
+"""Reading shards: every token as it was written, and every difference from the manifest is an error."""
 
 import hashlib
 import io
@@ -17,6 +17,8 @@ from pianogen.config import ShardsConfig, TokenizerConfig
 from pianogen.data import shard_file
 from pianogen.data.shard_set import open_shards
 from pianogen.errors import SettingError, ShardError
+from pianogen.manifest import encode as encode_manifest
+from pianogen.manifest import to_json
 from pianogen.tokens import Notes, encode, midi_bytes
 from shards.build import build
 
@@ -50,11 +52,24 @@ def folder(pristine, tmp_path) -> Path:
 
 
 def edit_manifest(folder: Path, change: Callable[[dict], object]) -> None:
-    """Change the manifest in place."""
+    """Change the manifest in place, with the hash that belongs to it."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
+    manifest.pop("sha256", None)
     change(manifest)
-    path.write_text(json.dumps(manifest))
+    path.write_bytes(to_json(manifest) if manifest.get("format") == 1 else encode_manifest(manifest))
+
+
+def to_format_1(folder: Path) -> None:
+    """Write the manifest as it was before it had offsets and a hash."""
+
+    def change(manifest: dict) -> None:
+        manifest["format"] = 1
+        for performance in manifest["performances"]:
+            for name in ("tokens_offset", "metadata_offset", "metadata_bytes"):
+                del performance[name]
+
+    edit_manifest(folder, change)
 
 
 def vouch_for(folder: Path, data: bytes) -> None:
@@ -65,7 +80,8 @@ def vouch_for(folder: Path, data: bytes) -> None:
 
 
 def repacked(folder: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]) -> None:
-    """Rewrite the first shard with its members changed, vouched for by the manifest."""
+    """Rewrite the first shard with its members changed, vouched for by a manifest of format 1."""
+    to_format_1(folder)
     with tarfile.open(folder / SHARD) as tar:
         members = [(info, tar.extractfile(info).read()) for info in tar]  # pyright: ignore[reportOptionalMemberAccess]
     change(members)
@@ -76,7 +92,7 @@ def repacked(folder: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]
     vouch_for(folder, stream.getvalue())
 
 
-def test_every_performance_comes_back_as_it_was_written(pristine):
+def test_every_performance_is_read_as_it_was_written(pristine):
     shards = open_shards(pristine)
     found = {}
     for name in ("train", "validation", "test"):
@@ -159,21 +175,21 @@ def test_a_shard_cut_while_it_is_used_is_named(folder):
         split.tokens(0)
 
 
-def test_a_file_system_that_falters_is_asked_again(pristine, monkeypatch):
+def test_a_read_is_repeated_after_a_file_system_error(pristine, monkeypatch):
     pread, failures = shard_file.os.pread, [OSError(5, "Input/output error")] * 2
 
-    def faltering(*args):
+    def failing_twice(*args):
         if failures:
             raise failures.pop()
         return pread(*args)
 
     split = open_shards(pristine).split("train")
     monkeypatch.setattr(shard_file, "PAUSE_S", 0.0)
-    monkeypatch.setattr(shard_file.os, "pread", faltering)
+    monkeypatch.setattr(shard_file.os, "pread", failing_twice)
     assert len(split.tokens(0)) == split.lengths[0]
 
 
-def test_a_file_system_that_stays_broken_is_an_error_naming_the_shard(pristine, monkeypatch):
+def test_a_lasting_file_system_error_names_the_shard(pristine, monkeypatch):
     def broken(*args):
         raise OSError(5, "Input/output error")
 
@@ -229,29 +245,32 @@ def test_a_shard_repacked_with_plain_members_is_read(folder):
 def test_hostile_members_are_refused_though_the_manifest_vouches_for_them(folder, change):
     before = sorted(path for path in folder.parent.rglob("*"))
     repacked(folder, change)
-    split = open_shards(folder).split("train")
     with pytest.raises(ShardError, match=f"shard {SHARD}"):
-        split.tokens(0)
+        open_shards(folder)
     assert sorted(path for path in folder.parent.rglob("*")) == before
 
 
 @pytest.mark.parametrize("size", [b"77777777777\0", b"\x80" + bytes(10) + b"\x01", b"-0000002000\0", b"           \0"])
-def test_hostile_sizes_are_refused(folder, size):
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_SPARSE])
+def test_hostile_sizes_are_refused(folder, size, kind):
+    to_format_1(folder)
     data = bytearray((folder / SHARD).read_bytes())
-    data[124:136] = size
+    data[124:136], data[156:157] = size, kind
     data[148:156] = b" " * 8
     data[148:156] = b"%06o\0 " % sum(data[:512])
     vouch_for(folder, bytes(data))
     with pytest.raises(ShardError, match=f"shard {SHARD}"):
-        open_shards(folder).split("train").tokens(0)
+        open_shards(folder)
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(header=st.binary(min_size=512, max_size=512))
 def test_any_other_header_is_refused(folder, pristine, header):
+    shutil.copy(pristine / "manifest.json", folder)
+    to_format_1(folder)
     vouch_for(folder, header + (pristine / SHARD).read_bytes()[512:])
-    with pytest.raises(ShardError, match="has no plain member at byte 0"):
-        open_shards(folder).split("train").tokens(0)
+    with pytest.raises(ShardError, match=f"shard {SHARD}"):
+        open_shards(folder)
 
 
 @pytest.mark.parametrize(
@@ -276,13 +295,13 @@ def test_tokens_against_the_grammar_never_reach_a_model(folder, position, token,
 
 
 @pytest.mark.parametrize("data", [b"[1]", b"{", b"\xff", b"[" * 100_000])
-def test_metadata_that_are_no_object_are_named(folder, data):
+def test_metadata_that_are_not_an_object_are_named(folder, data):
     def change(members):
         members[1][0].size = len(data)
         members[1] = (members[1][0], data)
 
     repacked(folder, change)
-    with pytest.raises(ShardError, match=r"has metadata in 000000000\.json that are no JSON object"):
+    with pytest.raises(ShardError, match=r"has metadata in 000000000\.json that are not a JSON object"):
         open_shards(folder).split("train").metadata(0)
 
 
@@ -300,17 +319,27 @@ def test_a_shard_name_that_leads_elsewhere_is_refused(folder, name):
     [
         (lambda manifest: manifest.pop("tokenizer"), "is damaged"),
         (lambda manifest: manifest.pop("fingerprint"), "is damaged"),
-        (lambda manifest: manifest.update(fingerprint=7), "has no fingerprint"),
-        (lambda manifest: manifest.update(format=99), "has format 99, this pianogen reads 1"),
+        (lambda manifest: manifest.update(fingerprint=7), "is damaged \\(fingerprint 7\\)"),
+        (lambda manifest: manifest.update(format=99), "has format 99, this pianogen reads 1 to 2"),
         (lambda manifest: manifest["tokenizer"]["words"].pop(), "its vocabulary is not this pianogen's"),
         (lambda manifest: manifest["tokenizer"]["settings"].update(steps_per_quarter=99), "is damaged"),
         (lambda manifest: manifest["tokenizer"]["settings"].update(steps_per_quarter=8), "fingerprint"),
-        (lambda manifest: manifest["performances"].pop(), "performances of test, its manifest lists"),
+        (lambda manifest: manifest["performances"].pop(), "is damaged .it lists . performances of test"),
         (lambda manifest: manifest["performances"][0].update(key="../../x"), "is damaged"),
         (lambda manifest: manifest["performances"][0].update(tokens="many"), "is damaged"),
         (lambda manifest: manifest["performances"][0].update(shard="other.tar"), "is damaged"),
         (lambda manifest: manifest.update(performances=None), "is damaged"),
         (lambda manifest: manifest["shards"].append(3), "is damaged"),
+        (lambda manifest: manifest["shards"].append(manifest["shards"][0]), "it lists a shard twice"),
+        (lambda manifest: manifest["performances"][0].update(tokens_offset=-512), "offsets of 000000000"),
+        (lambda manifest: manifest["performances"][0].update(tokens_offset=512.0), "offsets of 000000000"),
+        (lambda manifest: manifest["performances"][0].update(tokens_offset=10**30), "offsets of 000000000"),
+        (lambda manifest: manifest["performances"][0].update(tokens=10**30), "offsets of 000000000"),
+        (lambda manifest: manifest["performances"][1].update(tokens_offset=512), "offsets of 000000001"),
+        (lambda manifest: manifest["performances"][0].update(metadata_offset=512), "offsets of 000000000"),
+        (lambda manifest: manifest["performances"][0].update(metadata_bytes=1 << 21), "offsets of 000000000"),
+        (lambda manifest: manifest["performances"][0].update(metadata_bytes=True), "offsets of 000000000"),
+        (lambda manifest: manifest["performances"][0].pop("metadata_bytes"), "is damaged"),
     ],
 )
 def test_a_wrong_manifest_is_one_clear_line(folder, change, message):
@@ -320,16 +349,51 @@ def test_a_wrong_manifest_is_one_clear_line(folder, change, message):
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b"3", b"[" * 100_000])
-def test_a_manifest_that_is_no_json_object_is_one_clear_line(folder, data):
+def test_a_manifest_that_is_not_a_json_object_is_one_clear_line(folder, data):
     (folder / "manifest.json").write_bytes(data)
     with pytest.raises(ShardError, match=r"manifest\.json"):
         open_shards(folder)
 
 
 def test_tokens_counted_wrongly_in_the_manifest_are_found(folder):
+    to_format_1(folder)
     edit_manifest(folder, lambda manifest: manifest["performances"][0].update(tokens=5))
     with pytest.raises(ShardError, match=r"tokens in 000000000\.i16, its manifest says 5"):
+        open_shards(folder)
+
+
+def test_any_change_of_the_manifest_is_found(folder):
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"tempo": 0.9', '"tempo": 0.8', 1))
+    with pytest.raises(ShardError, match="its content has another sha256 than its second line says"):
+        open_shards(folder)
+
+
+def test_offsets_that_are_not_those_of_the_members_never_give_tokens(folder):
+    edit_manifest(folder, lambda manifest: manifest["performances"][0].update(tokens_offset=500))
+    with pytest.raises(ShardError, match="against the grammar"):
         open_shards(folder).split("train").tokens(0)
+
+
+def test_a_manifest_of_format_1_opens_the_same_shards(folder, pristine):
+    to_format_1(folder)
+    old, new = open_shards(folder), open_shards(pristine)
+    assert old.fingerprint == new.fingerprint
+    assert old.performances.tolist() == new.performances.tolist()
+
+
+def test_an_early_manifest_of_format_1_does_not_count_inconsistent_scores(folder, pristine):
+    to_format_1(folder)
+    edit_manifest(folder, lambda manifest: manifest.pop("inconsistent_scores"))
+    assert open_shards(folder).fingerprint == open_shards(pristine).fingerprint
+
+
+def test_a_long_value_is_shortened_in_the_message(folder):
+    for change in ({"fingerprint": [0] * 9999}, {"format": "9" * 9999}, {"shards": [{"name": "9" * 9999}]}):
+        edit_manifest(folder, lambda manifest, change=change: manifest.update(change))
+        with pytest.raises(ShardError) as error:
+            open_shards(folder)
+        assert len(str(error.value)) < 600 + len(str(folder))
 
 
 def test_an_unfinished_folder_says_how_to_finish_it(folder):

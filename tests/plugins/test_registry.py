@@ -135,7 +135,7 @@ def test_a_built_in_metric_cannot_be_replaced(install: Install, name: str):
             "returned invalid RawNotes: duration has 1 notes and onset",
         ),
         ("lambda path: RawNotes(one - 2, one, one, 4)", "returned invalid RawNotes: onset must be between 0 and"),
-        ("lambda path: RawNotes(one * 0.5, one, one, 4)", "returned onset must be an array of int64"),
+        ("lambda path: RawNotes(one * 0.5, one, one, 4)", ": onset must be an array of int64"),
         ("lambda path: RawNotes(one[:0], one[:0], one[:0], 4)", "returned invalid RawNotes: there are no notes"),
         ("lambda path: RawNotes(one, one, one, 0)", "ticks_per_quarter is 0, but it must be an integer of at least 1"),
     ],

@@ -9,6 +9,7 @@ import pytest
 from small_sources import Finished, piece
 
 from pianogen.config import ShardsConfig
+from pianogen.manifest import Manifest
 from pianogen.tokens import midi_bytes
 from shards.build import build
 
@@ -31,10 +32,10 @@ def folder(tmp_path: Path, finished: Finished) -> Path:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Callable[..., tuple[Path, dict[str, Any]]]:
+def make(tmp_path: Path) -> Callable[..., tuple[Path, Manifest]]:
     """Run a job into a fresh folder, and return that and its manifest."""
 
-    def run(source: Path | str, **settings: Any) -> tuple[Path, dict[str, Any]]:
+    def run(source: Path | str, **settings: Any) -> tuple[Path, Manifest]:
         out = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
         return out, build(str(source), out, ShardsConfig(**settings))
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from pianogen.manifest import Manifest
 from pianogen.tokens import Notes
 
 
@@ -21,14 +21,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def reasons(manifest: dict[str, Any]) -> dict[str, str]:
+def reasons(manifest: Manifest) -> dict[str, str]:
     """Why each dropped file was dropped."""
-    return {one["source"]: one["reason"] for one in manifest["dropped"]}
+    return {one["source"]: one["reason"] for one in manifest.dropped}
 
 
-def splits_of(manifest: dict[str, Any]) -> dict[str, str]:
+def splits_of(manifest: Manifest) -> dict[str, str]:
     """The split of each performance."""
-    return {one["source"]: one["split"] for one in manifest["performances"]}
+    return {one.source: one.split for one in manifest.performances}
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,4 @@ class Finished:
 
     folder: Path  # of the sources
     out: Path
-    manifest: dict[str, Any]
+    manifest: Manifest

@@ -1,6 +1,5 @@
 """The whole job on small folders: the same bytes always, nothing half-done, nothing dropped in silence."""
 
-import json
 import os
 import resource
 import signal
@@ -14,12 +13,13 @@ from small_sources import contents, piece, reasons, splits_of
 
 from pianogen.config import ShardsConfig, TokenizerConfig
 from pianogen.errors import SettingError, ShardError, SourceError
+from pianogen.manifest import Manifest
 from pianogen.tokens import encode, midi_bytes, read_midi, tokenize
-from shards.build import build, collect, reading_config, seal, summary
-from shards.files import workshop
+from shards.build import build, collect, make_shards, reading_config, summary
+from shards.files import staging_directory
 from shards.pool import read_sources
 
-# kills its own process at the n-th fsync of the job; every state that a kill can leave on the disk lies between two
+# kills its own process at the n-th fsync of the job; every state that a kill can leave on the disk is between two
 KILLED_JOB = """
 import os, signal, sys
 from pathlib import Path
@@ -50,42 +50,41 @@ def test_output_is_the_same_bytes_for_any_number_of_workers(folder, make):
     assert outputs[0] == outputs[1]
 
 
-def test_output_is_the_same_bytes_wherever_the_folders_lie(finished, folder, make):
+def test_output_does_not_depend_on_the_paths_of_the_folders(finished, folder, make):
     assert contents(make(folder)[0]) == contents(finished.out)
 
 
-def test_parts_read_apart_and_sealed_together_equal_one_job(finished, folder, tmp_path):
+def test_parts_read_separately_give_the_same_shards_as_one_job(finished, folder, tmp_path):
     config = ShardsConfig()
     collection = collect(str(folder), config)
     out = tmp_path / "parts"
-    with workshop(out) as work:
+    with staging_directory(out) as work:
         readings = []
         for number in range(3):
             readings += read_sources(collection.sources, reading_config(config), work, workers=1, part=(number, 3))
-        seal(collection, sorted(readings, key=lambda reading: reading.index), work, out, config)
+        make_shards(collection, sorted(readings, key=lambda reading: reading.index), work, out, config)
     assert contents(out) == contents(finished.out)
 
 
-def test_every_note_of_every_piece_arrives(finished):
+def test_every_note_of_every_piece_is_in_the_shards(finished):
     found = {}
-    for one in finished.manifest["performances"]:
-        data = (finished.out / one["shard"]).read_bytes()
-        start = data.index(f"{one['key']}.i16".encode()) + 512
-        found[one["source"]] = np.frombuffer(data[start : start + 2 * one["tokens"]], "<i2").tolist()
+    for one in finished.manifest.performances:
+        data = (finished.out / one.shard).read_bytes()
+        found[one.source] = np.frombuffer(data, "<i2", one.num_tokens, one.tokens_offset).tolist()
     assert found == {f"book{seed % 2}/piece{seed:02d}.mid": encode(piece(seed)).tolist() for seed in range(12)}
 
 
 def test_totals_are_those_of_the_performances(finished):
-    totals = finished.manifest["splits"]
+    totals = finished.manifest.splits
     lengths = dict.fromkeys(totals, 0)
-    for one in finished.manifest["performances"]:
-        lengths[one["split"]] += one["tokens"]
+    for one in finished.manifest.performances:
+        lengths[one.split] += one.num_tokens
     assert {split: totals[split]["tokens"] for split in totals} == lengths
 
 
 def test_shards_are_cut_at_the_size_asked_for(folder, make):
     _, manifest = make(folder, shard_mb=0.0006)
-    assert [one["name"] for one in manifest["shards"] if one["performances"] > 2] == []
+    assert [one.name for one in manifest.shards if one.num_performances > 2] == []
 
 
 # in the job's first shard, before and after the shards get their names, before and after the manifest gets its own
@@ -107,7 +106,7 @@ def test_a_job_imports_neither_torch_nor_music21_for_midi(folder, tmp_path):
 def test_unusable_files_are_left_out_with_their_reasons(folder, make):
     notes = midi_bytes(piece(99))
     (folder / "empty.mid").write_bytes(b"")
-    (folder / "text.mid").write_bytes(b"this is no MIDI file at all")
+    (folder / "text.mid").write_bytes(b"this is not a MIDI file")
     (folder / "cut.mid").write_bytes(notes[: len(notes) // 2])
     (folder / "huge.mid").write_bytes(bytes(60_000))
     (folder / "many.mid").write_bytes(midi_bytes(piece(98, length=500)))
@@ -119,8 +118,8 @@ def test_unusable_files_are_left_out_with_their_reasons(folder, make):
     assert sorted(found) == sorted(path.name for path in folder.iterdir() if not path.is_dir())
     assert "max_file_mb" in found["huge.mid"]
     assert "max_notes" in found["many.mid"]
-    assert found["pipe.mid"] == found["link.mid"] == "is no regular file"
-    assert sum(totals["performances"] for totals in manifest["splits"].values()) == 12
+    assert found["pipe.mid"] == found["link.mid"] == "is not a regular file"
+    assert sum(totals["performances"] for totals in manifest.splits.values()) == 12
 
 
 def test_only_the_first_of_exact_duplicates_is_kept(folder, make):
@@ -129,7 +128,7 @@ def test_only_the_first_of_exact_duplicates_is_kept(folder, make):
     assert reasons(manifest) == {"copy.mid": "has the same notes as book0/piece00.mid"}
 
 
-def test_a_job_that_keeps_nothing_says_why(tmp_path, make):
+def test_a_job_without_a_usable_file_says_why(tmp_path, make):
     (tmp_path / "music").mkdir()
     (tmp_path / "music" / "a.mid").write_bytes(b"nothing")
     with pytest.raises(ShardError, match=r"none of the 1 files could be used; the first, 'a\.mid'"):
@@ -147,22 +146,22 @@ def test_a_split_that_would_be_empty_is_an_error(tmp_path, make, count):
 
 def test_tempo_variants_are_further_train_members(folder, make):
     _, manifest = make(folder, tempo_variants=(0.9, 1.1))
-    tempos = {(one["split"], one["tempo"]) for one in manifest["performances"]}
+    tempos = {(one.split, one.tempo) for one in manifest.performances}
     assert tempos == {("train", 0.9), ("train", 1.0), ("train", 1.1), ("validation", 1.0), ("test", 1.0)}
 
 
 def test_tempo_variants_are_counted_apart(finished, folder, make):
-    plain = finished.manifest["splits"]["train"]
-    varied = make(folder, tempo_variants=(0.9, 1.1))[1]["splits"]["train"]
+    plain = finished.manifest.splits["train"]
+    varied = make(folder, tempo_variants=(0.9, 1.1))[1].splits["train"]
     assert varied["variants"]["performances"] == 2 * plain["performances"]
     assert {**varied, "variants": None} == {**plain, "variants": None}
 
 
 def test_a_tempo_variant_is_quantised_after_the_change(folder, make):
     _, manifest = make(folder, tempo_variants=(1.1,))
-    variant = next(one for one in manifest["performances"] if one["tempo"] == 1.1)
-    raw = read_midi((folder / variant["source"]).read_bytes())
-    assert variant["tokens"] == len(tokenize(raw.at_tempo(1.1), TokenizerConfig())[0])
+    variant = next(one for one in manifest.performances if one.tempo == 1.1)
+    raw = read_midi((folder / variant.source).read_bytes())
+    assert variant.num_tokens == len(tokenize(raw.at_tempo(1.1), TokenizerConfig())[0])
 
 
 def test_a_rerun_with_other_settings_leaves_no_old_shard(finished, folder, tmp_path):
@@ -172,7 +171,7 @@ def test_a_rerun_with_other_settings_leaves_no_old_shard(finished, folder, tmp_p
     assert contents(out) == contents(finished.out)
 
 
-def test_files_of_the_user_stay_where_they_are(folder, tmp_path):
+def test_other_files_in_the_output_folder_are_kept(folder, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "notes.txt").write_text("mine")
@@ -181,7 +180,7 @@ def test_files_of_the_user_stay_where_they_are(folder, tmp_path):
 
 
 def test_two_jobs_cannot_write_to_one_folder(folder, tmp_path):
-    with workshop(tmp_path / "out"), pytest.raises(ShardError, match="another job is writing shards to"):
+    with staging_directory(tmp_path / "out"), pytest.raises(ShardError, match="another job is writing shards to"):
         build(str(folder), tmp_path / "out", ShardsConfig())
 
 
@@ -190,7 +189,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(folder, tmp_path, num_
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
     try:
-        with pytest.raises(ShardError, match=r"cannot write to .*out': File too large; .* run it again$"):
+        with pytest.raises(ShardError, match=r"cannot write to .*out': File too large; .* run the same command again$"):
             build(str(folder), tmp_path / "out", ShardsConfig())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -222,13 +221,13 @@ def test_a_missing_source_is_one_clear_line(make):
 
 
 def test_the_manifest_on_disk_is_the_one_returned(finished):
-    on_disk = json.loads((finished.out / "manifest.json").read_text())
-    assert on_disk == json.loads(json.dumps(finished.manifest))
+    on_disk = (finished.out / "manifest.json").read_bytes()
+    assert finished.manifest.to_bytes() == Manifest.parse(on_disk, "out").to_bytes() == on_disk
 
 
 def test_the_fingerprint_follows_the_notes(finished, folder, make):
     (folder / "book0" / "piece00.mid").write_bytes(midi_bytes(piece(77)))
-    assert make(folder)[1]["fingerprint"] != finished.manifest["fingerprint"]
+    assert make(folder)[1].fingerprint != finished.manifest.fingerprint
 
 
 def test_the_summary_names_what_was_left_out(folder, make):
@@ -246,7 +245,7 @@ def test_scores_that_contradict_themselves_are_counted(folder, make, count, said
         (folder / f"parts{number}.musicxml").write_text(f"<score-partwise>{one}{two}</score-partwise>")
     (folder / "broken.musicxml").write_text("<score-partwise>")
     _, manifest = make(folder)
-    assert (manifest["inconsistent_scores"], len(manifest["dropped"])) == (count, count + 1)
+    assert (manifest.inconsistent_scores, len(manifest.dropped)) == (count, count + 1)
     assert said in summary(manifest)
 
 
@@ -255,7 +254,7 @@ def test_a_list_chooses_the_files_and_counts_those_missing(folder, make, tmp_pat
     path = tmp_path / "list.csv"
     path.write_text("\n".join(["midi_filename", *rows, "book9/gone.mid"]) + "\n")
     _, manifest = make(folder, list=str(path), split="random")
-    assert manifest["missing"] == ["book9/gone.mid"]
+    assert manifest.missing == ["book9/gone.mid"]
     assert sorted(splits_of(manifest)) == sorted(rows)
 
 

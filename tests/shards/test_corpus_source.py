@@ -7,11 +7,11 @@ def test_there_are_at_least_150_works():
     assert len(corpus.collect().sources) >= 150
 
 
-def test_every_piano_piece_is_there():
+def test_no_piano_piece_is_missing():
     assert corpus.collect().missing == ()
 
 
-def test_works_come_sorted_by_name():
+def test_works_are_sorted_by_name():
     names = [source.name for source in corpus.collect().sources]
     assert names == sorted(names)
 
@@ -21,5 +21,5 @@ def test_scores_become_shards(make, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("\n".join(["midi_filename", *works]))
     _, manifest = make("corpus", list=str(path), workers=2)
-    assert sorted(one["source"] for one in manifest["performances"]) == works
-    assert {one["composer"] for one in manifest["performances"]} == {"Johann Sebastian Bach", "Arnold Schoenberg"}
+    assert sorted(one.source for one in manifest.performances) == works
+    assert {one.composer for one in manifest.performances} == {"Johann Sebastian Bach", "Arnold Schoenberg"}

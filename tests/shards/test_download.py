@@ -1,4 +1,4 @@
-"""Downloads resume where they broke off, and only the published bytes get the final name."""
+"""Downloads resume where they stopped, and only the published bytes get the final name."""
 
 import hashlib
 import threading
@@ -58,11 +58,11 @@ def server(monkeypatch) -> Iterator[Server]:
     thread.join()
 
 
-def test_a_download_brings_the_published_bytes(server, tmp_path):
+def test_a_download_has_the_published_bytes(server, tmp_path):
     assert download(server.url, tmp_path / "file.zip", len(DATA), SHA256).read_bytes() == DATA
 
 
-def test_what_is_there_is_not_fetched_again(server, tmp_path):
+def test_an_existing_file_is_not_downloaded_again(server, tmp_path):
     (tmp_path / "file.zip").write_bytes(DATA)
     download(server.url, tmp_path / "file.zip", len(DATA), SHA256)
     assert server.ranges == []
@@ -74,9 +74,9 @@ def test_a_broken_connection_is_resumed_at_the_byte(server, tmp_path):
     assert server.ranges == [None, "bytes=300000-", "bytes=500000-"]
 
 
-def test_a_later_job_goes_on_where_the_earlier_one_stopped(server, tmp_path):
+def test_a_later_job_resumes_where_the_earlier_one_stopped(server, tmp_path):
     server.breaks_after = [100_000, 0, 0, 0]
-    with pytest.raises(SourceError, match=r"broke off at 0\.1 of 1\.0 MB .* run it again to go on from there"):
+    with pytest.raises(SourceError, match=r"stopped at 0\.1 of 1\.0 MB .* run the same command again to resume"):
         download(server.url, tmp_path / "file.zip", len(DATA), SHA256)
     assert download(server.url, tmp_path / "file.zip", len(DATA), SHA256).read_bytes() == DATA
     assert server.ranges[-1] == "bytes=100000-"
@@ -105,7 +105,7 @@ def test_a_missing_file_is_one_clear_line(server, tmp_path):
 
 def test_no_network_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PAUSE_S", 0.0)
-    with pytest.raises(SourceError, match=r"broke off at 0\.0 of 1\.0 MB .* give it with --archive"):
+    with pytest.raises(SourceError, match=r"stopped at 0\.0 of 1\.0 MB .* pass it with --archive"):
         download("http://127.0.0.1:9/file.zip", tmp_path / "file.zip", len(DATA), SHA256)
 
 

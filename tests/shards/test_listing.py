@@ -1,4 +1,4 @@
-"""Lists in MAESTRO's form: what they say, and one clear line where they are wrong."""
+"""Lists in MAESTRO's format: their content, and one clear line where they are wrong."""
 
 import pytest
 
@@ -38,8 +38,8 @@ def test_without_composer_and_title_the_composition_is_not_known():
         (b"midi_filename,split\na,\n", "line 2 has split None"),
         (b"midi_filename,split\n,train\n", "line 2 names no file"),
         (b"midi_filename,split\na,train\na,test\n", "line 3 names 'a' again, with other values"),
-        (b"midi_filename,split\n\xff,train\n", "is no csv in UTF-8"),
-        (b'midi_filename,split\n"a,train\n', "is no csv in UTF-8"),
+        (b"midi_filename,split\n\xff,train\n", "is not a csv in UTF-8"),
+        (b'midi_filename,split\n"a,train\n', "is not a csv in UTF-8"),
     ],
 )
 def test_a_wrong_list_is_one_clear_line(data, message):

@@ -1,4 +1,4 @@
-"""Archives in MAESTRO's layout: official splits, used unextracted, whatever is wrong with them named."""
+"""Archives in MAESTRO's layout: official splits, read without unpacking, damage is named."""
 
 import hashlib
 import zipfile
@@ -51,7 +51,7 @@ def test_the_official_split_is_the_default(archive, make):
 def test_a_given_archive_is_hashed_and_noted_when_unknown(archive, make):
     _, manifest = make("maestro", archive=str(archive))
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert manifest["source"]["archive"] == {"sha256": digest, "published": False}
+    assert manifest.source["archive"] == {"sha256": digest, "published": False}
 
 
 def test_an_archive_of_another_version_than_asked_for_is_refused(archive, make):
@@ -59,7 +59,7 @@ def test_an_archive_of_another_version_than_asked_for_is_refused(archive, make):
         make("maestro", archive=str(archive), version="v1.0.0")
 
 
-def test_compositions_can_be_kept_on_one_side(archive, make):
+def test_a_composition_split_can_replace_the_official_one(archive, make):
     found = splits_of(make("maestro", archive=str(archive), split="composition", seed=3)[1])
     sides = [found[f"20{18 - index}/p{index}.midi"] for index in range(6)]
     assert sides[0::2] == sides[1::2]
@@ -68,7 +68,7 @@ def test_compositions_can_be_kept_on_one_side(archive, make):
 
 def test_a_listed_file_that_the_archive_lacks_is_named(archive, make):
     rewritten(archive, lambda members: {name: data for name, data in members.items() if "p0" not in name})
-    assert make("maestro", archive=str(archive))[1]["missing"] == ["2018/p0.midi"]
+    assert make("maestro", archive=str(archive))[1].missing == ["2018/p0.midi"]
 
 
 def test_a_zip_bomb_is_left_out_unopened(archive, make):
@@ -88,9 +88,9 @@ def test_a_damaged_member_is_left_out(archive, make):
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 not really", b"\x00" * 10_000])
-def test_an_archive_that_is_no_zip_is_one_clear_line(tmp_path, make, data):
+def test_an_archive_that_is_not_a_zip_is_one_clear_line(tmp_path, make, data):
     (tmp_path / "x.zip").write_bytes(data)
-    with pytest.raises(SourceError, match=r"archive '.*x\.zip' is damaged or no zip"):
+    with pytest.raises(SourceError, match=r"archive '.*x\.zip' is damaged or not a zip"):
         make("maestro", archive=str(tmp_path / "x.zip"))
 
 
@@ -108,5 +108,5 @@ def test_an_archive_of_something_else_is_one_clear_line(tmp_path, make):
 
 def test_a_download_that_changed_since_is_refused(archive, make, monkeypatch):
     monkeypatch.setattr(maestro, "fetch", lambda version: archive)
-    with pytest.raises(SourceError, match="is not the published archive any more"):
+    with pytest.raises(SourceError, match="is no longer the published archive"):
         make("maestro")

@@ -16,15 +16,15 @@ pytestmark = [
 
 def test_the_official_split_has_the_published_numbers(make):
     out, manifest = make("maestro", archive=ARCHIVE, workers=2)
-    splits = manifest["splits"]
+    splits = manifest.splits
     assert {name: (split["performances"], split["tokens"]) for name, split in splits.items()} == {
         "train": (962, 16_650_680),
         "validation": (137, 1_885_715),
         "test": (177, 2_160_885),
     }
     assert sum(split["notes"] for split in splits.values()) == 7_040_163
-    assert (manifest["dropped"], manifest["missing"]) == ([], [])
-    counts = manifest["report"]["counts"]
+    assert (manifest.dropped, manifest.missing) == ([], [])
+    counts = manifest.report["counts"]
     assert (counts["shortened_to_minimum"], counts["merged"]) == (2_471_126, 24_234)
     assert int(open_shards(out).split("train").lengths.sum()) == 16_650_680
 
@@ -32,5 +32,5 @@ def test_the_official_split_has_the_published_numbers(make):
 @pytest.mark.skipif(V1_LIST is None, reason="PIANOGEN_MAESTRO_V1_CSV does not name maestro-v1.0.0.csv")
 def test_the_paper_split_is_a_tenth_of_version_1(make):
     _, manifest = make("maestro", archive=ARCHIVE, list=V1_LIST, split="random", workers=2)
-    assert [split["performances"] for split in manifest["splits"].values()] == [947, 118, 118]
-    assert (len(manifest["missing"]), manifest["source"]["list"]["rows"]) == (1, 1184)
+    assert [split["performances"] for split in manifest.splits.values()] == [947, 118, 118]
+    assert (len(manifest.missing), manifest.source["list"]["rows"]) == (1, 1184)

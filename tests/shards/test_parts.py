@@ -1,4 +1,4 @@
-"""Parts read by the tasks of an array: together they are one job, and whatever is wrong with one is read again."""
+"""Parts read by the tasks of an array: together they equal one job, and a damaged or outdated one is read again."""
 
 import os
 import re
@@ -75,13 +75,13 @@ def test_the_parts_of_any_division_are_the_whole(count: int, size: int):
 
 
 @pytest.mark.parametrize("part", ["8/8", "-1/8", "1", "1/0", "0/0", "a/b", "1/8 ", "1/8/2", "", "\u0661/8"])
-def test_a_part_that_is_none_is_one_clear_line(part):
+def test_an_invalid_part_is_one_clear_line(part):
     with pytest.raises(SettingError, match=re.escape(f"setting 'part' is {part!r}, but it must be K/N with K from 0")):
         ShardsConfig(part=part)
 
 
 @pytest.mark.parametrize(("count", "workers"), [(1, 1), (3, 2)])
-def test_tasks_and_a_sealing_job_make_the_bytes_of_one_process(folder, make, out, count, workers, read_again):
+def test_an_array_and_a_final_job_give_the_same_bytes_as_one_process(folder, make, out, count, workers, read_again):
     (folder / "broken.mid").write_bytes(b"no midi")
     (folder / "copy.mid").write_bytes((folder / "book0" / "piece00.mid").read_bytes())
     one_process = contents(make(folder, tempo_variants=(0.95,))[0])
@@ -91,7 +91,7 @@ def test_tasks_and_a_sealing_job_make_the_bytes_of_one_process(folder, make, out
     assert (contents(out), read_again) == (one_process, [])
 
 
-def test_the_command_line_reads_parts_and_seals_them(finished: Finished, folder, out):
+def test_the_command_line_reads_parts_and_makes_shards_of_them(finished: Finished, folder, out):
     command = ["shards", str(folder), "--out", str(out)]
     assert [main([*command, "--part", part]) for part in ("1/2", "0/2")] == [0, 0]
     assert not (out / "manifest.json").exists()
@@ -99,7 +99,7 @@ def test_the_command_line_reads_parts_and_seals_them(finished: Finished, folder,
     assert contents(out) == contents(finished.out)
 
 
-def test_the_sealing_job_leaves_nothing_but_the_shards(folder, out):
+def test_the_final_job_removes_the_parts(folder, out):
     read_parts(folder, out, 2)
     build(str(folder), out, ShardsConfig())
     assert not (out / PARTS_FOLDER).exists()
@@ -111,7 +111,7 @@ def test_a_part_is_the_same_bytes_for_any_number_of_workers(folder, tmp_path):
     assert files_of_a_part(tmp_path / "1", "0-of-2") == files_of_a_part(tmp_path / "3", "0-of-2")
 
 
-def test_what_no_task_has_read_is_read_by_the_sealing_job(finished, folder, out, read_again):
+def test_files_that_no_task_has_read_are_read_by_the_final_job(finished, folder, out, read_again):
     for part in ("0/3", "2/3"):
         read_part(str(folder), out, ShardsConfig(part=part))
     read_again.clear()
@@ -127,7 +127,7 @@ def test_there_may_be_more_tasks_than_files(finished, folder, out):
     assert contents(out) == contents(finished.out)
 
 
-def test_parts_of_two_divisions_go_together(finished, folder, out, read_again):
+def test_parts_of_two_divisions_can_be_combined(finished, folder, out, read_again):
     for part in ("0/2", "0/3", "1/3"):
         read_part(str(folder), out, ShardsConfig(part=part))
     read_again.clear()
@@ -188,7 +188,7 @@ def test_parts_read_with_other_settings_are_read_again(finished, folder, out, ca
     assert contents(out) == contents(finished.out)
 
 
-def test_a_file_that_was_added_makes_every_part_be_read_again(folder, make, out, capsys):
+def test_after_a_file_is_added_every_part_is_read_again(folder, make, out, capsys):
     read_parts(folder, out, 2)
     (folder / "book0" / "piece00b.mid").write_bytes(midi_bytes(piece(50)))
     build(str(folder), out, ShardsConfig())
@@ -196,7 +196,7 @@ def test_a_file_that_was_added_makes_every_part_be_read_again(folder, make, out,
     assert contents(out) == contents(make(folder)[0])
 
 
-def test_a_file_that_was_changed_makes_its_part_be_read_again(folder, make, out, read_again, capsys):
+def test_after_a_file_is_changed_its_part_is_read_again(folder, make, out, read_again, capsys):
     read_parts(folder, out, 3)
     (folder / "book0" / "piece00.mid").write_bytes(midi_bytes(piece(50)))
     read_again.clear()
@@ -206,14 +206,14 @@ def test_a_file_that_was_changed_makes_its_part_be_read_again(folder, make, out,
     assert contents(out) == contents(make(folder)[0])
 
 
-def test_parts_know_their_files_wherever_the_folder_lies(finished, folder, out, read_again):
+def test_parts_stay_valid_when_the_folder_of_their_files_moves(finished, folder, out, read_again):
     read_parts(finished.folder, out, 2)
     read_again.clear()
     build(str(folder), out, ShardsConfig())
     assert (read_again, contents(out)) == ([], contents(finished.out))
 
 
-def test_tasks_work_side_by_side_but_not_beside_the_sealing_job(folder, out):
+def test_tasks_exclude_the_final_job_but_not_each_other(folder, out):
     with locked(out, shared=True):
         read_part(str(folder), out, ShardsConfig(part="0/2"))
         with pytest.raises(ShardError, match="another job is writing shards to"):

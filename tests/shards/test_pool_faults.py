@@ -1,4 +1,4 @@
-"""Workers that hang, crash or grow: each costs the one file that it was reading."""
+"""Workers that hang, crash or grow: each loses only the file that it was reading."""
 
 import sys
 
@@ -48,11 +48,11 @@ def test_a_file_that_breaks_its_worker_is_left_out_and_the_rest_is_read(folder, 
         "grow.mid": "needs more than 2 GB of memory",
         "surprise.mid": "cannot be read: ZeroDivisionError: surprise.mid",
     }
-    assert sum(split["performances"] for split in manifest["splits"].values()) == 12
+    assert sum(split["performances"] for split in manifest.splits.values()) == 12
 
 
 @pytest.mark.usefixtures("_faulty_workers")
-def test_a_worker_that_dies_at_the_last_file_ends_the_job_all_the_same(tmp_path, make):
+def test_a_worker_that_crashes_at_the_last_file_does_not_block_the_job(tmp_path, make):
     (tmp_path / "music").mkdir()
     for seed in range(4):
         (tmp_path / "music" / f"{seed}.mid").write_bytes(midi_bytes(piece(seed)))
@@ -60,7 +60,7 @@ def test_a_worker_that_dies_at_the_last_file_ends_the_job_all_the_same(tmp_path,
     assert list(reasons(make(tmp_path / "music")[1])) == ["z.mid"]
 
 
-def test_workers_that_do_not_start_end_the_job_with_their_last_words(folder, make, monkeypatch):
+def test_workers_that_do_not_start_end_the_job_with_their_last_line(folder, make, monkeypatch):
     monkeypatch.setattr(pool, "WORKER", (sys.executable, "-c", "raise SystemExit('no library')"))
     with pytest.raises(ShardError, match=r"a worker process did not start \(no library\)"):
         make(folder)

@@ -7,25 +7,26 @@ import pytest
 from hypothesis import given
 
 from pianogen.errors import SettingError
+from pianogen.manifest import SPLITS
 from shards.reading import Reading
-from shards.sources import SPLITS, Source
+from shards.sources import SourceFile
 from shards.split import assign
 
 SEEDS = st.integers(0, 2**32)
 
 
-def works(compositions: list[int]) -> list[Source]:
+def works(compositions: list[int]) -> list[SourceFile]:
     """Performances of numbered compositions."""
-    return [Source(f"{index:04d}.mid", "", composition=f"work {work}") for index, work in enumerate(compositions)]
+    return [SourceFile(f"{index:04d}.mid", "", composition=f"work {work}") for index, work in enumerate(compositions)]
 
 
-def unread(sources: list[Source]) -> list[Reading]:
-    """Readings without any likeness."""
+def unread(sources: list[SourceFile]) -> list[Reading]:
+    """Readings without signatures."""
     return [Reading(index) for index in range(len(sources))]
 
 
 @given(st.lists(st.integers(0, 30), min_size=60, max_size=120), SEEDS)
-def test_no_composition_is_on_two_sides(compositions, seed):
+def test_no_composition_is_in_two_splits(compositions, seed):
     sources = works([*compositions, *range(31)])
     sides = defaultdict(set)
     for source, split in zip(sources, assign("composition", sources, unread(sources), seed), strict=True):
@@ -55,6 +56,6 @@ def test_another_seed_gives_another_draw():
 
 
 def test_a_performance_without_a_given_split_is_named():
-    sources = [Source("a.mid", "", split="train"), Source("b.mid", "")]
+    sources = [SourceFile("a.mid", "", split="train"), SourceFile("b.mid", "")]
     with pytest.raises(SettingError, match=r"no split is given for 'b\.mid'"):
         assign("csv", sources, unread(sources), 0)

@@ -24,7 +24,7 @@ print(__import__("json").dumps(samples))
 """
 READ_WITH_WEBDATASET = """
 import json, sys
-from shards.seal import load_tar_writer
+from shards.writing import load_tar_writer
 load_tar_writer()
 import webdataset
 samples = webdataset.WebDataset(sys.argv[1:], shardshuffle=False)
@@ -36,7 +36,7 @@ def test_wids_reads_every_performance_by_the_index(finished, tmp_path):
     command = [sys.executable, "-c", READ_WITH_WIDS, str(finished.out / "index.json")]
     environment = {"WIDS_CACHE": str(tmp_path), "PATH": ""}
     found = json.loads(subprocess.run(command, capture_output=True, check=True, env=environment).stdout)
-    expected = {one["source"]: one["split"] for one in finished.manifest["performances"]}
+    expected = {one.source: one.split for one in finished.manifest.performances}
     assert {source: split for source, (split, _) in found.items()} == expected
     assert found["book0/piece04.mid"][1] == encode(piece(4)).tolist()
 
@@ -44,8 +44,8 @@ def test_wids_reads_every_performance_by_the_index(finished, tmp_path):
 def test_webdataset_streams_a_shard(finished):
     command = [sys.executable, "-c", READ_WITH_WEBDATASET, str(finished.out / "train-000000.tar")]
     found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    train = [one for one in finished.manifest["performances"] if one["split"] == "train"]
-    assert found == [[one["key"], 2 * one["tokens"]] for one in train]
+    train = [one for one in finished.manifest.performances if one.split == "train"]
+    assert found == [[one.key, 2 * one.num_tokens] for one in train]
 
 
 def test_members_carry_no_time_and_no_user(finished):
@@ -53,7 +53,7 @@ def test_members_carry_no_time_and_no_user(finished):
     assert (header[108:124], header[136:148], header[265:329]) == (b"0000000\0" * 2, b"0" * 11 + b"\0", bytes(64))
 
 
-def test_metadata_stand_beside_the_tokens(finished):
+def test_a_json_member_has_the_metadata(finished):
     data = (finished.out / "test-000000.tar").read_bytes()
     start = data.index(b"{")
     metadata = json.loads(data[start : data.index(b"}", start) + 1])

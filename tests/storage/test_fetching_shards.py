@@ -18,6 +18,7 @@ from pianogen.config import ShardsConfig
 from pianogen.data import open_shards, open_shards_at
 from pianogen.data.fetching import fetch_shards
 from pianogen.errors import ShardError, StorageError
+from pianogen.manifest import encode
 from pianogen.storage import transport
 from shards.build import build
 
@@ -60,7 +61,7 @@ def test_shards_at_a_url_equal_the_local_ones(where, request, tiny_shards):
     source = request.getfixturevalue(where)
     url = source if where == "site" else source.upload(tiny_shards, "data/shards")
     there, here = open_shards_at(url), open_shards(tiny_shards)
-    assert there.manifest == here.manifest
+    assert (there.fingerprint, there.performances.tolist()) == (here.fingerprint, here.performances.tolist())
     for split in ("train", "validation", "test"):
         ours, theirs = here.split(split), there.split(split)
         assert [ours.tokens(index).tolist() for index in range(len(ours))] == [
@@ -143,13 +144,14 @@ def test_a_manifest_that_names_anything_but_shards_is_refused_before_anything_is
     file = web.folder / "shards" / "manifest.json"
     manifest = json.loads(file.read_bytes())
     manifest["shards"][0].update(change)
-    file.write_text(json.dumps(manifest))
+    del manifest["sha256"]
+    file.write_bytes(encode(manifest))
     with pytest.raises(ShardError, match="is damaged"):
         open_shards_at(site)
     assert (web.asked, cache.exists()) == (["/shards/manifest.json"], False)
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"format": 2}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 2}', b"\xff", b"[" * 100_000])
 def test_another_file_than_a_manifest_is_one_error(web, site, data):
     (web.folder / "shards" / "manifest.json").write_bytes(data)
     with pytest.raises(ShardError, match=r"manifest\.json in 'http://.*/shards'"):

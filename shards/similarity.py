@@ -1,7 +1,7 @@
-"""Which performances hold the same music, told from the notes where no list names the composition.
+"""Which performances are of the same music, found from the notes where no list names the composition.
 
 Each melody (the highest note struck at each onset) is cut into overlapping runs of intervals, which do not change
-under transposition; two performances are alike when they share at least half of their runs.
+under transposition; two performances are similar when they share at least half of their runs.
 
 Reference: Broder (1997), On the resemblance and containment of documents (MinHash).
 """
@@ -19,7 +19,7 @@ from pianogen.tokens.vocab import FIRST_DURATION, FIRST_NOTE, SEP
 RUN_INTERVALS = 8
 NUM_HASHES = 64
 HASHES_PER_BAND = 2
-ALIKE = 0.5  # share of common runs
+MIN_SIMILARITY = 0.5  # share of common runs
 
 
 def _constants(label: str, count: int) -> Int[np.ndarray, " K"]:
@@ -40,7 +40,7 @@ def melody(ids: Int[np.ndarray, " T"]) -> Int[np.ndarray, " N"]:
 
 
 def signature(ids: Int[np.ndarray, " T"]) -> tuple[int, ...] | None:
-    """MinHash of the melody's runs; None for a melody too short to tell."""
+    """MinHash of the melody's runs; None for a melody that is too short."""
     intervals = np.diff(melody(ids))
     if len(intervals) < RUN_INTERVALS:
         return None
@@ -50,7 +50,7 @@ def signature(ids: Int[np.ndarray, " T"]) -> tuple[int, ...] | None:
 
 
 def groups(signatures: Sequence[tuple[int, ...] | None]) -> list[int]:
-    """Give alike performances the same number: that of the first of them, links followed."""
+    """Label each performance with the index of the first that is similar to it, directly or through others."""
     parent = list(range(len(signatures)))
 
     def root(index: int) -> int:
@@ -59,14 +59,14 @@ def groups(signatures: Sequence[tuple[int, ...] | None]) -> list[int]:
             index = parent[index]
         return index
 
-    for first, second in _alike(signatures):
+    for first, second in _similar_pairs(signatures):
         low, high = sorted((root(first), root(second)))
         parent[high] = low
     return [root(index) for index in range(len(signatures))]
 
 
-def _alike(signatures: Sequence[tuple[int, ...] | None]) -> Iterator[tuple[int, int]]:
-    """Pairs that share a band of hashes and then prove alike; without bands every pair would have to be compared."""
+def _similar_pairs(signatures: Sequence[tuple[int, ...] | None]) -> Iterator[tuple[int, int]]:
+    """Pairs with a common band of hashes that are similar; without bands every pair would have to be compared."""
     buckets: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, hashes in enumerate(signatures):
         if hashes is None:
@@ -75,6 +75,6 @@ def _alike(signatures: Sequence[tuple[int, ...] | None]) -> Iterator[tuple[int, 
             bucket = buckets[start, *hashes[start : start + HASHES_PER_BAND]]
             for other in bucket:
                 shared = sum(a == b for a, b in zip(hashes, signatures[other] or (), strict=True))
-                if shared >= ALIKE * NUM_HASHES:
+                if shared >= MIN_SIMILARITY * NUM_HASHES:
                     yield other, index
             bucket.append(index)

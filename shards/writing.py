@@ -1,6 +1,6 @@
-"""From readings to tars: drop duplicates, split, and write the shards.
+"""Drop duplicates, split, and write the shards.
 
-One performance is two members: KEY.i16, its raw little-endian int16 tokens, and KEY.json, what is known about it.
+One performance is two members: KEY.i16, its tokens as raw little-endian int16, and KEY.json, its metadata.
 """
 
 import hashlib
@@ -17,18 +17,19 @@ from typing import IO, Any
 
 from pianogen.config import ShardsConfig
 from pianogen.errors import ShardError
-from shards.reading import Reading, Stream
-from shards.sources import SPLITS, Source, SplitName
+from pianogen.manifest import SPLITS, PerformanceRecord, ShardRecord, SplitName, locate_members
+from shards.reading import Reading, SpooledTokens
+from shards.sources import SourceFile
 from shards.split import SplitKind, assign
 
 
 @dataclass(frozen=True)
 class Performance:
-    """One member set of a shard: a performance, or a tempo variant of it."""
+    """A performance, or a tempo variant of one, to be written."""
 
-    source: Source
+    source: SourceFile
     reading: Reading
-    stream: Stream
+    stream: SpooledTokens
     split: SplitName
 
     @property
@@ -38,30 +39,18 @@ class Performance:
 
 
 @dataclass(frozen=True)
-class Shard:
-    """One tar on the disk, under the name it will have."""
-
-    name: str
-    split: SplitName
-    performances: tuple[Performance, ...]
-    keys: tuple[str, ...]
-    num_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Selection:
-    """What the readings amount to: performances in the order of the shards, and what was dropped with the reason."""
+    """The performances in the order of the shards, and the dropped files with their reasons."""
 
     performances: tuple[Performance, ...]
-    dropped: tuple[tuple[Source, Reading], ...]
+    dropped: tuple[tuple[SourceFile, Reading], ...]
 
 
-def select(sources: Sequence[Source], readings: Sequence[Reading], kind: SplitKind, seed: int) -> Selection:
-    """Drop what could not be read and all but the first of exact duplicates, and split the rest.
+def select(sources: Sequence[SourceFile], readings: Sequence[Reading], kind: SplitKind, seed: int) -> Selection:
+    """Drop unreadable files and all but the first of exact duplicates, and split the others.
 
     Raises:
-        ShardError: Nothing is left, or a split is empty.
+        ShardError: No file is left, or a split is empty.
     """
     kept: list[Reading] = []
     dropped: list[Reading] = []
@@ -88,30 +77,32 @@ def select(sources: Sequence[Source], readings: Sequence[Reading], kind: SplitKi
     )
 
 
-def _first_failure(sources: Sequence[Source], dropped: Sequence[Reading]) -> str:
+def _first_failure(sources: Sequence[SourceFile], dropped: Sequence[Reading]) -> str:
     return f"{sources[dropped[0].index].name!r}, {dropped[0].reason}" if dropped else "there is none"
 
 
 def write_shards(
     performances: Sequence[Performance], spools: Path, folder: Path, config: ShardsConfig
-) -> Iterator[Shard]:
+) -> Iterator[tuple[ShardRecord, list[PerformanceRecord]]]:
     """Write the tars into `folder`, in order, a new one whenever the next performance would exceed `shard_mb`."""
     writer = load_tar_writer()
     number = 0
     with ExitStack() as stack:
         files: dict[str, IO[bytes]] = {}
-        for stream in {performance.stream.spool for performance in performances}:
-            files[stream] = stack.enter_context((spools / stream).open("rb"))
+        for spool in {performance.stream.spool for performance in performances}:
+            files[spool] = stack.enter_context((spools / spool).open("rb"))
         for name, batch in _batches(performances, round(config.shard_mb * 1e6)):
-            keys = tuple(f"{number + offset:09d}" for offset in range(len(batch)))
+            records = [_record(f"{number + index:09d}", name, one) for index, one in enumerate(batch)]
             number += len(batch)
-            samples = (_sample(key, one, files, config) for key, one in zip(keys, batch, strict=True))
-            size, sha256 = _write_tar(writer, folder / name, samples)
-            yield Shard(name, batch[0].split, tuple(batch), keys, size, sha256)
+            members = (_members(record.key, one, files, config) for record, one in zip(records, batch, strict=True))
+            num_bytes, sha256 = _write_tar(writer, folder / name, members)
+            num_tokens = sum(record.num_tokens for record in records)
+            shard = ShardRecord(name, batch[0].split, len(batch), num_tokens, num_bytes, sha256)
+            yield shard, locate_members(folder / name, records)
 
 
 def _batches(performances: Sequence[Performance], max_bytes: int) -> Iterator[tuple[str, list[Performance]]]:
-    """Cut the performances into shards, and name them."""
+    """Group the performances into shards, and name these."""
     batch: list[Performance] = []
     used, count = 0, 0
     for performance in performances:
@@ -126,7 +117,7 @@ def _batches(performances: Sequence[Performance], max_bytes: int) -> Iterator[tu
         yield f"{batch[0].split}-{count:06d}.tar", batch
 
 
-def _sample(key: str, performance: Performance, files: dict[str, IO[bytes]], config: ShardsConfig) -> dict[str, Any]:
+def _members(key: str, performance: Performance, files: dict[str, IO[bytes]], config: ShardsConfig) -> dict[str, Any]:
     stream = performance.stream
     files[stream.spool].seek(stream.offset)
     tokens = files[stream.spool].read(2 * stream.num_tokens)
@@ -138,8 +129,27 @@ def _sample(key: str, performance: Performance, files: dict[str, IO[bytes]], con
     }
 
 
+def _record(key: str, shard: str, performance: Performance) -> PerformanceRecord:
+    source, reading, stream = performance.source, performance.reading, performance.stream
+    return PerformanceRecord(
+        key=key,
+        shard=shard,
+        split=performance.split,
+        num_tokens=stream.num_tokens,
+        num_notes=stream.num_notes,
+        seconds=round(reading.seconds / stream.tempo, 6),
+        tempo=stream.tempo,
+        lowest_pitch=stream.lowest_pitch,
+        highest_pitch=stream.highest_pitch,
+        source=source.name,
+        sha256=reading.sha256 or "",
+        composer=source.composer,
+        title=source.title,
+    )
+
+
 def describe(performance: Performance, config: ShardsConfig) -> dict[str, Any]:
-    """The metadata of a performance, as they stand beside its tokens."""
+    """The content of KEY.json."""
     source, reading, stream = performance.source, performance.reading, performance.stream
     return {
         "source": source.name,
@@ -157,7 +167,7 @@ def describe(performance: Performance, config: ShardsConfig) -> dict[str, Any]:
 
 
 class _Hashed:
-    """A file that hashes and counts what is written to it, so that it need not be read again."""
+    """A file that hashes and counts the bytes written to it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -170,13 +180,13 @@ class _Hashed:
         return self._stream.write(data)
 
 
-def _write_tar(writer: ModuleType, path: Path, samples: Iterator[dict[str, Any]]) -> tuple[int, str]:
+def _write_tar(writer: ModuleType, path: Path, members: Iterator[dict[str, Any]]) -> tuple[int, str]:
     with path.open("xb") as stream:
         hashed = _Hashed(stream)
-        # no time and no user: the same performances make the same bytes
+        # no time and no user: the same performances give the same bytes
         with writer.TarWriter(hashed, mtime=0, user="", group="", encoder=False) as tar:
-            for sample in samples:
-                tar.write(sample)
+            for pair in members:
+                tar.write(pair)
         stream.flush()
         os.fsync(stream.fileno())
     return hashed.num_bytes, hashed.hash.hexdigest()
@@ -196,6 +206,6 @@ def load_tar_writer() -> ModuleType:
     try:
         return importlib.import_module(f"{name}.writer")
     finally:
-        # whoever imports webdataset later gets the whole of it
+        # so that a later import of webdataset imports the whole package
         for module in [one for one in sys.modules if one.split(".")[0] == name]:
             del sys.modules[module]

@@ -1,4 +1,4 @@
-"""The same music is told by its melody: under transposition and small changes, and nothing else."""
+"""The same music is recognised by its melody: under transposition and small changes, and nothing else."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from small_sources import piece
 
 from pianogen.tokens import Notes, encode
-from shards.likeness import groups, melody, signature
+from shards.similarity import groups, melody, signature
 
 
 @given(st.integers(0, 1000), st.integers(-6, 5))
@@ -18,24 +18,24 @@ def test_a_transposed_piece_has_the_same_signature(seed, shift):
 
 
 @given(st.sets(st.integers(0, 1000), min_size=2, max_size=8))
-def test_different_pieces_are_not_alike(seeds):
+def test_different_pieces_are_not_similar(seeds):
     assert groups([signature(encode(piece(seed))) for seed in seeds]) == list(range(len(seeds)))
 
 
 @given(st.integers(0, 1000), st.integers(0, 59))
-def test_a_piece_with_one_wrong_note_is_alike(seed, wrong):
+def test_a_piece_with_one_wrong_note_is_similar(seed, wrong):
     notes = piece(seed)
     pitch = notes.pitch.copy()
     pitch[wrong] += 1
     assert groups([signature(encode(notes)), signature(encode(replace(notes, pitch=pitch)))]) == [0, 0]
 
 
-def test_likeness_is_followed_from_one_to_the_next():
+def test_similarity_is_transitive():
     a, b = signature(encode(piece(1))), signature(encode(piece(2)))
     assert groups([a, b, None, b, a]) == [0, 1, 2, 1, 0]
 
 
-def test_a_melody_too_short_to_tell_is_like_nothing():
+def test_a_short_melody_is_similar_to_none():
     short = signature(encode(piece(1, length=8)))
     assert groups([short, short]) == [0, 1]
 
