@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of next-word prediction under each averaging rule in use, from per-class counts.
+"""Precision, recall and F1 of next-word prediction under each averaging rule, from per-class counts.
 
 Counts have one row per group of targets (`GROUPS`) and one column per word. The end (xxeos) is reported separately: it
 is in none of the averages. A class occurs when it has at least one target; a class that is never predicted has

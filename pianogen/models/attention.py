@@ -15,7 +15,7 @@ from pianogen.ops.causal_attention import causal_mean, causal_mean_cell
 
 
 class CausalAttention(nn.Module):
-    """The context of every position: a mean of the hidden states so far, weighted by a softmax a channel."""
+    """The context of every position: a mean of the hidden states so far, weighted by one softmax per channel."""
 
     state_names = ("lse", "context")
 

@@ -16,17 +16,17 @@ from pianogen.config import ModelConfig
 from pianogen.models.linear import uniform
 from pianogen.tokens.vocab import FIRST_DURATION, FIRST_NOTE, LAST_DURATION, NUM_PITCHES, VOCABULARY_SIZE
 
-NUM_KINDS = FIRST_NOTE + 3  # each special word is a kind of its own; then notes, durations and the unused rest
+NUM_KINDS = FIRST_NOTE + 3  # one per special word, then notes, durations and the unused words
 NOTE_KIND, DURATION_KIND, OTHER_KIND = range(FIRST_NOTE, NUM_KINDS)
 NUM_PITCH_CLASSES = 12
 NUM_OCTAVES = math.ceil(NUM_PITCHES / NUM_PITCH_CLASSES)
 NUM_WAVES = 4  # sines and cosines of the log-duration, so that neighbouring short lengths stay apart
 ONE_HOT_BOUND = 0.7
-OCTAVE_SCALE = 0.3  # of an octave's initial vector to a pitch class's: below 1, octaves are alike from the start
+OCTAVE_SCALE = 0.3  # ratio of an octave's initial vector to a pitch class's; below 1, octaves start similar
 
 
 class Embedding(nn.Module, ABC):
-    """A table of gate columns; a subclass says how a row comes about."""
+    """A table of gate columns; a subclass defines the rows."""
 
     def __init__(self, num_gates: int, hidden_size: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Embedding(nn.Module, ABC):
         """W_ih times the vectors of these words."""
 
     def forward(self, tokens: Int[Tensor, "*B"]) -> Float[Tensor, "*B G"]:
-        """W_ih x + b of each token; a long input makes the whole table once and gathers from it."""
+        """W_ih x + b of each token; for a long input the whole table is computed once and gathered from."""
         if tokens.numel() <= VOCABULARY_SIZE:
             return (self.rows(tokens.flatten()) + self.bias).view(*tokens.shape, -1)
         return F.embedding(tokens, self.rows(torch.arange(VOCABULARY_SIZE, device=tokens.device)) + self.bias)
@@ -49,7 +49,7 @@ class OneHotEmbedding(Embedding):
 
     def __init__(self, num_gates: int, hidden_size: int) -> None:
         super().__init__(num_gates, hidden_size)
-        # one input is active, so the usual bound for H inputs would leave the gates next to 0 and learning slow
+        # one input is active, so the usual bound for H inputs would leave the gates close to 0 and slow down learning
         self.weight = uniform(VOCABULARY_SIZE, num_gates, bound=ONE_HOT_BOUND)
 
     def rows(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N G"]:
@@ -58,7 +58,7 @@ class OneHotEmbedding(Embedding):
 
 
 class DenseEmbedding(Embedding):
-    """A vector a word, then a dense W_ih."""
+    """One vector per word, then a dense W_ih."""
 
     def __init__(self, num_gates: int, hidden_size: int, size: int) -> None:
         super().__init__(num_gates, hidden_size)
@@ -70,7 +70,7 @@ class DenseEmbedding(Embedding):
 
     @abstractmethod
     def vectors(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N E"]:
-        """The embedding proper."""
+        """The vectors of all words."""
 
 
 class LearnedEmbedding(DenseEmbedding):
@@ -86,7 +86,7 @@ class LearnedEmbedding(DenseEmbedding):
 
 
 class MusicalEmbedding(DenseEmbedding):
-    """The sum of one vector for each musical feature of the word: octaves begin alike, and so do similar lengths."""
+    """The sum of one vector for each musical feature of the word: octaves, and similar lengths, start similar."""
 
     features: Tensor
 
@@ -123,7 +123,7 @@ def word_features() -> Float[Tensor, "V F"]:
 
 
 def build_embedding(config: ModelConfig, num_gates: int) -> Embedding:
-    """The embedding that the settings ask for."""
+    """Build the embedding of the settings."""
     if config.embedding == "one_hot":
         return OneHotEmbedding(num_gates, config.hidden_size)
     kind = MusicalEmbedding if config.embedding == "musical" else LearnedEmbedding

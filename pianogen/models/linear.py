@@ -1,4 +1,4 @@
-"""Linear maps that respect how activations lie in memory: (B, T, .) tensors here are views of time-major blocks."""
+"""Linear maps for the memory layout of activations: (B, T, .) tensors here are views of time-major blocks."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def linear(
 def linear_of_parts(
     parts: Sequence[Float[Tensor, "*B H"]], weight: Float[Tensor, "G F"], bias: Float[Tensor, " G"], bf16: bool = False
 ) -> Float[Tensor, "*B G"]:
-    """Apply a linear map to features laid side by side, F in all, without copying them together."""
+    """Apply a linear map to concatenated features, F in all, without the copy."""
     first, *others = weight.split([part.shape[-1] for part in parts], dim=1)
     y = linear(parts[0], first, bias, bf16)
     for part, columns in zip(parts[1:], others, strict=True):
@@ -35,5 +35,5 @@ def linear_of_parts(
 
 
 def uniform(*shape: int, bound: float) -> torch.nn.Parameter:
-    """A parameter drawn evenly from -bound to bound."""
+    """A parameter drawn uniformly from -bound to bound."""
     return torch.nn.Parameter(torch.empty(*shape).uniform_(-bound, bound))

@@ -1,4 +1,4 @@
-"""The LSTM, as torch.nn.LSTM computes it, with one bias in the place of its two."""
+"""The LSTM, as torch.nn.LSTM computes it, with one bias instead of two."""
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -16,7 +16,7 @@ class LstmLayer(RecurrentLayer):
     def forward(
         self, gates: Float[Tensor, "B T G"], state: LayerState, keep: Bool[Tensor, "B T"], bf16: bool
     ) -> tuple[Float[Tensor, "B T H"], LayerState]:
-        """Run over time; the gates are used up."""
+        """Run over time; `gates` is overwritten."""
         hidden, h, c = lstm(gates, self.weight_hh, state["h"], state["c"], keep, bf16=bf16, reuse=True)
         return hidden, {"h": h, "c": c}
 

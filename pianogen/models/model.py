@@ -1,6 +1,6 @@
-"""The whole network: embedding, recurrent layers, attention where asked for, and a linear decoder.
+"""The whole network: embedding, recurrent layers, optional attention, and a linear decoder.
 
-The grammar mask is no part of it; the loss and the sampler apply it. Parameter names are the checkpoint format.
+The loss and the sampler, not the model, apply the grammar mask. Parameter names are the checkpoint format.
 """
 
 from typing import Literal, cast

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 CPU, MEMORY, GPU = "system/cpu_percent", "system/rss_mb", "system/gpu_percent"
-USAGE = frozenset({CPU, MEMORY, GPU})
 _STATM = Path("/proc/self/statm")
 
 

@@ -20,14 +20,14 @@ def nodes_of(cluster: Cluster, array: str) -> set[str]:
 
 
 def process_of_task(array: str, task: int, verb: str) -> int:
-    """Wait until a task has begun and return its process id: the nodes of the test cluster share the machine's."""
+    """Wait until a task has started and return its process id: the nodes of the test cluster share the machine's."""
     found: list[int] = []
 
-    def has_begun() -> bool:
+    def has_started() -> bool:
         found.extend(_processes(array, task, verb))
         return bool(found)
 
-    until(has_begun, _TASK_S, lambda: f"task {task} of array {array} has not begun")
+    until(has_started, _TASK_S, lambda: f"task {task} of array {array} has not started")
     return found[0]
 
 

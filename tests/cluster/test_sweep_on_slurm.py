@@ -35,7 +35,7 @@ class Sweep:
 
     @property
     def trials(self) -> list[TinyRun]:
-        """Those that were begun, by number."""
+        """Those that were started, by number."""
         return [TinyRun(path) for path in sorted((self.path / "trials").glob("*"))]
 
     def statuses(self) -> list[dict[str, Any]]:

@@ -1,19 +1,16 @@
 """Real training on the cluster: tiny runs of the real pianogen that can be awaited, disturbed and compared."""
 
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+from logged import logged_lines
 from project import ROOT
 from safetensors.torch import load_file
 from slurm_cluster import Cluster, until
 
-from pianogen.train.usage import USAGE
-
-TIMES = frozenset({"time", "train/tokens_per_s"}) | USAGE  # what an exact resume does not repeat
 STEPS = 800  # some seconds: a disturbance that is sent at a step arrives before the end
 SETTINGS = {
     "seed": 1,
@@ -94,10 +91,7 @@ class TinyRun:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """metrics.jsonl but for the clock, and for a line that is being written."""
-        file = self.path / "metrics.jsonl"
-        text = file.read_text() if file.exists() else ""
-        whole = map(json.loads, text[: text.rfind("\n") + 1].splitlines())
-        return [{name: value for name, value in line.items() if name not in TIMES} for line in whole]
+        return logged_lines(self.path)
 
     @property
     def steps(self) -> list[int]:

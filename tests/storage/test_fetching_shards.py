@@ -1,4 +1,4 @@
-"""Shards behind a URL are those in the folder: brought once, checked, and taken up again wherever a fetch broke off."""
+"""Shards at a URL equal those in the folder: fetched once, verified, and resumed wherever a fetch stopped."""
 
 import json
 import os

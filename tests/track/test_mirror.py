@@ -150,7 +150,7 @@ def test_two_stores_have_one_run_each_however_often_they_change(
 
 @pytest.fixture
 def sweep(trained: Path, tmp_path: Path) -> Path:
-    """A sweep of two trials, and a third that has not begun."""
+    """A sweep of two trials, and a third that has not started."""
     folder = tmp_path / "sweep"
     for name in ("0000", "0001"):
         shutil.copytree(trained, folder / "trials" / name)

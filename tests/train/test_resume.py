@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from logged import logged_lines
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -25,10 +26,8 @@ from pianogen.evaluation.job import evaluate
 from pianogen.files import sha256_of, write_json
 from pianogen.generation import generate
 from pianogen.train import train
-from pianogen.train.usage import USAGE
 
 # what an exact resume does not repeat
-TIMES = frozenset({"time", "train/tokens_per_s"}) | USAGE
 STEPS = 14  # more than an epoch of the tiny shards at 4 rows of 48 tokens
 
 MakeRun = Callable[..., TrainConfig]
@@ -49,8 +48,7 @@ def tensors(run: str) -> dict[str, torch.Tensor]:
 
 def log(run: str) -> list[dict[str, Any]]:
     """Everything logged but times and usage."""
-    lines = map(json.loads, (Path(run) / "metrics.jsonl").read_text().splitlines())
-    return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
+    return logged_lines(Path(run))
 
 
 def stop_and_resume(config: TrainConfig, *, after: int) -> None:
