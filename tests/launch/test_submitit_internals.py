@@ -1,5 +1,6 @@
 """What launch/ assumes of submitit beyond its public interface."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,9 @@ def test_the_pattern_of_logs_finds_those_of_rank_0(tmp_path: Path) -> None:
 def test_the_process_of_a_local_job_is_recognised(tmp_path: Path) -> None:
     executor = LocalExecutor(tmp_path)
     executor.update_parameters(timeout_min=1)
-    job = executor.submit(str)
-    command_line = Path(f"/proc/{job.job_id}/cmdline").read_bytes()
+    job = executor.submit(time.sleep, 1)
+    end = time.monotonic() + 30  # until then the child may not have called exec
+    while WATCHER not in Path(f"/proc/{job.job_id}/cmdline").read_bytes():
+        assert time.monotonic() < end, "the command line is not that of submitit's watcher"
+        time.sleep(0.01)
     job.result()
-    assert WATCHER in command_line
