@@ -1,5 +1,6 @@
 """Shared fixtures: small shards, and settings of a run that takes a second."""
 
+import ctypes
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from pianogen.config import (
     TrainConfig,
     ValidationConfig,
 )
+from pianogen.ops.native import build
 from pianogen.tokens import write_midi
 from pianogen.tokens.notes import Notes, canonical
 
@@ -61,6 +63,7 @@ def tiny_run(tiny_shards: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
             out=str(tmp_path / name),
             seed=1,
             global_batch=4,
+            precision="fp32",
             model=ModelConfig(kind="attn", hidden_size=8),
             data=DataConfig(excerpt_tokens=16),
             optim=OptimConfig(warmup_tokens=100, horizon_tokens=10_000),
@@ -78,3 +81,12 @@ def _no_mlflow(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
     """Start no MLflow mirror beside test runs, except for tests marked `mlflow`."""
     if "mlflow" not in request.keywords:
         monkeypatch.setenv("PIANOGEN_TRACK", "off")
+
+
+@pytest.fixture(scope="session")
+def compiled_kernels() -> ctypes.CDLL:
+    """The kernels of this machine; a machine without a C compiler says so."""
+    library = build.kernels()
+    if library is None:
+        pytest.skip("no C compiler: the compiled operations cannot be tested")
+    return library

@@ -48,20 +48,30 @@ def masked_cross_entropy(
     logits = logits[rows].to(torch.promote_types(logits.dtype, torch.float32)).masked_fill(~admitted, -torch.inf)
     chosen, legal = logits.gather(1, targets[:, None]), admitted.gather(1, targets[:, None])
     nll = (logits.logsumexp(dim=1, keepdim=True) - chosen).masked_fill(~legal, torch.inf).squeeze(1)
-    with torch.no_grad():
-        group = groups_of(targets, states, allowed)
-        prediction = logits.argmax(dim=1)
-        hit = prediction == targets
-        counts = (_count(group[hit], targets[hit], logits), _count(group, prediction, logits))
-        nll_sum = torch.zeros(NUM_GROUPS, dtype=torch.float64, device=nll.device).index_add_(0, group, nll.double())
+    return summed(nll.sum(), nll.detach(), logits.argmax(dim=1), targets, states, allowed)
+
+
+@torch.no_grad()
+def summed(
+    loss_sum: Float[Tensor, ""],
+    nll: Float[Tensor, " N"],
+    prediction: Int[Tensor, " N"],
+    targets: Int[Tensor, " N"],
+    states: Int[Tensor, " N"],
+    allowed: Bool[Tensor, "S V"],
+) -> MaskedLoss:
+    """Count predictions by word and group; `loss_sum` keeps its gradient, and no target is `IGNORE`."""
+    num_words, group = allowed.shape[1], groups_of(targets, states, allowed)
+    hit = prediction == targets
+    true_positive = _count(group[hit], targets[hit], num_words)
     return MaskedLoss(
-        loss_sum=nll.sum(),
-        num_targets=torch.tensor(len(rows), device=nll.device),
-        nll_sum=nll_sum,
-        correct=counts[0].sum(dim=1),
-        true_positive=counts[0],
-        predicted=counts[1],
-        support=_count(group, targets, logits),
+        loss_sum=loss_sum,
+        num_targets=torch.tensor(len(targets), device=nll.device),
+        nll_sum=torch.zeros(NUM_GROUPS, dtype=torch.float64, device=nll.device).index_add_(0, group, nll.double()),
+        correct=true_positive.sum(dim=1),
+        true_positive=true_positive,
+        predicted=_count(group, prediction, num_words),
+        support=_count(group, targets, num_words),
     )
 
 
@@ -77,6 +87,5 @@ def groups_of(targets: Int[Tensor, " N"], states: Int[Tensor, " N"], allowed: Bo
     return group
 
 
-def _count(group: Tensor, words: Tensor, logits: Tensor) -> Tensor:
-    num_words = logits.shape[1]
+def _count(group: Tensor, words: Tensor, num_words: int) -> Tensor:
     return torch.bincount(group * num_words + words, minlength=NUM_GROUPS * num_words).view(NUM_GROUPS, num_words)

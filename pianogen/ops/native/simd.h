@@ -1,0 +1,75 @@
+/* Vectors of the widest kind that the compiler may use, and the functions of the gates on them. */
+#ifndef PIANOGEN_SIMD_H
+#define PIANOGEN_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define LANES 16
+#define ROWS 6 /* rows of a register tile: ROWS x 4 accumulators, and what is multiplied, fill the registers */
+#elif defined(__AVX2__)
+#define LANES 8
+#define ROWS 3
+#else
+#define LANES 4
+#define ROWS 4
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+#define PIN(vector) __asm__("" : "+" VECTOR_REGISTER (vector)) /* holds it in a register, where gcc would load it again */
+#if defined(__x86_64__)
+#define VECTOR_REGISTER "x"
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define VECTOR_REGISTER "w"
+#define PAUSE() __asm__ volatile("yield")
+#endif
+
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+INLINE vec load(const float *from) { return *(const vec *)from; }
+INLINE void store(float *to, vec x) { *(vec *)to = x; }
+INLINE vec splat(float x) { return x - (vec){}; }
+
+/* The first `count` lanes; the others are 0. */
+INLINE vec load_some(const float *from, int count) {
+    if (count >= LANES) return load(from);
+    vec x = {};
+    memcpy(&x, from, (size_t)count * sizeof(float));
+    return x;
+}
+
+INLINE void store_some(float *to, vec x, int count) {
+    if (count >= LANES) store(to, x);
+    else memcpy(to, &x, (size_t)count * sizeof(float));
+}
+
+INLINE vec choose(ivec mask, vec yes, vec no) { return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask)); }
+INLINE vec maximum(vec a, vec b) { return choose(a > b, a, b); }
+
+/* exp(x) to 2 ulp for x from -87 to 88, and the value at these ends beyond them.
+   2^n e^r with |r| <= ln(2) / 2, e^r by its minimax polynomial of degree 6 (Cephes, expf). */
+INLINE vec vexp(vec x) {
+    const vec shift = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number, which stands in the low bits */
+    x = choose(x < splat(-87.0f), splat(-87.0f), x);
+    x = choose(x > splat(88.0f), splat(88.0f), x);
+    vec n = x * splat(1.44269504f) + shift;
+    ivec exponent = (ivec)n << 23;
+    n -= shift;
+    vec r = x - n * splat(0.693359375f) - n * splat(-2.12194440e-4f);
+    vec p = splat(1.9875691500e-4f);
+    p = p * r + splat(1.3981999507e-3f);
+    p = p * r + splat(8.3334519073e-3f);
+    p = p * r + splat(4.1665795894e-2f);
+    p = p * r + splat(1.6666665459e-1f);
+    p = p * r + splat(5.0000001201e-1f);
+    p = p * (r * r) + r + splat(1.0f);
+    return choose(x == x, (vec)((ivec)p + exponent), x); /* NaN stays NaN */
+}
+
+INLINE vec vsigmoid(vec x) { return splat(1.0f) / (splat(1.0f) + vexp(-x)); }
+INLINE vec vtanh(vec x) { return splat(2.0f) / (splat(1.0f) + vexp(splat(-2.0f) * x)) - splat(1.0f); }
+
+#endif

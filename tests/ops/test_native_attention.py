@@ -1,0 +1,94 @@
+"""The compiled causal mean against the reference in float64, wherever the scores drift."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pianogen.ops.causal_attention import native, reference
+
+pytestmark = pytest.mark.usefixtures("compiled_kernels")
+LONG = 2048
+SCORES = {
+    "spread 1": lambda: torch.randn(LONG, 3),
+    "spread 30": lambda: 30 * torch.randn(LONG, 3),
+    "drift to 200": lambda: torch.linspace(0, 200, LONG)[:, None] + torch.randn(LONG, 3),
+    "drift to -200": lambda: torch.linspace(0, -200, LONG)[:, None] + torch.randn(LONG, 3),
+}
+
+
+def arguments(batch: int, time: int, hidden: int, seed: int = 0, started: bool = True) -> tuple[Tensor, ...]:
+    """Scores, values, a past (or none) and a keep mask with resets here and there, in float32."""
+    torch.manual_seed(seed)
+    scores, values = (torch.randn(batch, time, hidden).requires_grad_() for _ in range(2))
+    lse, context = (torch.randn(batch, hidden) for _ in range(2))
+    if not started:
+        lse, context = torch.full_like(lse, -torch.inf), torch.zeros_like(context)
+    return scores, values, lse.requires_grad_(), context.requires_grad_(), torch.rand(batch, time) > 0.2
+
+
+def results_and_gradients(causal_mean, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    torch.manual_seed(1)
+    outputs = causal_mean(*inputs)
+    mix = torch.stack([(output * torch.randn(output.shape).to(output.dtype)).sum() for output in outputs]).sum()
+    return (*(output.detach() for output in outputs), *torch.autograd.grad(mix, inputs[:-1]))
+
+
+def exactly(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The same numbers in float64."""
+    return (*(tensor.detach().double().requires_grad_() for tensor in inputs[:-1]), inputs[-1])
+
+
+def assert_near(got: tuple[Tensor, ...], expected: tuple[Tensor, ...], relative: float) -> None:
+    for index, (a, b) in enumerate(zip(got, expected, strict=True)):
+        assert float((a.double() - b).norm()) <= relative * float(b.norm()) + 1e-6, index
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 40)),
+    seed=st.integers(0, 1000),
+    started=st.booleans(),
+)
+def test_results_and_gradients_are_those_of_float64(sizes: tuple[int, int, int], seed: int, started: bool):
+    inputs = arguments(*sizes, seed=seed, started=started)
+    got = results_and_gradients(native.causal_mean, inputs)
+    assert_near(got, results_and_gradients(reference.causal_mean, exactly(inputs)), 3e-6)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_contexts_and_gradients_stay_near_float64_wherever_scores_drift(name: str):
+    torch.manual_seed(0)
+    scores, values = SCORES[name]()[None].requires_grad_(), torch.tanh(torch.randn(1, LONG, 3)).requires_grad_()
+    none = torch.zeros(1, 3)
+    inputs = (scores, values, (none - torch.inf).requires_grad_(), none.requires_grad_(), torch.ones(1, LONG).bool())
+    got = results_and_gradients(native.causal_mean, inputs)
+    expected = results_and_gradients(reference.causal_mean, exactly(inputs))
+    assert float((got[0].double() - expected[0]).abs().max()) < 1.2e-5
+    assert_near(got[3:5], expected[3:5], 1e-4)
+
+
+def test_a_width_beyond_one_block_of_channels_is_handled():
+    inputs = arguments(2, 3, 1100)
+    got = results_and_gradients(native.causal_mean, inputs)
+    assert_near(got, results_and_gradients(reference.causal_mean, exactly(inputs)), 3e-6)
+
+
+def test_the_number_of_threads_changes_no_bit():
+    inputs = arguments(5, 7, 90)
+    alone = results_and_gradients(native.causal_mean, inputs)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        together = results_and_gradients(native.causal_mean, inputs)
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_nan_score_stays_nan():
+    scores, values, *rest = arguments(2, 4, 20)
+    scores.detach()[1, 2, 3] = torch.nan
+    contexts = native.causal_mean(scores, values, *rest)[0]
+    assert contexts[1, 2, 3].isnan()
+    assert not contexts[0].isnan().any()
