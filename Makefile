@@ -1,10 +1,10 @@
-# make demo: see all of it in minutes · make test: the suite · make check: what CI checks besides
+# make demo: see all of it in minutes · make test: the suite · make check: what CI checks besides · make bench: speed
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install demo test test-cluster test-browser test-container check format clean
+.PHONY: install demo bench test test-cluster test-browser test-container check format clean
 
 install: $(INSTALLED)
 
@@ -21,6 +21,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -m "not cluster and not browser and not container"
 	@echo "not part of this: a real Slurm (make test-cluster), a browser (test-browser), the image's install (test-container)"
+
+# the tables of docs/performance.md for this machine: some four minutes
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks train_step
 
 # a real Slurm of two nodes on this machine; needs root on Debian, and says so where it skips
 test-cluster: $(INSTALLED)

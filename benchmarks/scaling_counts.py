@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pianogen.config import ModelConfig
 from pianogen.models import PianoModel, build_model
+from pianogen.ops.forms import using_form
 from pianogen.tokens.vocab import VOCABULARY_SIZE
 
 _FP32_BYTES = 4
@@ -52,8 +53,9 @@ class _Kernels(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@using_form("reference")
 def counts_of(config: ModelConfig) -> StepCounts:
-    """Run a few positions of the model and count."""
+    """Run a few positions of the model in plain torch, as on a GPU, and count."""
     model = build_model(config)
     early = sum(value.numel() for name, value in model.named_parameters() if name.startswith(_EARLY))
     flops = FlopCounterMode(display=False)
@@ -69,6 +71,7 @@ def counts_of(config: ModelConfig) -> StepCounts:
     )
 
 
+@using_form("reference")
 def host_s_per_kernel(config: ModelConfig, positions: int = 256, repeats: int = 9) -> float:
     """Seconds that this machine's CPU takes for a kernel with nothing to compute: the median of some steps."""
     model, seconds = build_model(replace(config, hidden_size=8)), []

@@ -122,8 +122,11 @@ class TrainConfig:
     """Excerpts per forward pass on one rank, by default its whole share; smaller ones accumulate gradients."""
     deepspeed: str | None = None
     """A DeepSpeed file such as configs/deepspeed/zero2.json; without one, every rank holds the whole model."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the matrix products; weights, state and loss stay in fp32."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the matrix products; auto: bf16 if the processor or GPU has it, otherwise fp32. Weights, state and
+    loss stay in fp32."""
+    ops: Literal["auto", "reference"] = "auto"
+    """auto: compiled operations on CPUs, if there is a C compiler; reference: plain torch."""
     rank_timeout_s: float = 600.0
     """Longest time that ranks wait for another rank before the job ends and names it."""
     resume: Literal["auto", "never"] = "auto"

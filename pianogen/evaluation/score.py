@@ -49,7 +49,9 @@ def score(
             inputs, targets, states = (torch.from_numpy(array).to(device) for array in batch)
             state = None if state is None else {name: value[: len(inputs)] for name, value in state.items()}
             logits, state = model(inputs, state)
-            total += _vector(masked_cross_entropy(logits.flatten(0, 1), targets.flatten(), states.flatten(), legal))
+            total += _vector(
+                masked_cross_entropy(logits.flatten(0, 1), targets.flatten(), states.flatten(), legal, reuse=True)
+            )
             if progress is not None:
                 progress(int((batch[1] != IGNORE).sum()))
     finally:

@@ -38,10 +38,8 @@ class Embedding(nn.Module, ABC):
         """W_ih times the vectors of these words."""
 
     def forward(self, tokens: Int[Tensor, "*B"]) -> Float[Tensor, "*B G"]:
-        """W_ih x + b of each token; for a long input the whole table is computed once and gathered from."""
-        if tokens.numel() <= VOCABULARY_SIZE:
-            return (self.rows(tokens.flatten()) + self.bias).view(*tokens.shape, -1)
-        return F.embedding(tokens, self.rows(torch.arange(VOCABULARY_SIZE, device=tokens.device)) + self.bias)
+        """W_ih x + b of each token."""
+        return (self.rows(tokens.flatten()) + self.bias).view(*tokens.shape, -1)
 
 
 class OneHotEmbedding(Embedding):

@@ -16,6 +16,8 @@ class RecurrentLayer(nn.Module, ABC):
 
     gates_per_unit: ClassVar[int]
     state_names: ClassVar[tuple[str, ...]]
+    accepts_words: ClassVar[bool] = False
+    """Whether `forward` has the argument `words`, (B, T): the rows to read of `gates`, which is then a table (V, G)."""
 
     def __init__(self, hidden_size: int, *, first: bool) -> None:
         super().__init__()

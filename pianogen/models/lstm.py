@@ -1,6 +1,6 @@
 """The LSTM, as torch.nn.LSTM computes it, with one bias instead of two."""
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pianogen.models.layer import LayerState, RecurrentLayer
@@ -11,13 +11,19 @@ class LstmLayer(RecurrentLayer):
     """Gates i, f, g, o; c_t = f c_{t-1} + i g; h_t = o tanh(c_t)."""
 
     gates_per_unit = 4
+    accepts_words = True
     state_names = ("h", "c")
 
     def forward(
-        self, gates: Float[Tensor, "B T G"], state: LayerState, keep: Bool[Tensor, "B T"], bf16: bool
+        self,
+        gates: Float[Tensor, "..."],
+        state: LayerState,
+        keep: Bool[Tensor, "B T"],
+        bf16: bool,
+        words: Int[Tensor, "B T"] | None = None,
     ) -> tuple[Float[Tensor, "B T H"], LayerState]:
         """Run over time; `gates` is overwritten."""
-        hidden, h, c = lstm(gates, self.weight_hh, state["h"], state["c"], keep, bf16=bf16, reuse=True)
+        hidden, h, c = lstm(gates, self.weight_hh, state["h"], state["c"], keep, words=words, bf16=bf16, reuse=True)
         return hidden, {"h": h, "c": c}
 
     def step(self, gates: Float[Tensor, "B G"], state: LayerState, bf16: bool) -> LayerState:

@@ -3,9 +3,10 @@
 The loss and the sampler, not the model, apply the grammar mask. Parameter names are the checkpoint format.
 """
 
-from typing import Literal, cast
+from typing import cast
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -46,9 +47,9 @@ class PianoModel(nn.Module):
         """Trainable numbers."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def precision(self, name: Literal["fp32", "bf16"]) -> "PianoModel":
-        """Choose the arithmetic of the matrix products; weights, state and logits keep their type."""
-        self.bf16 = name == "bf16"
+    def with_bf16(self, enabled: bool) -> "PianoModel":
+        """Choose whether matrix products are computed in bfloat16; weights, state and logits keep their type."""
+        self.bf16 = enabled
         return self
 
     def initial_state(self, batch: int, device: torch.device | str | None = None) -> State:
@@ -68,10 +69,11 @@ class PianoModel(nn.Module):
         """
         state = self.initial_state(len(tokens)) if state is None else state
         keep, layer_states = tokens != BOS, []
-        x = self.embedding(tokens.t()).transpose(0, 1)
+        x, words = self._embedded(tokens)
         for index, layer in enumerate(self._recurrent_layers()):
             gates = layer.project(self.dropout(x), self.bf16) if index else x
-            x, layer_state = layer(gates, self._layer_state(state, index), keep, self.bf16)
+            among = {} if index or words is None else {"words": words}
+            x, layer_state = layer(gates, self._layer_state(state, index), keep, self.bf16, **among)
             layer_states.append(layer_state)
         state_after = _stacked(layer_states)
         if self.attention is not None:
@@ -93,6 +95,15 @@ class PianoModel(nn.Module):
             attention_state = self.attention.step(x, state, self.bf16)
             return self._decode(x, attention_state["context"]), state_after | attention_state
         return self._decode(x), state_after
+
+    def _embedded(self, tokens: Int[Tensor, "B T"]) -> tuple[Tensor, Int[Tensor, "B T"] | None]:
+        """Gate sums (B, T, G); or for a long input those of all words, (V, G), and the rows that the layer reads."""
+        if tokens.numel() <= VOCABULARY_SIZE:
+            return self.embedding(tokens.t()).transpose(0, 1), None
+        table = self.embedding(torch.arange(VOCABULARY_SIZE, device=tokens.device))
+        if self._recurrent_layers()[0].accepts_words:
+            return table, tokens
+        return F.embedding(tokens.t(), table).transpose(0, 1), None
 
     def _recurrent_layers(self) -> list[RecurrentLayer]:
         return cast("list[RecurrentLayer]", list(self.layers))

@@ -1,6 +1,6 @@
 """The plain tanh RNN."""
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pianogen.models.layer import LayerState, RecurrentLayer
@@ -11,13 +11,19 @@ class RnnLayer(RecurrentLayer):
     """h_t = tanh(W_ih x_t + b + W_hh h_{t-1})."""
 
     gates_per_unit = 1
+    accepts_words = True
     state_names = ("h",)
 
     def forward(
-        self, gates: Float[Tensor, "B T G"], state: LayerState, keep: Bool[Tensor, "B T"], bf16: bool
+        self,
+        gates: Float[Tensor, "..."],
+        state: LayerState,
+        keep: Bool[Tensor, "B T"],
+        bf16: bool,
+        words: Int[Tensor, "B T"] | None = None,
     ) -> tuple[Float[Tensor, "B T H"], LayerState]:
         """Run over time."""
-        hidden, h = rnn(gates, self.weight_hh, state["h"], keep, bf16=bf16)
+        hidden, h = rnn(gates, self.weight_hh, state["h"], keep, words=words, bf16=bf16)
         return hidden, {"h": h}
 
     def step(self, gates: Float[Tensor, "B G"], state: LayerState, bf16: bool) -> LayerState:

@@ -166,7 +166,7 @@ class CheckpointManager:
         return on_any_rank(is_complete, self._accelerator.device)
 
     def _measure_again(self, best: Best, validation: Validation) -> Best | None:
-        model = build_model(self._run.config.model).precision(self._run.config.precision)
+        model = build_model(self._run.config.model).with_bf16(self._run.config.precision == "bf16")
         model.load_state_dict(load_tensors(self._run.step_folder(best.step), "model"))
         nll = validation.measure(model.to(self._accelerator.device)).get("validation/nll")
         self._warn_on_main_rank(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
 from pianogen.config import TrainConfig, flatten, to_dict
@@ -14,6 +15,8 @@ from pianogen.distributed.process_group import check_agreement, wait_for_all
 from pianogen.errors import RunError, SettingError
 from pianogen.folders import refuse_shards
 from pianogen.locks import FileLock, LockHeldError
+from pianogen.ops.forms import choose_form, form_in_use, has_native_bf16
+from pianogen.progress import console
 from pianogen.runs import Run, create_run, open_run, record_config
 from pianogen.train.checkpointing import CheckpointManager
 from pianogen.train.code import code_hash
@@ -24,7 +27,8 @@ from pianogen.train.trainer import Trainer
 
 # settings that may differ between two attempts of one run, since no step depends on them
 _MAY_CHANGE = frozenset(
-    {"shards", "out", "micro_batch", "deepspeed", "rank_timeout_s", "resume", "budget", "validation", "checkpoint"}
+    {"shards", "out", "micro_batch", "deepspeed", "ops", "rank_timeout_s", "resume"}
+    | {"budget", "validation", "checkpoint"}
 )
 
 
@@ -46,12 +50,22 @@ def open_training(
         path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(_locked(path))
     started = open_run(path) if (path / "config.yaml").exists() else None
-    config = _same_settings(config, started) if started else _with_horizon(config, batches)
-    environment = describe(shards, config.shards, accelerator.num_processes)
+    config = _same_settings(config, started) if started else _resolved(config, batches, accelerator.device)
+    choose_form(config.ops)
+    environment = describe(shards, config.shards, accelerator.num_processes, accelerator.device)
     # not the shards' path, which may differ between nodes
-    check_agreement({**flatten(to_dict(config)), "code": code_hash(), "shards": shards.fingerprint})
+    check_agreement(
+        {
+            **flatten(to_dict(config)),
+            "code": code_hash(),
+            "shards": shards.fingerprint,
+            "form of operations": form_in_use(accelerator.device),
+        }
+    )
     if started:
         _require_same_shards(started, shards)
+        if accelerator.is_main_process:
+            _warn_of_other_rounding(started, environment)
     if accelerator.is_main_process and not started:
         create_run(config, environment)
     wait_for_all(accelerator)
@@ -78,13 +92,19 @@ def _batches(shards: ShardSet, config: TrainConfig) -> Batches:
     )
 
 
-def _with_horizon(config: TrainConfig, batches: Batches) -> TrainConfig:
+def _resolved(config: TrainConfig, batches: Batches, device: torch.device) -> TrainConfig:
+    """Replace the defaults that depend on the shards or the machine by their values, which a resumed run keeps."""
     tokens = horizon(config.optim, config.budget, batches.epoch_targets, batches.order.steps_per_epoch)
-    return replace(config, optim=replace(config.optim, horizon_tokens=tokens))
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if has_native_bf16(device) else "fp32"
+    return replace(config, precision=precision, optim=replace(config.optim, horizon_tokens=tokens))
 
 
 def _same_settings(config: TrainConfig, started: Run) -> TrainConfig:
-    """Take the run's horizon, and refuse settings that change its result."""
+    """Take the run's horizon and precision, and refuse settings that change its result."""
+    if config.precision == "auto":
+        config = replace(config, precision=started.config.precision)
     if config.optim.horizon_tokens is None:
         config = replace(config, optim=replace(config.optim, horizon_tokens=started.config.optim.horizon_tokens))
     if config.resume == "never":
@@ -110,6 +130,16 @@ def _require_same_shards(run: Run, shards: ShardSet) -> None:
         raise RunError(
             f"the shards have fingerprint {shards.fingerprint[:12]}, but the run in {run.path} was started on "
             f"{recorded['fingerprint'][:12]} ({recorded['folder']}); give --shards that folder, or another --out"
+        )
+
+
+def _warn_of_other_rounding(run: Run, environment: dict[str, Any]) -> None:
+    then, now = (each.get("operations") for each in (run.environment, environment))
+    if then not in (None, now):
+        console.print(
+            f"[yellow]warning:[/] {run.path} was started with {then} operations and is resumed with {now} ones, which "
+            "round differently: the result will not be bit-identical to an uninterrupted run",
+            soft_wrap=True,
         )
 
 

@@ -37,7 +37,7 @@ class Trainer:
         self.rows = rows_of_rank(config.global_batch, accelerator.process_index, accelerator.num_processes)
         self.micro_batch = config.micro_batch or len(self.rows)
         torch.manual_seed(stream_key(config.seed, RandomStream.WEIGHTS))
-        model = build_model(config.model).precision(config.precision)
+        model = build_model(config.model).with_bf16(config.precision == "bf16")
         self._initial_state = model.initial_state
         if restored:  # before ZeRO 3 partitions the weights over the ranks
             model.load_state_dict(restored.model)
@@ -65,7 +65,9 @@ class Trainer:
                 logits, carried = self.replicas.model(
                     inputs, {name: value[rows] for name, value in self._state.items()}
                 )
-                loss = masked_cross_entropy(logits.flatten(0, 1), targets.flatten(), states.flatten(), self.allowed)
+                loss = masked_cross_entropy(
+                    logits.flatten(0, 1), targets.flatten(), states.flatten(), self.allowed, reuse=True
+                )
                 # gradients are averaged over ranks: times their number makes them a sum
                 self.replicas.backward(loss.loss_sum * (num_ranks / max(1, num_targets)))
             carried_states.append(carried)

@@ -165,7 +165,7 @@ class Zero:
     def whole_model(self) -> PianoModel:
         """See `Replicas.whole_model`; a copy, since the engine's own weights may be partitioned."""
         weights = self.weights()
-        model = build_model(self._settings).precision("bf16" if self._bf16 else "fp32")
+        model = build_model(self._settings).with_bf16(self._bf16)
         model.load_state_dict(weights)
         return model.to(self._engine.device)
 

@@ -15,6 +15,7 @@ STEPS = 800  # some seconds: a disturbance that is sent at a step arrives before
 SETTINGS = {
     "seed": 1,
     "global_batch": 4,
+    "precision": "fp32",
     "model.kind": "attn",
     "model.hidden_size": 8,
     "data.excerpt_tokens": 16,

@@ -160,7 +160,7 @@ def test_state_is_batch_first_and_of_the_weights_type(kind: str):
 def test_bf16_products_change_the_logits_by_less_than_two_percent(kind: str):
     model, words = small(kind, "learned").float(), tokens()
     exact = model(words)[0]
-    rough = model.precision("bf16")(words)[0]
+    rough = model.with_bf16(True)(words)[0]
     assert rough.dtype == torch.float32
     assert 0 < (rough - exact).norm() < 0.02 * exact.norm()
 

@@ -27,7 +27,6 @@ from pianogen.files import sha256_of, write_json
 from pianogen.generation import generate
 from pianogen.train import train
 
-# what an exact resume does not repeat
 STEPS = 14  # more than an epoch of the tiny shards at 4 rows of 48 tokens
 
 MakeRun = Callable[..., TrainConfig]

@@ -1,0 +1,1 @@
+"""Speed of pianogen beside what a user would pick instead, and beside a limit of the machine."""

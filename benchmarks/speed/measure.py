@@ -1,0 +1,103 @@
+"""Timing contenders in turn, and the rows of a benchmark's table."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Contender = Callable[[], object]
+_PACKAGES = ("torch", "numpy")
+_GEMM_SIZE = 1536
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison; `ours`, `other` and `limit` are medians in `unit`, where more is better."""
+
+    name: str
+    unit: str
+    ours: float
+    other: float | None
+    limit: float | None
+    compared_with: str
+    """What the ratio compares with: the other one, or the limit."""
+    ratio_median: float
+    ratio_low: float
+    """Lower quartile of the ratios within each round."""
+    ratio_high: float
+    bound: float | None = None
+    """What the ratio should reach."""
+
+    @property
+    def verdict(self) -> str:
+        """Whether the bound is reached."""
+        if self.bound is None:
+            return ""
+        return f"{'reaches' if self.ratio_median >= self.bound else 'misses'} {self.bound:g}"
+
+
+def seconds_in_turn(contenders: dict[str, Contender], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contender in each round, after one round to warm up; a noisy machine disturbs all of a round."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for index in range(rounds + 1):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            if index:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> tuple[float, float, float]:
+    """Median and quartiles of the ratios within the rounds."""
+    low, middle, high = statistics.quantiles([a / b for a, b in zip(numerator, denominator, strict=True)], n=4)
+    return middle, low, high
+
+
+def gemm(dtype: torch.dtype, size: int = _GEMM_SIZE) -> Contender:
+    """A large matrix product, 2 size^3 FLOP: what the machine can do at best."""
+    a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
+    return lambda: a @ b
+
+
+def gemm_flop(size: int = _GEMM_SIZE) -> float:
+    """FLOP of one call of `gemm`."""
+    return 2.0 * size**3
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its vector instructions and cores."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    model = next((line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")), "")
+    return {
+        "processor": model or platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "avx512_bf16": "avx512_bf16" in info,
+        "cores": len(os.sched_getaffinity(0)),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def as_json(name: str, rows: Sequence[Row]) -> str:
+    """The benchmark's result with the machine and versions."""
+    versions = {"python": platform.python_version(), **{package: version(package) for package in _PACKAGES}}
+    content = {"name": name, "rows": [asdict(row) for row in rows], "machine": machine(), "versions": versions}
+    return json.dumps(content, indent=1)
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """A table, as in docs/performance.md."""
+    lines = ["| row | ours | other | limit | unit | ratio to | median (quartiles) | bound |", "|---|" + "---|" * 7]
+    for row in rows:
+        numbers = ["-" if value is None else f"{value:,.4g}" for value in (row.ours, row.other, row.limit)]
+        ratio = f"{row.ratio_median:.2f} ({row.ratio_low:.2f} to {row.ratio_high:.2f})"
+        lines.append(f"| {' | '.join([row.name, *numbers, row.unit, row.compared_with, ratio, row.verdict])} |")
+    return "\n".join(lines)

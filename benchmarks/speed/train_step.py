@@ -1,0 +1,150 @@
+"""One training step of H = 512, B = 64, T = 256: forward, loss, backward, clipping, Adam."""
+
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.speed.measure import Contender, Row, gemm, gemm_flop, ratios, seconds_in_turn
+from benchmarks.speed.plain import PlainModel, plain_loss
+from pianogen.config import ModelConfig
+from pianogen.models import build_model
+from pianogen.ops.forms import has_native_bf16
+from pianogen.ops.masked_cross_entropy import masked_cross_entropy
+from pianogen.tokens.grammar import allowed, states_of
+from pianogen.tokens.vocab import BOS, FIRST_DURATION, FIRST_NOTE, PAD, SEP, VOCABULARY_SIZE
+
+HIDDEN, ROWS, STEPS = 512, 64, 256
+_BOUNDS = {
+    "fp32_vs_eager_fp32": {1: 1.55, 2: 1.4},
+    "bf16_vs_eager_fp32": {1: 2.7},
+    "bf16_vs_autocast": {1: 1.8},
+    "bf16_vs_limit": {1: 0.65},
+    "2_threads_vs_1": {2: 1.5},
+}
+
+
+def flop_per_token(kind: str, hidden_size: int) -> float:
+    """Of the matrix products of a training step: recurrence, attention scores, decoder; the input is a gather."""
+    recurrent = {"rnn": 6, "lstm": 24, "attn": 24 + 6}[kind] * hidden_size**2
+    return recurrent + 6 * VOCABULARY_SIZE * hidden_size * (2 if kind == "attn" else 1)
+
+
+def legal_tokens(rows: int, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs, targets and grammar states (rows, steps) of random single notes, each followed by a wait."""
+    random = np.random.Generator(np.random.Philox(0))
+    count = (rows, steps // 4 + 1)
+    notes, separators = FIRST_NOTE + random.integers(40, 80, count), np.full(count, SEP)
+    lengths, waits = (FIRST_DURATION + random.integers(1, 17, count) for _ in range(2))
+    body = np.stack([notes, lengths, separators, waits], axis=2).reshape(rows, -1)
+    tokens = np.concatenate([np.tile([BOS, PAD], (rows, 1)), body], axis=1).astype(np.int16)[:, : steps + 1]
+    states = np.stack([states_of(row)[1:] for row in tokens]).astype(np.int64)
+    tokens = torch.from_numpy(tokens.astype(np.int64))
+    return tokens[:, :-1], tokens[:, 1:], torch.from_numpy(states)
+
+
+class Steps:
+    """Training steps of one model on one batch."""
+
+    def __init__(self, model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> None:
+        self.model, self.batch = model, batch
+        self.allowed = torch.tensor(allowed("strict"))
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+
+    def ours(self) -> None:
+        """As `pianogen.train.trainer.Trainer.step` on one rank."""
+        inputs, targets, states = self.batch
+        logits, _ = self.model(inputs)
+        loss = masked_cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), states.flatten(), self.allowed, reuse=True
+        ).loss_sum
+        self._update(loss)
+
+    def plain(self) -> None:
+        """The same of a plain model."""
+        inputs, targets, states = self.batch
+        self._update(plain_loss(self.model(inputs), targets, states, self.allowed))
+
+    def autocast(self) -> None:
+        """The same with torch's automatic mixed precision."""
+        with torch.autocast("cpu", torch.bfloat16):
+            self.plain()
+
+    def _update(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss / self.batch[1].numel()).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+
+
+def contenders(kind: str, batch: tuple[Tensor, Tensor, Tensor], *, bf16: bool) -> dict[str, Contender]:
+    """Every way to train a model, and the matrix products that are the limit."""
+
+    def ours(in_bf16: bool) -> Contender:
+        return Steps(build_model(ModelConfig(kind, HIDDEN)).with_bf16(in_bf16), batch).ours
+
+    plain = Steps(PlainModel(kind, HIDDEN), batch)
+    found = {"fp32": ours(False), "eager_fp32": plain.plain, "gemm_fp32": gemm(torch.float32)}
+    if bf16:
+        found |= {"bf16": ours(True), "autocast": plain.autocast, "gemm_bf16": gemm(torch.bfloat16)}
+    return found
+
+
+def measure(rounds: int = 5) -> list[Row]:
+    """All three models on one thread and on two."""
+    bf16, batch = has_native_bf16(torch.device("cpu")), legal_tokens(ROWS, STEPS)
+    rows = []
+    for kind in ("attn", "lstm", "rnn"):
+        ways, seconds = contenders(kind, batch, bf16=bf16), {}
+        for threads in (1, 2):
+            with _threads(threads):
+                seconds[threads] = seconds_in_turn(ways, rounds)
+        rows += [row for threads in (1, 2) for row in _rows(kind, threads, seconds)]
+    return rows
+
+
+def _rows(kind: str, threads: int, seconds: dict[int, dict[str, list[float]]]) -> list[Row]:
+    num_tokens, rows = ROWS * STEPS, []
+    prefix = "step" if kind == "attn" else f"{kind}_step"
+    now = seconds[threads]
+
+    def speed(name: str, at: int = threads) -> float:
+        return 1e-3 * num_tokens / statistics.median(seconds[at][name])
+
+    def limit(precision: str) -> list[float]:
+        """Seconds of a step at the speed of the large matrix product."""
+        flop = flop_per_token(kind, HIDDEN) * num_tokens
+        return [flop / gemm_flop() * product for product in now[f"gemm_{precision}"]]
+
+    def add(name: str, own: str, other: list[float], label: str, at: int = threads) -> None:
+        bound = _BOUNDS.get(name, {}).get(threads) if kind == "attn" else None
+        middle, low, high = ratios(other, seconds[at][own] if at != threads else now[own])
+        of_limit = 1e-3 * num_tokens / statistics.median(limit(own))
+        against = None if label == "limit" else 1e-3 * num_tokens / statistics.median(other)
+        suffix = "" if threads == 1 else f", {threads} threads"
+        rows.append(
+            Row(f"{prefix}_{name}{suffix}", "ktok/s", speed(own), against, of_limit, label, middle, low, high, bound)
+        )
+
+    for precision in [name for name in ("fp32", "bf16") if name in now]:
+        add(f"{precision}_vs_eager_fp32", precision, now["eager_fp32"], "torch.nn in fp32")
+        if precision == "bf16":
+            add("bf16_vs_autocast", precision, now["autocast"], "torch.nn under autocast")
+        add(f"{precision}_vs_limit", precision, limit(precision), "limit")
+    if threads == 2:
+        own = "bf16" if "bf16" in now else "fp32"
+        add("2_threads_vs_1", own, seconds[1][own], "ours on 1 thread")
+    return rows
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
