@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import torch
 from logged import logged_lines
 
 from pianogen.config import (
@@ -46,6 +47,7 @@ def last_nll(config: TrainConfig) -> float:
     return [line["validation/nll"] for line in logged_lines(Path(config.out)) if "validation/nll" in line][-1]
 
 
+@pytest.mark.timeout(900)  # 800 steps, on a machine that may be busy
 @pytest.mark.usefixtures("compiled_kernels")
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
 def test_200_steps_end_at_the_same_validation_loss_in_every_form(tiny_run: MakeRun, kind: str) -> None:
@@ -57,7 +59,8 @@ def test_200_steps_end_at_the_same_validation_loss_in_every_form(tiny_run: MakeR
     assert reference < 4.0, "the model has learned"
     assert nll("auto", "fp32") == pytest.approx(reference, abs=1e-4)
     assert nll("auto", "bf16") == pytest.approx(reference, abs=5e-3)
-    assert nll("reference", "bf16") == pytest.approx(reference, abs=5e-3)
+    if forms.has_native_bf16(torch.device("cpu")):  # elsewhere auto is this form
+        assert nll("reference", "bf16") == pytest.approx(reference, abs=5e-3)
 
 
 @pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "fp32")])
