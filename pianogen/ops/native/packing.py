@@ -23,7 +23,7 @@ def pack_weight(
     else:
         columns = _by_unit(num_gates // units, units, lanes(library))
         depth, down, across = units, 1, units
-    panels = torch.empty(columns.numel() * depth, dtype=torch.bfloat16 if bf16 else torch.float32)
+    panels = weight.new_empty(columns.numel() * depth, dtype=torch.bfloat16 if bf16 else torch.float32)
     pack = library.pack_bf16 if bf16 else library.pack_fp32
     numbers = (ctypes.c_int(depth), ctypes.c_int(len(columns)))
     strides = (ctypes.c_long(down), ctypes.c_long(across))
@@ -41,7 +41,7 @@ def lanes(library: ctypes.CDLL) -> int:
 def _in_order(num_columns: int, num_lanes: int) -> Int[Tensor, "P W"]:
     """Columns side by side, -1 where there is none; one row a panel."""
     width = VECTORS * num_lanes
-    columns = torch.arange(-(-num_columns // width) * width, dtype=torch.int32)
+    columns = torch.arange(-(-num_columns // width) * width, dtype=torch.int32, device="cpu")
     return columns.masked_fill(columns >= num_columns, -1).view(-1, width)
 
 
@@ -50,6 +50,6 @@ def _by_unit(gates_per_unit: int, units: int, num_lanes: int) -> Int[Tensor, "P 
     """Rows of the weight by panel; with four gates per unit, panel p holds each gate of the p-th vector of units."""
     if gates_per_unit == 1:
         return _in_order(units, num_lanes)
-    unit = torch.arange(-(-units // num_lanes) * num_lanes, dtype=torch.int32).view(-1, 1, num_lanes)
-    gate = torch.arange(gates_per_unit, dtype=torch.int32).view(1, -1, 1)
+    unit = torch.arange(-(-units // num_lanes) * num_lanes, dtype=torch.int32, device="cpu").view(-1, 1, num_lanes)
+    gate = torch.arange(gates_per_unit, dtype=torch.int32, device="cpu").view(1, -1, 1)
     return torch.where(unit < units, gate * units + unit, -1).flatten(1).contiguous()
