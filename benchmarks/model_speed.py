@@ -6,18 +6,15 @@ the ratio within a round. A training step is forward, cross-entropy and backward
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from speed.measure import Contender, ratios, seconds_in_turn
 from torch import Tensor, nn
 
 from pianogen.config import EmbeddingKind, ModelConfig
 from pianogen.models import build_model
 from pianogen.tokens.vocab import VOCABULARY_SIZE
-
-Contender = Callable[[], object]
 
 
 class TorchLstm(nn.Module):
@@ -66,23 +63,10 @@ def generation_steps(kind: str, hidden_size: int, num_steps: int) -> dict[str, C
     return {f"step, {kind}, ours": run_ours, "step, nn.LSTM": run_theirs}
 
 
-def time_rounds(contenders: dict[str, Contender], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contender in each round, after one round to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for index in range(rounds + 1):
-        for name, run in contenders.items():
-            start = time.perf_counter()
-            run()
-            if index:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
 def report(seconds: dict[str, list[float]], ours: str, unit: str, count: int) -> None:
     """Print the median time of each, and the ratio to ours: median and quartiles over the rounds."""
     for name, times in seconds.items():
-        ratios = [theirs / own for theirs, own in zip(times, seconds[ours], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
+        middle, low, high = ratios(times, seconds[ours])
         milliseconds = 1e3 * statistics.median(times) / count
         print(f"{name:34} {milliseconds:9.3f} ms a {unit}   x{middle:.2f} ({low:.2f}-{high:.2f})")
 
@@ -108,9 +92,9 @@ def main() -> None:
         "nn.LSTM on nn.Embedding": training_step(TorchLstm(sizes.hidden, sizes.embedding), tokens),
     }
     print(f"{sizes}, {torch.get_num_threads()} threads; ratio = time over that of ours, median (quartiles)")
-    report(time_rounds(training, sizes.rounds), "lstm, one_hot, ours", "step", 1)
+    report(seconds_in_turn(training, sizes.rounds), "lstm, one_hot, ours", "step", 1)
     generation = generation_steps("lstm", sizes.hidden, 50)
-    report(time_rounds(generation, sizes.rounds), "step, lstm, ours", "token", 50)
+    report(seconds_in_turn(generation, sizes.rounds), "step, lstm, ours", "token", 50)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from pianogen.errors import PianogenError, PluginError
 
 GROUP = "pianogen.plugins"
 
-What = Literal["model", "metric", "source format"]
-_NAMES: dict[What, re.Pattern[str]] = {
+Kind = Literal["model", "metric", "source format"]
+_NAMES: dict[Kind, re.Pattern[str]] = {
     "model": re.compile(r"[a-z][a-z0-9_]*"),
     "metric": re.compile(r"[a-z][a-z0-9_]*"),
     "source format": re.compile(r"\.[a-z0-9_]+"),
@@ -28,14 +28,14 @@ _NAMES: dict[What, re.Pattern[str]] = {
 class Extension:
     """One thing that a package adds."""
 
-    what: What
+    kind: Kind
     name: str
     package: str
     target: Any
     """A class or function, or its import path."""
 
     def __str__(self) -> str:
-        return f"{self.what} {self.name!r} of package {self.package}"
+        return f"{self.kind} {self.name!r} of package {self.package}"
 
     def load(self) -> Any:
         """The class or function.
@@ -73,7 +73,7 @@ class Registry:
     """
 
     package: str = ""
-    extensions: dict[What, dict[str, Extension]] = field(default_factory=lambda: {what: {} for what in _NAMES})
+    extensions: dict[Kind, dict[str, Extension]] = field(default_factory=lambda: {kind: {} for kind in _NAMES})
 
     def add_model(self, name: str, layer_class: type | str) -> None:
         """Add a model kind: a subclass of `pianogen.models.layer.RecurrentLayer`."""
@@ -88,25 +88,25 @@ class Registry:
         for suffix in [suffixes] if isinstance(suffixes, str) else suffixes:
             self._add("source format", suffix.lower(), reader)
 
-    def _add(self, what: What, name: str, target: Any) -> None:
-        added = Extension(what, name, self.package, target)
-        if not _NAMES[what].fullmatch(name):
-            raise PluginError(f"{added}: the name must match {_NAMES[what].pattern}")
-        if name in self.extensions[what]:
-            raise PluginError(f"{added}: {self.extensions[what][name]} has the same name; uninstall one of them")
-        self.extensions[what][name] = added
+    def _add(self, kind: Kind, name: str, target: Any) -> None:
+        added = Extension(kind, name, self.package, target)
+        if not _NAMES[kind].fullmatch(name):
+            raise PluginError(f"{added}: the name must match {_NAMES[kind].pattern}")
+        if name in self.extensions[kind]:
+            raise PluginError(f"{added}: {self.extensions[kind][name]} has the same name; uninstall one of them")
+        self.extensions[kind][name] = added
 
 
-def extensions(what: What, built_in: Collection[str]) -> dict[str, Extension]:
+def extensions(kind: Kind, built_in: Collection[str]) -> dict[str, Extension]:
     """What the installed packages add, by name, in an order that does not depend on the machine.
 
     Raises:
         PluginError: A plugin cannot be imported or failed, or a name is used twice or is one of `built_in`.
     """
-    found = _registry().extensions[what]
+    found = _registry().extensions[kind]
     for name in found:
         if name in built_in:
-            raise PluginError(f"{found[name]}: pianogen has a {what} of this name; rename it or uninstall the package")
+            raise PluginError(f"{found[name]}: pianogen has a {kind} of this name; rename it or uninstall the package")
     return found
 
 

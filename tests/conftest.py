@@ -3,23 +3,17 @@
 import ctypes
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from tiny import tiny_config
 
 from pianogen.config import (
-    BudgetConfig,
-    CheckpointConfig,
-    DataConfig,
-    ModelConfig,
-    OptimConfig,
     ShardsConfig,
     TrainConfig,
-    ValidationConfig,
 )
 from pianogen.ops.native import build
 from pianogen.tokens import write_midi
@@ -58,20 +52,7 @@ def tiny_run(tiny_shards: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
     """Make settings for a run of some steps: `tiny_run(steps=6, model=..., data=...)`."""
 
     def make(name: str = "run", steps: int = 6, **changes: Any) -> TrainConfig:
-        config = TrainConfig(
-            shards=str(tiny_shards),
-            out=str(tmp_path / name),
-            seed=1,
-            global_batch=4,
-            precision="fp32",
-            model=ModelConfig(kind="attn", hidden_size=8),
-            data=DataConfig(excerpt_tokens=16),
-            optim=OptimConfig(warmup_tokens=100, horizon_tokens=10_000),
-            budget=BudgetConfig(steps=steps),
-            validation=ValidationConfig(every_steps=4, slice_tokens=200, num_samples=1, sample_tokens=32),
-            checkpoint=CheckpointConfig(every_steps=2, keep=3),
-        )
-        return replace(config, **changes)
+        return tiny_config(tiny_shards, tmp_path / name, steps, **changes)
 
     return make
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import tiny_config
 
 import pianogen
-from pianogen.config import TokenizerConfig, TrainConfig
+from pianogen.config import CheckpointConfig, ModelConfig, TokenizerConfig, ValidationConfig
 from pianogen.errors import RunError, SettingError, TokenError
 from pianogen.tokens import read_midi, write_midi
 from pianogen.tokens.vocab import VOCABULARY_SIZE
@@ -26,16 +27,12 @@ PAGE = (ROOT / "docs" / "api.md").read_text()
 @pytest.fixture(scope="module")
 def run(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two steps."""
-    from pianogen.config import BudgetConfig, CheckpointConfig, DataConfig, ModelConfig, ValidationConfig
-
     path = tmp_path_factory.mktemp("api") / "run"
-    config = TrainConfig(
-        shards=str(tiny_shards),
-        out=str(path),
-        global_batch=4,
+    config = tiny_config(
+        tiny_shards,
+        path,
+        steps=2,
         model=ModelConfig(kind="lstm", hidden_size=8),
-        data=DataConfig(excerpt_tokens=16),
-        budget=BudgetConfig(steps=2),
         validation=ValidationConfig(every_steps=2, slice_tokens=200, num_samples=0),
         checkpoint=CheckpointConfig(every_steps=1),
     )

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from pianogen.ops.forms import has_native_bf16
+
 Contender = Callable[[], object]
 _PACKAGES = ("torch", "numpy")
 _GEMM_SIZE = 1536
@@ -80,7 +82,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": model or platform.machine(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "avx512_bf16": "avx512_bf16" in info,
+        "bf16": has_native_bf16(torch.device("cpu")),
         "cores": len(os.sched_getaffinity(0)),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }

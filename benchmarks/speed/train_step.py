@@ -111,23 +111,20 @@ def _rows(kind: str, threads: int, seconds: dict[int, dict[str, list[float]]]) -
     prefix = "step" if kind == "attn" else f"{kind}_step"
     now = seconds[threads]
 
-    def speed(name: str, at: int = threads) -> float:
-        return 1e-3 * num_tokens / statistics.median(seconds[at][name])
+    def speed(step_seconds: list[float]) -> float:
+        return 1e-3 * num_tokens / statistics.median(step_seconds)
 
     def limit(precision: str) -> list[float]:
         """Seconds of a step at the speed of the large matrix product."""
         flop = flop_per_token(kind, HIDDEN) * num_tokens
         return [flop / gemm_flop() * product for product in now[f"gemm_{precision}"]]
 
-    def add(name: str, own: str, other: list[float], label: str, at: int = threads) -> None:
+    def add(name: str, own: str, other: list[float], label: str) -> None:
         bound = _BOUNDS.get(name, {}).get(threads) if kind == "attn" else None
-        middle, low, high = ratios(other, seconds[at][own] if at != threads else now[own])
-        of_limit = 1e-3 * num_tokens / statistics.median(limit(own))
-        against = None if label == "limit" else 1e-3 * num_tokens / statistics.median(other)
-        suffix = "" if threads == 1 else f", {threads} threads"
-        rows.append(
-            Row(f"{prefix}_{name}{suffix}", "ktok/s", speed(own), against, of_limit, label, middle, low, high, bound)
-        )
+        against = None if label == "limit" else speed(other)
+        full_name = f"{prefix}_{name}" + ("" if threads == 1 else f", {threads} threads")
+        speeds = speed(now[own]), against, speed(limit(own))
+        rows.append(Row(full_name, "ktok/s", *speeds, label, *ratios(other, now[own]), bound))
 
     for precision in [name for name in ("fp32", "bf16") if name in now]:
         add(f"{precision}_vs_eager_fp32", precision, now["eager_fp32"], "torch.nn in fp32")

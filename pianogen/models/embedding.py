@@ -68,7 +68,7 @@ class DenseEmbedding(Embedding):
 
     @abstractmethod
     def vectors(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N E"]:
-        """The vectors of all words."""
+        """The vectors of these words."""
 
 
 class LearnedEmbedding(DenseEmbedding):

@@ -6,7 +6,6 @@ The loss and the sampler, not the model, apply the grammar mask. Parameter names
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from pianogen.models.layer import LayerState, RecurrentLayer
 from pianogen.models.linear import linear_of_parts
 from pianogen.models.lstm import LstmLayer
 from pianogen.models.rnn import RnnLayer
+from pianogen.ops.recurrence import gather_words
 from pianogen.plugins import extensions
 from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
 
@@ -72,8 +72,8 @@ class PianoModel(nn.Module):
         x, words = self._embedded(tokens)
         for index, layer in enumerate(self._recurrent_layers()):
             gates = layer.project(self.dropout(x), self.bf16) if index else x
-            among = {} if index or words is None else {"words": words}
-            x, layer_state = layer(gates, self._layer_state(state, index), keep, self.bf16, **among)
+            optional = {} if index or words is None else {"words": words}
+            x, layer_state = layer(gates, self._layer_state(state, index), keep, self.bf16, **optional)
             layer_states.append(layer_state)
         state_after = _stacked(layer_states)
         if self.attention is not None:
@@ -103,7 +103,7 @@ class PianoModel(nn.Module):
         table = self.embedding(torch.arange(VOCABULARY_SIZE, device=tokens.device))
         if self._recurrent_layers()[0].accepts_words:
             return table, tokens
-        return F.embedding(tokens.t(), table).transpose(0, 1), None
+        return gather_words(table, tokens), None
 
     def _recurrent_layers(self) -> list[RecurrentLayer]:
         return cast("list[RecurrentLayer]", list(self.layers))

@@ -15,9 +15,9 @@ def pack_weight(
 ) -> Float[Tensor, " P"]:
     """The weight for the forward pass, (G, H) times h; or transposed for the backward pass.
 
-    A forward panel of an LSTM holds all four gates of the same units, so that they are activated while they are near.
+    A forward panel of an LSTM holds all four gates of the same units, so that they are activated in cache.
     """
-    num_gates, units = weight.shape
+    weight, (num_gates, units) = weight.contiguous(), weight.shape
     if transposed:
         columns, (depth, down, across) = _in_order(units, lanes(library)), (num_gates, units, 1)
     else:
@@ -27,7 +27,7 @@ def pack_weight(
     pack = library.pack_bf16 if bf16 else library.pack_fp32
     numbers = (ctypes.c_int(depth), ctypes.c_int(len(columns)))
     strides = (ctypes.c_long(down), ctypes.c_long(across))
-    pointers = [ctypes.c_void_p(one.data_ptr()) for one in (weight.contiguous(), columns, panels)]
+    pointers = [ctypes.c_void_p(one.data_ptr()) for one in (weight, columns, panels)]
     pack(*numbers, pointers[0], *strides, *pointers[1:], ctypes.c_int(torch.get_num_threads()))
     return panels
 

@@ -1,7 +1,7 @@
 /* The RNN and the LSTM over time, forward and backward; included once for each type of the operands, as product.h.
 
    Every thread owns some units for the whole call, with the part of the weight that feeds them, so that the weight stays
-   in its cache and one barrier a time step is all that threads wait for. Each sum is taken by one thread in one order:
+   in its cache and one barrier per time step is all that threads wait for. Each sum is taken by one thread in one order:
    the number of threads changes no bit. Shapes: T steps, B rows, H units, G = H or 4 H gates in the order i, f, g, o. */
 
 typedef struct {
@@ -174,7 +174,7 @@ static void NAME(carry_back)(const NAME(Backward) * o, int t, int num_gates, Sha
     }
 }
 
-#define BACKWARD(function, gates_a_unit, differentiate)                                                       \
+#define BACKWARD(function, gates_per_unit, differentiate)                                                       \
     void function(const NAME(Backward) * o) {                                                                 \
         Barrier barrier = {0};                                                                                \
         _Pragma("omp parallel num_threads(o->threads)") {                                                     \
@@ -186,7 +186,7 @@ static void NAME(carry_back)(const NAME(Backward) * o, int t, int num_gates, Sha
                     for (int u = mine.first * WIDTH; u < last; u += LANES)                                    \
                         differentiate(o, t, b, u, last - u < LANES ? last - u : LANES);                       \
                 wait_at(&barrier);                                                                            \
-                NAME(carry_back)(o, t, gates_a_unit * o->units, mine, tile);                                  \
+                NAME(carry_back)(o, t, gates_per_unit * o->units, mine, tile);                                  \
             }                                                                                                 \
             free(tile);                                                                                       \
         }                                                                                                     \

@@ -23,7 +23,8 @@ def rnn(
     """
     if _compiled(h0, bf16):
         return native.rnn(inputs, weight_hh, h0, keep, words, bf16)
-    return fused.rnn(_looked_up(inputs, words), weight_hh, h0, keep, bf16=bf16)
+    sums = inputs if words is None else gather_words(inputs, words)
+    return fused.rnn(sums, weight_hh, h0, keep, bf16=bf16)
 
 
 def lstm(
@@ -44,7 +45,8 @@ def lstm(
     """
     if _compiled(h0, bf16):
         return native.lstm(gates, weight_hh, h0, c0, keep, words, bf16)
-    return fused.lstm(_looked_up(gates, words), weight_hh, h0, c0, keep, bf16=bf16, reuse=reuse or words is not None)
+    sums = gates if words is None else gather_words(gates, words)
+    return fused.lstm(sums, weight_hh, h0, c0, keep, bf16=bf16, reuse=reuse or words is not None)
 
 
 def _compiled(h0: Tensor, bf16: bool) -> bool:
@@ -52,6 +54,6 @@ def _compiled(h0: Tensor, bf16: bool) -> bool:
     return compiled(h0, bf16=bf16) and (even or not bf16)
 
 
-def _looked_up(table: Tensor, words: Tensor | None) -> Tensor:
-    """Rows of the table by word, time-major in memory; or what was given, if there are no words."""
-    return table if words is None else F.embedding(words.t(), table).transpose(0, 1)
+def gather_words(table: Float[Tensor, "V G"], words: Int[Tensor, "B T"]) -> Float[Tensor, "B T G"]:
+    """Rows of the table by word, time-major in memory."""
+    return F.embedding(words.t(), table).transpose(0, 1)

@@ -51,10 +51,8 @@ def _kernel(library: ctypes.CDLL, name: str) -> Kernel:
     return Kernel(library, name, _SIZES, _FORWARD if "forward" in name else _BACKWARD)
 
 
-def _call(kind: str, bf16: bool, **values: int | Tensor | None) -> None:
-    library = kernels()
-    assert library is not None
-    _kernel(library, f"{kind}_{'bf16' if bf16 else 'fp32'}")(**values)
+def _precision(bf16: bool) -> str:
+    return "bf16" if bf16 else "fp32"
 
 
 class _Recurrence(torch.autograd.Function):
@@ -80,16 +78,13 @@ class _Recurrence(torch.autograd.Function):
         before = torch.empty_like(hidden, dtype=torch.bfloat16 if bf16 else None)
         cell = None if c0 is None else torch.empty_like(hidden)
         active = None if c0 is None else h0.new_empty(steps, rows, 4 * units)
-        _call(
-            "rnn_forward" if c0 is None else "lstm_forward",
-            bf16,
+        h0, c0 = h0.contiguous(), None if c0 is None else c0.contiguous()
+        _kernel(library, f"{'rnn' if c0 is None else 'lstm'}_forward_{_precision(bf16)}")(
             **{"steps": steps, "rows": rows, "units": units, "gates": sums, "words": words, "keep": keep},
             **{"panels": pack_weight(library, weight, transposed=False, bf16=bf16), "before": before},
-            **{"h0": h0.contiguous(), "c0": None if c0 is None else c0.contiguous()},
-            **{"active": active, "cell": cell, "hidden": hidden},
+            **{"h0": h0, "c0": c0, "active": active, "cell": cell, "hidden": hidden},
         )
-        c0_kept = None if c0 is None else c0.contiguous()
-        ctx.save_for_backward(weight, c0_kept, keep, words, before, hidden if active is None else active, cell)
+        ctx.save_for_backward(weight, c0, keep, words, before, hidden if active is None else active, cell)
         ctx.bf16, ctx.table_size = bf16, None if words is None else len(gates)
         return hidden.transpose(0, 1), hidden[-1].clone(), None if cell is None else cell[-1].clone()
 
@@ -106,9 +101,7 @@ class _Recurrence(torch.autograd.Function):
         d_gates = active.new_empty(steps, rows, weight.shape[0], dtype=before.dtype)
         d_table = None if ctx.table_size is None else weight.new_zeros(ctx.table_size, weight.shape[0])
         dh, dc = dh.clone().contiguous(), None if dc is None else dc.clone().contiguous()
-        _call(
-            "rnn_backward" if c0 is None else "lstm_backward",
-            bf16,
+        _kernel(library, f"{'rnn' if c0 is None else 'lstm'}_backward_{_precision(bf16)}")(
             **{"steps": steps, "rows": rows, "units": units, "words": words, "keep": keep},
             **{"d_hidden": d_hidden.transpose(0, 1).contiguous(), "dh": dh, "dc": dc, "c0": c0, "cell": cell},
             **{"panels": pack_weight(library, weight, transposed=True, bf16=bf16), "active": active},
