@@ -37,6 +37,10 @@ class Row:
     ratio_high: float
     bound: float | None = None
     """What the ratio should reach."""
+    peak_mb: float | None = None
+    """Memory that ours adds at its peak, in MB (10^6 bytes)."""
+    error: float | None = None
+    """Largest difference of ours from the same computation in float64."""
 
     @property
     def verdict(self) -> str:
@@ -97,9 +101,15 @@ def as_json(name: str, rows: Sequence[Row]) -> str:
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """A table, as in docs/performance.md."""
-    lines = ["| row | ours | other | limit | unit | ratio to | median (quartiles) | bound |", "|---|" + "---|" * 7]
+    head = ["row", "ours", "other", "limit", "unit", "ratio to", "median (quartiles)", "bound", "peak MB", "error"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
-        numbers = ["-" if value is None else f"{value:,.4g}" for value in (row.ours, row.other, row.limit)]
+        speeds = [_number(value) for value in (row.ours, row.other, row.limit)]
         ratio = f"{row.ratio_median:.2f} ({row.ratio_low:.2f} to {row.ratio_high:.2f})"
-        lines.append(f"| {' | '.join([row.name, *numbers, row.unit, row.compared_with, ratio, row.verdict])} |")
+        extra = [_number(row.peak_mb), "-" if row.error is None else f"{row.error:.1e}"]
+        lines.append(f"| {' | '.join([row.name, *speeds, row.unit, row.compared_with, ratio, row.verdict, *extra])} |")
     return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.4g}"
