@@ -1,17 +1,21 @@
 """Timing contenders in turn, and the rows of a benchmark's table."""
 
+import ctypes
+import gc
 import json
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pianogen.ops.forms import has_native_bf16
 
@@ -40,7 +44,7 @@ class Row:
     peak_mb: float | None = None
     """Memory that ours adds at its peak, in MB (10^6 bytes)."""
     error: float | None = None
-    """Largest difference of ours from the same computation in float64."""
+    """Largest difference from the same computation in float64, relative to the largest value of each result."""
 
     @property
     def verdict(self) -> str:
@@ -68,6 +72,45 @@ def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> tuple[fl
     return middle, low, high
 
 
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch use this many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def peak_memory_mb(run: Contender) -> float:
+    """Memory in MB that the second call of `run` adds to the process at its peak, from Linux's resident set size."""
+    run()
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = _status_mb("VmRSS")
+    run()
+    return _status_mb("VmHWM") - before
+
+
+def _status_mb(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024e-6 for line in lines if line.startswith(name))
+
+
+def relative_error(found: Sequence[Tensor], exact: Sequence[Tensor]) -> float:
+    """Largest difference, each tensor relative to its largest exact value."""
+    return max(((a.double() - b).abs().max() / b.abs().max()).item() for a, b in zip(found, exact, strict=True))
+
+
+def copy(size_mb: int = 64) -> Contender:
+    """Copy of a block that no cache holds; moves 2 x `size_mb` MB."""
+    source = torch.ones(size_mb * 1_000_000 // 4)
+    target = torch.empty_like(source)
+    return lambda: target.copy_(source)
+
+
 def gemm(dtype: torch.dtype, size: int = _GEMM_SIZE) -> Contender:
     """A large matrix product, 2 size^3 FLOP: what the machine can do at best."""
     a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
@@ -90,6 +133,15 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+def machine_line() -> str:
+    """The machine and torch's version in words."""
+    found = machine()
+    bf16 = "with" if found["bf16"] else "without"
+    parts = [found["gpu"], found["processor"], found["instructions"], f"{bf16} bf16 instructions"]
+    parts += [f"{found['cores']} cores", f"torch {torch.__version__}"]
+    return ", ".join(part for part in parts if part)
 
 
 def as_json(name: str, rows: Sequence[Row]) -> str:

@@ -8,7 +8,7 @@ from pianogen.tokens.vocab import VOCABULARY_SIZE
 
 
 class PlainModel(nn.Module):
-    """The paper's models in a few lines. The attention normalizes by one maximum per row, so large scores overflow."""
+    """The paper's models in a few lines."""
 
     def __init__(self, kind: str, hidden_size: int) -> None:
         super().__init__()
@@ -21,11 +21,15 @@ class PlainModel(nn.Module):
         """Logits (B, T, V)."""
         hidden, _ = self.recurrent(F.one_hot(tokens, VOCABULARY_SIZE).float())
         if self.attention is not None:
-            scores = self.attention(hidden).float()
-            weights = (scores - scores.amax(1, keepdim=True)).exp()
-            context = (weights * hidden).cumsum(1) / weights.cumsum(1)
+            context = plain_attention(self.attention(hidden).float(), hidden)
             hidden = torch.cat([hidden, context.to(hidden.dtype)], dim=-1)
         return self.decoder(hidden)
+
+
+def plain_attention(scores: Tensor, values: Tensor) -> Tensor:
+    """Mean over the past by cumulative sums; normalized by one maximum per row, so that large scores overflow."""
+    weights = (scores - scores.amax(1, keepdim=True)).exp()
+    return (weights * values).cumsum(1) / weights.cumsum(1)
 
 
 def plain_loss(logits: Tensor, targets: Tensor, states: Tensor, allowed: Tensor) -> Tensor:

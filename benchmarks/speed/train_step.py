@@ -1,14 +1,22 @@
 """One training step of H = 512, B = 64, T = 256: forward, loss, backward, clipping, Adam."""
 
 import statistics
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.speed.measure import Contender, Row, gemm, gemm_flop, ratios, seconds_in_turn
+from benchmarks.speed.measure import (
+    Contender,
+    Row,
+    gemm,
+    gemm_flop,
+    peak_memory_mb,
+    ratios,
+    relative_error,
+    seconds_in_turn,
+    threads,
+)
 from benchmarks.speed.plain import PlainModel, plain_loss
 from pianogen.config import ModelConfig
 from pianogen.models import build_model
@@ -56,12 +64,15 @@ class Steps:
 
     def ours(self) -> None:
         """As `pianogen.train.trainer.Trainer.step` on one rank."""
+        self._update(self.loss())
+
+    def loss(self) -> Tensor:
+        """Sum over the batch."""
         inputs, targets, states = self.batch
         logits, _ = self.model(inputs)
-        loss = masked_cross_entropy(
+        return masked_cross_entropy(
             logits.flatten(0, 1), targets.flatten(), states.flatten(), self.allowed, reuse=True
         ).loss_sum
-        self._update(loss)
 
     def plain(self) -> None:
         """The same of a plain model."""
@@ -93,23 +104,44 @@ def contenders(kind: str, batch: tuple[Tensor, Tensor, Tensor], *, bf16: bool) -
     return found
 
 
+def gradient_error(kind: str, *, bf16: bool) -> float:
+    """Of all parameters, on a batch that float64 can afford."""
+    batch, found = legal_tokens(4, 64), []
+    for in_float64 in (False, True):
+        torch.manual_seed(0)
+        model = build_model(ModelConfig(kind, HIDDEN)).with_bf16(bf16 and not in_float64)
+        model.to(torch.float64 if in_float64 else torch.float32)
+        found.append(torch.autograd.grad(Steps(model, batch).loss(), list(model.parameters())))
+    return relative_error(*found)
+
+
 def measure(rounds: int = 5) -> list[Row]:
     """All three models on one thread and on two."""
     bf16, batch = has_native_bf16(torch.device("cpu")), legal_tokens(ROWS, STEPS)
     rows = []
     for kind in ("attn", "lstm", "rnn"):
         ways, seconds = contenders(kind, batch, bf16=bf16), {}
-        for threads in (1, 2):
-            with _threads(threads):
-                seconds[threads] = seconds_in_turn(ways, rounds)
-        rows += [row for threads in (1, 2) for row in _rows(kind, threads, seconds)]
+        for number in (1, 2):
+            with threads(number):
+                seconds[number] = seconds_in_turn(ways, rounds)
+        extra = {
+            precision: {
+                "peak_mb": peak_memory_mb(ways[precision]),
+                "error": gradient_error(kind, bf16=precision == "bf16"),
+            }
+            for precision in ("fp32", "bf16")
+            if precision in ways
+        }
+        rows += [row for number in (1, 2) for row in _rows(kind, number, seconds, extra)]
     return rows
 
 
-def _rows(kind: str, threads: int, seconds: dict[int, dict[str, list[float]]]) -> list[Row]:
+def _rows(
+    kind: str, number: int, seconds: dict[int, dict[str, list[float]]], extra: dict[str, dict[str, float]]
+) -> list[Row]:
     num_tokens, rows = ROWS * STEPS, []
     prefix = "step" if kind == "attn" else f"{kind}_step"
-    now = seconds[threads]
+    now = seconds[number]
 
     def speed(step_seconds: list[float]) -> float:
         return 1e-3 * num_tokens / statistics.median(step_seconds)
@@ -120,28 +152,18 @@ def _rows(kind: str, threads: int, seconds: dict[int, dict[str, list[float]]]) -
         return [flop / gemm_flop() * product for product in now[f"gemm_{precision}"]]
 
     def add(name: str, own: str, other: list[float], label: str) -> None:
-        bound = _BOUNDS.get(name, {}).get(threads) if kind == "attn" else None
+        bound = _BOUNDS.get(name, {}).get(number) if kind == "attn" else None
         against = None if label == "limit" else speed(other)
-        full_name = f"{prefix}_{name}" + ("" if threads == 1 else f", {threads} threads")
+        full_name = f"{prefix}_{name}" + ("" if number == 1 else f", {number} threads")
         speeds = speed(now[own]), against, speed(limit(own))
-        rows.append(Row(full_name, "ktok/s", *speeds, label, *ratios(other, now[own]), bound))
+        rows.append(Row(full_name, "ktok/s", *speeds, label, *ratios(other, now[own]), bound, **extra[own]))
 
     for precision in [name for name in ("fp32", "bf16") if name in now]:
         add(f"{precision}_vs_eager_fp32", precision, now["eager_fp32"], "torch.nn in fp32")
         if precision == "bf16":
             add("bf16_vs_autocast", precision, now["autocast"], "torch.nn under autocast")
         add(f"{precision}_vs_limit", precision, limit(precision), "limit")
-    if threads == 2:
+    if number == 2:
         own = "bf16" if "bf16" in now else "fp32"
         add("2_threads_vs_1", own, seconds[1][own], "ours on 1 thread")
     return rows
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
