@@ -12,10 +12,12 @@ from pianogen.evaluation.report import MODEL_NAMES, ComparisonRow, Results, resu
 from pianogen.evaluation.result_files import publish, write_results
 from pianogen.evaluation.score import score_over_ranks
 from pianogen.evaluation.subsets import Subset, open_common_shards, read_subset
+from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.progress import status
 from pianogen.runs import CheckpointInfo, Run, open_run
 
 
+@reproducible_on_gpu()
 def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
     """Score every run, write the results, print one table and return its rows.
 

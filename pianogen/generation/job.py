@@ -24,6 +24,7 @@ from pianogen.generation.limits import Limits, plan_limits
 from pianogen.generation.piece_folder import PieceFolder, WriteFile, request_of
 from pianogen.generation.prompt import Prompt, read_prompt
 from pianogen.generation.sampler import Request, sample_each
+from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.progress import Progress
 from pianogen.runs import Run, open_run
 from pianogen.storage import is_url, working_copy
@@ -172,6 +173,7 @@ def prompt_of(path: Path | None, config: GenerateConfig, tokenizer: TokenizerCon
     return Prompt(steps_per_quarter=tokenizer.steps_per_quarter)
 
 
+@reproducible_on_gpu()
 def _make(
     run: Run, tasks: list[_Task], config: GenerateConfig, write_file: WriteFile
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
