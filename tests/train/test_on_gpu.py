@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ import torch
 from launching import ONE, launch, start, wait_for_step
 from safetensors.torch import load_file
 
-from pianogen.config import CheckpointConfig, DataConfig, ModelConfig, TrainConfig
+from pianogen.config import BudgetConfig, CheckpointConfig, DataConfig, ModelConfig, TrainConfig
+from pianogen.generation import SampledPiece, sample
+from pianogen.models import PianoModel
+from pianogen.train import train, validation
 
 MakeRun = Callable[..., TrainConfig]
 STEPS = 40
@@ -71,3 +75,19 @@ def test_a_run_records_the_gpu_and_its_arithmetic(runs: Callable[..., tuple[Trai
     recorded = json.loads((Path(config.out) / "environment.json").read_text())
     assert recorded["arithmetic"] == "bf16, no TF32, deterministic"
     assert recorded["gpu"] in recorded["operations"]
+
+
+@pytest.mark.parametrize("deepspeed", [None, "configs/deepspeed/zero3.json"])
+def test_samples_are_made_on_the_gpu(
+    runs: Callable[..., tuple[TrainConfig, TrainConfig]], deepspeed: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices: list[str] = []
+
+    def watched(model: PianoModel, *arguments: Any) -> list[SampledPiece]:
+        devices.append(next(model.parameters()).device.type)
+        return sample(model, *arguments)
+
+    monkeypatch.setattr(validation, "sample", watched)
+    config, _ = runs("attn", "bf16")
+    train(replace(config, deepspeed=deepspeed, budget=BudgetConfig(steps=1)))
+    assert devices == ["cuda"]
