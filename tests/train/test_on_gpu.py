@@ -77,9 +77,8 @@ def test_a_run_records_the_gpu_and_its_arithmetic(runs: Callable[..., tuple[Trai
     assert recorded["gpu"] in recorded["operations"]
 
 
-@pytest.mark.parametrize("deepspeed", [None, "configs/deepspeed/zero3.json"])
 def test_samples_are_made_on_the_gpu(
-    runs: Callable[..., tuple[TrainConfig, TrainConfig]], deepspeed: str | None, monkeypatch: pytest.MonkeyPatch
+    runs: Callable[..., tuple[TrainConfig, TrainConfig]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices: list[str] = []
 
@@ -89,5 +88,5 @@ def test_samples_are_made_on_the_gpu(
 
     monkeypatch.setattr(validation, "sample", watched)
     config, _ = runs("attn", "bf16")
-    train(replace(config, deepspeed=deepspeed, budget=BudgetConfig(steps=1)))
+    train(replace(config, budget=BudgetConfig(steps=1)))
     assert devices == ["cuda"]
