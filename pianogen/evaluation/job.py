@@ -8,6 +8,7 @@ from pianogen.config import EvaluateConfig, Mask
 from pianogen.data import ShardSet
 from pianogen.distributed.process_group import end_ranks, start_ranks
 from pianogen.evaluation.baselines import Baselines
+from pianogen.evaluation.fit_cache import fit_of
 from pianogen.evaluation.report import MODEL_NAMES, ComparisonRow, Results, results
 from pianogen.evaluation.result_files import publish, write_results
 from pianogen.evaluation.score import score_over_ranks
@@ -86,8 +87,7 @@ class _Baselines:
 
     def _fit(self) -> Baselines:
         if self._fitted is None:
-            train = self._shards.split("train", variants=False)
-            self._fitted = Baselines.fit([train.tokens(index) for index in range(len(train))], self._mask)
+            self._fitted = Baselines.of(fit_of(self._shards, self._mask), self._mask)
         return self._fitted
 
     def rows(self, subsets: list[Subset]) -> list[ComparisonRow]:
