@@ -8,7 +8,7 @@ import statistics
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, count, repeat
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class PlainStream(IterableDataset):
     """What one would write around webdataset: each row reads performances one after another, randomly transposed."""
 
     def __init__(self, shards: list[str], rows: int) -> None:
-        self._performances = chain.from_iterable(repeat(WebDataset(shards, shardshuffle=100).shuffle(100)))
+        read: Iterable[dict[str, bytes]] = WebDataset(shards, shardshuffle=100).shuffle(100)  # type: ignore[assignment]
+        self._performances = chain.from_iterable(repeat(read))
         self._rows = rows
         self._random = np.random.Generator(np.random.Philox(0))
 
