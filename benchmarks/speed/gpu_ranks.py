@@ -93,7 +93,7 @@ def compare(jobs: Sequence[Job]) -> list[Row]:
 
 
 def run(job: Job) -> Measured | None:
-    """Start a job with torchrun; return what its main rank measured, or None, after printing its error, if it fails."""
+    """Start a job with torchrun and return what its main rank measured; None, and its error on stderr, if it fails."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={job.ranks}"]
     command = [*launcher, "-m", "benchmarks.speed.gpu_ranks", json.dumps(asdict(job))]
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
