@@ -164,3 +164,18 @@ def assert_index_lists(out: Path, pieces: list[str]) -> None:
     assert page.count('<script type="application/json">') == len(pieces)
     links = [unquote(html.unescape(link)) for link in re.findall(r'href="\./([^"]*)"', page)]
     assert sorted(links) == sorted(contents(out).keys() - {"index.html"})
+
+
+def test_only_the_tasks_of_srun_are_ranks_and_not_a_command_of_the_batch_script(trainings: Trainings) -> None:
+    """Slurm sets the number of tasks of the job for both, and that of the step for the first alone."""
+    file = trainings.folder / "say_rank.py"
+    file.write_text(
+        "import os\nfrom pianogen.distributed.independent import rank_and_count\n"
+        "print('rank', *rank_and_count(os.environ))\n"
+    )
+    command = f"env PYTHONPATH='{ROOT}' '{sys.executable}' '{file}'"
+    words = ("--ntasks=2", "--output=ranks.log", "--wrap", f"{command}; srun --ntasks=2 {command}")
+    job = trainings.cluster.sbatch(*words, cwd=trainings.folder)
+    assert trainings.wait(job) == "COMPLETED", trainings.log()
+    lines = (trainings.folder / "ranks.log").read_text().splitlines()
+    assert sorted(line for line in lines if line.startswith("rank")) == ["rank 0 1", "rank 0 2", "rank 1 2"]
