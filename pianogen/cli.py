@@ -1,30 +1,36 @@
 """The command line `pianogen VERB`: the registry of verbs, and the handling of their errors.
 
-Importing this loads no torch, music21, mlflow or accelerate, so `--help` answers at once.
+Importing this loads no verb, and so no settings, torch, music21, mlflow or accelerate: `--help` answers at once, and a
+command imports what its own verb needs.
 """
 
 import argparse
+import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from contextlib import suppress
+from typing import Any
 
 from jsonargparse import Namespace
 
 from pianogen import __version__
 from pianogen.errors import PianogenError, SettingError
 from pianogen.parsing import Parser
-from pianogen.verbs import demo, evaluate, generate, shards, submit, sweep, tokens, track, train
 
-
-@dataclass(frozen=True)
-class Verb:
-    """A verb: its help line, the function that declares its arguments, and the one that runs it."""
-
-    help: str
-    add_arguments: Callable[[Parser], None]
-    run: Callable[[Namespace], None]
+VERBS = {
+    "tokens": "print the tokens of a performance, or decode tokens",
+    "shards": "make shards of MAESTRO, a folder or the built-in corpus",
+    "train": "train an RNN, an LSTM or an LSTM with attention",
+    "sweep": "search settings, by trials that any number of workers share",
+    "evaluate": "score runs by precision, recall, F1 and NLL, beside baselines",
+    "generate": "write pieces, from nothing or from a prompt",
+    "submit": "run a command on a cluster, or show the state of a run",
+    "track": "browse runs in MLflow, mirror or copy them",
+    "demo": "see every step in minutes, on music that ships with music21",
+}
+"""The verbs and their help lines; `pianogen.verbs` has a module of each name."""
 
 
 # settings that may be URLs; elsewhere a URL would be used as the name of a folder
@@ -58,23 +64,8 @@ def _check_urls(arguments: Namespace, argv: Sequence[str]) -> None:
                 )
 
 
-VERBS = {
-    "tokens": Verb("print the tokens of a performance, or decode tokens", tokens.add_arguments, tokens.run),
-    "shards": Verb("make shards of MAESTRO, a folder or the built-in corpus", shards.add_arguments, shards.run),
-    "train": Verb("train an RNN, an LSTM or an LSTM with attention", train.add_arguments, train.run),
-    "sweep": Verb("search settings, by trials that any number of workers share", sweep.add_arguments, sweep.run),
-    "evaluate": Verb(
-        "score runs by precision, recall, F1 and NLL, beside baselines", evaluate.add_arguments, evaluate.run
-    ),
-    "generate": Verb("write pieces, from nothing or from a prompt", generate.add_arguments, generate.run),
-    "submit": Verb(
-        "run a command on a cluster, or show the state of a run",
-        submit.add_arguments,
-        lambda arguments: submit.run(arguments, main=main, parse=_parse),
-    ),
-    "track": Verb("browse runs in MLflow, mirror or copy them", track.add_arguments, track.run),
-    "demo": Verb("see every step in minutes, on music that ships with music21", demo.add_arguments, demo.run),
-}
+def _module(verb: str) -> Any:
+    return importlib.import_module(f"pianogen.verbs.{verb}")
 
 
 class _Debug(argparse.Action):
@@ -87,21 +78,28 @@ class _Debug(argparse.Action):
         """Do nothing: `main` searches the arguments for the flag, since an error may precede parsing."""
 
 
-def build_parser() -> Parser:
-    """Create the parser of all verbs."""
+def build_parser(verbs: Container[str] = VERBS) -> Parser:
+    """Create the parser of the command line, with the arguments of these verbs, by default of all."""
     parser = Parser(prog="pianogen", description="Human piano performances into models that write piano music.")
     parser.add_argument("--version", action="version", version=f"pianogen {__version__}")
     subparsers = parser.add_subcommands(dest="verb", required=True)
-    for name, verb in VERBS.items():
-        subparser = Parser(description=verb.help.capitalize() + ".")
-        verb.add_arguments(subparser)
+    for name, help_line in VERBS.items():
+        subparser = Parser(description=help_line.capitalize() + ".")
+        if name in verbs:
+            _module(name).add_arguments(subparser)
         subparser.add_argument("--debug", action=_Debug, help="Show the whole traceback of an error, with its causes.")
-        subparsers.add_subcommand(name, subparser, help=verb.help)
+        subparsers.add_subcommand(name, subparser, help=help_line)
     return parser
 
 
 def _parse(argv: Sequence[str]) -> Namespace:
-    parser = build_parser()
+    """Read a command line with the arguments of its own verb; an error is explained with those of all verbs."""
+    with suppress(SettingError):
+        return _parse_with(build_parser([word for word in argv[:1] if word in VERBS]), argv)
+    return _parse_with(build_parser(), argv)
+
+
+def _parse_with(parser: Parser, argv: Sequence[str]) -> Namespace:
     arguments = parser.parse_args(argv)
     _check_urls(arguments, argv)
     return parser.instantiate(arguments)
@@ -127,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = _canonical(sys.argv[1:] if argv is None else argv)
     try:
         arguments = _parse(words)
-        VERBS[arguments.verb].run(arguments[arguments.verb])
+        _run(arguments.verb, arguments[arguments.verb])
     except BrokenPipeError:  # the reader of stdout, such as `head`, has closed it
         sys.stderr.close()
         return 141
@@ -136,6 +134,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _say(error)
     return 0
+
+
+def _run(verb: str, arguments: Namespace) -> None:
+    # submit runs and checks the command lines of other verbs
+    command_line = {"main": main, "parse": _parse} if verb == "submit" else {}
+    _module(verb).run(arguments, **command_line)
 
 
 def _wants_traceback(words: Sequence[str]) -> bool:
