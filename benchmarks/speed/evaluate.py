@@ -70,10 +70,9 @@ def _rows(precision: str, seconds: dict[str, list[float]], error: float) -> list
     """Against plain torch in fp32, and against the matrix products of the forward pass alone."""
     flop = flop_per_token(_KIND, HIDDEN) / 3 * ROWS * STEPS  # a training step has three times as many
     limit = [flop / gemm_flop() * product for product in seconds[f"gemm_{precision}"]]
-    threads = f"evaluate_{precision}, {torch.get_num_threads()} threads"
-    speeds = [1e-3 * ROWS * STEPS / statistics.median(one) for one in (seconds[precision], seconds["plain"], limit)]
-    own = seconds[precision]
+    name, own, plain = f"evaluate_{precision}, {torch.get_num_threads()} threads", seconds[precision], seconds["plain"]
+    ours, other, most = (1e-3 * ROWS * STEPS / statistics.median(one) for one in (own, plain, limit))
     return [
-        Row(threads, "ktok/s", *speeds, "torch.nn in fp32", *ratios(seconds["plain"], own), error=error),
-        Row(threads, "ktok/s", speeds[0], None, speeds[2], "limit", *ratios(limit, own), error=error),
+        Row(name, "ktok/s", ours, other, most, "torch.nn in fp32", *ratios(plain, own), error=error),
+        Row(name, "ktok/s", ours, None, most, "limit", *ratios(limit, own), error=error),
     ]

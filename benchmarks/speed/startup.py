@@ -22,9 +22,9 @@ def _start(*words: str) -> Contender:
 
 
 def _rows(name: str, seconds: dict[str, list[float]]) -> list[Row]:
-    speeds = [1 / statistics.median(seconds[one]) for one in (name, "torch", "python")]
+    ours, other, limit = (1 / statistics.median(seconds[one]) for one in (name, "torch", "python"))
     against_torch, against_python = (ratios(seconds[one], seconds[name]) for one in ("torch", "python"))
     return [
-        Row(f"startup_{name}", "starts/s", *speeds, "import torch", *against_torch),
-        Row(f"startup_{name}", "starts/s", speeds[0], None, speeds[2], "limit", *against_python),
+        Row(f"startup_{name}", "starts/s", ours, other, limit, "import torch", *against_torch),
+        Row(f"startup_{name}", "starts/s", ours, None, limit, "limit", *against_python),
     ]

@@ -6,6 +6,7 @@ admits, or the unigram's choice if there is none. For its likelihood that word i
 of train targets of the role that repeat.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from pianogen.tokens.vocab import FIRST_DURATION, FIRST_NOTE, SEP
 ORDERS = {"unigram": 1, "bigram": 2, "4-gram": 4, "5-gram": 5}
 REPEAT_LAST = "repeat-last"
 _NOTHING = -1  # no earlier word fits
+_THREADS = 2  # numpy sorts and adds outside of Python's lock; each thread holds 100 MB
 _FIRST_OF_PAIR, _NOTE_LENGTH, _WAIT_LENGTH = range(3)
 NUM_ROLES = 3
 MAX_ORDER = max(ORDERS.values())
@@ -73,11 +75,13 @@ class Baselines:
 
     def score(self, performances: Performances) -> dict[str, Counts]:
         """Score every baseline on every target."""
-        results = dict.fromkeys([*ORDERS, REPEAT_LAST], Counts.zero())
-        for stream in streams_of(performances):
-            for name, ngram in self.ngrams.items():
-                results[name] += ngram.score(stream)
-            results[REPEAT_LAST] += self._score_repeat_last(stream)
+        ways = {name: ngram.score for name, ngram in self.ngrams.items()} | {REPEAT_LAST: self._score_repeat_last}
+        results = dict.fromkeys(ways, Counts.zero())
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for stream in streams_of(performances):
+                found = pool.map(lambda way, stream=stream: way(stream), ways.values())
+                for name, counts in zip(ways, found, strict=True):
+                    results[name] += counts
         return results
 
     def _score_repeat_last(self, stream: TargetStream) -> Counts:
