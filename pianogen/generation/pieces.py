@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int, Int16, Shaped
+from jaxtyping import Int, Int16, Shaped
 
 from pianogen.config import Mask
 from pianogen.errors import TokenError
@@ -50,6 +50,7 @@ class Pieces:
         self.mask: Mask = mask
         self._all = np.zeros(max_rows, dtype=PIECE)
         self.tokens: Int16[np.ndarray, "B C"] = np.zeros((max_rows, 64), dtype=np.int16)
+        self._longest = 0  # tokens, at most, of any row
         self.rows: Shaped[np.ndarray, " B"] = self._all[:0]
         """A record of the type PIECE for each unfinished piece."""
 
@@ -73,16 +74,17 @@ class Pieces:
         record["length"], record["last"], record["clock"] = len(prompt), prompt[-1], clock
         record["state"] = NEXT_STATE[states_of(prompt)[-1], prompt[-1]]
         record["end_step"], record["has_note"], record["end"] = 0, prompt_end > 0, End.RUNNING
-        self.make_room(len(prompt))
+        self._longest = max(self._longest, len(prompt) - 1)
+        self.make_room()
         self.tokens[row, : len(prompt)] = prompt
 
-    def make_room(self, length: int) -> None:
-        """Let every row hold one token more than `length`."""
-        num_rows, capacity = self.tokens.shape
-        if length >= capacity:
-            more = np.zeros((num_rows, 2 * length), dtype=np.int16)
-            more[:, :capacity] = self.tokens
+    def make_room(self) -> None:
+        """Let every row hold one token more than it may hold now; before each draw."""
+        if self._longest >= self.tokens.shape[1]:
+            more = np.zeros((len(self.tokens), 2 * self._longest), dtype=np.int16)
+            more[:, : self.tokens.shape[1]] = self.tokens
             self.tokens = more
+        self._longest += 1
 
     def write_last(self, rows: Int[np.ndarray, " R"]) -> None:
         """Write the last token of the records of these rows to their tokens."""
@@ -98,9 +100,9 @@ class Pieces:
         """The tokens of one piece so far."""
         return self.tokens[row, : self.rows["length"][row]].copy()
 
-    def ended(self) -> Bool[np.ndarray, " B"]:
+    def ended(self) -> list[int]:
         """The rows whose piece has ended or failed."""
-        return self.rows["end"] != End.RUNNING
+        return np.flatnonzero(self.rows["end"]).tolist()
 
 
 def _check_prompt(prompt: Int[np.ndarray, " T"], limits: Limits, mask: Mask) -> None:

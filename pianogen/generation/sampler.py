@@ -20,7 +20,6 @@ from pianogen.generation.limits import Limits
 from pianogen.generation.pieces import End, EndReason, Pieces
 from pianogen.generation.prompt import Prompt
 from pianogen.models import PianoModel, State
-from pianogen.tokens.vocab import VOCABULARY_SIZE
 
 _CHUNK_TOKENS = 512  # of a prompt, read at a time: bounds the memory of a long prompt
 
@@ -71,88 +70,72 @@ def sample_each(
     with _evaluation_mode(model), model.packed():
         waiting = deque(requests)
         batch = _Batch(model, config, mask, min(config.batch, len(waiting)))
-        batch.admit(waiting)
-        while batch.requests:
-            yield from batch.advance(waiting)
+        while batch.fill(waiting):
+            yield from batch.advance()
 
 
 class _Batch:
-    """The unfinished pieces, the model's state, and the logits of their next words.
-
-    A row whose piece has ended takes the next request; once none is left, the batch shrinks.
-    """
+    """The unfinished pieces, and the model's state before the last token of each."""
 
     def __init__(self, model: PianoModel, config: GenerateConfig, mask: Mask, max_rows: int) -> None:
-        self.requests: list[Request] = []
         self._model, self._config, self._max_rows = model, config, max_rows
         self._device = next(model.parameters()).device
-        self._prompts: dict[bytes, tuple[torch.Tensor, State]] = {}
+        self._prompts: dict[bytes, State] = {}
+        self._requests: dict[int, Request] = {}  # by row
         self._pieces = Pieces(max_rows, mask)
         self._draw = build_draw(self._pieces, config)
-        self._longest = 0
-        self._logits = torch.empty(max_rows, VOCABULARY_SIZE, device=self._device)
-        self._state: State = {}
+        self._state = model.initial_state(max_rows, self._device)
+        self._last = torch.empty(0, dtype=torch.int64, device="cpu")  # a view of what the draw writes
 
     @torch.inference_mode()
-    def admit(self, waiting: deque[Request]) -> None:
-        """Fill the batch for the first time."""
-        self.requests = [waiting.popleft() for _ in range(self._max_rows)]
-        self._state = self._model.initial_state(self._max_rows, self._device)
-        for row, request in enumerate(self.requests):
-            self._start(row, request)
+    def fill(self, waiting: deque[Request]) -> bool:
+        """Give the rows that are free to waiting requests, or drop them; returns whether any piece is unfinished."""
+        free = [*self._pieces.ended(), *range(len(self._pieces), self._max_rows)]
+        for row in free[: len(waiting)]:
+            self._start(row, waiting.popleft())
+        if self._pieces.ended():
+            self._drop_ended()
+        self._last = torch.from_numpy(self._pieces.rows["last"])
+        return len(self._pieces) > 0
 
     @torch.inference_mode()
-    def advance(self, waiting: deque[Request]) -> list[SampledPiece]:
-        """Append a word to every piece, and feed it to the model; pieces that ended or failed are replaced."""
-        self._pieces.make_room(self._longest)
-        self._draw(self._logits)
-        self._longest += 1
-        ended = np.flatnonzero(self._pieces.ended()).tolist()
-        done = [self._result(row) for row in ended]
-        free = ended[: len(waiting)]
-        if len(free) < len(ended):
-            free = self._drop(ended[len(free) :], free)
-        if self.requests and len(free) < len(self.requests):
-            words = torch.from_numpy(self._pieces.rows["last"]).to(self._device)
-            self._logits, self._state = self._model.step(words, self._state)
-        for row in free:
-            self.requests[row] = waiting.popleft()
-            self._start(row, self.requests[row])
-        return done
-
-    def _drop(self, rows: list[int], free: list[int]) -> list[int]:
-        """Remove rows; returns where the rows in `free` are now."""
-        kept = np.setdiff1d(np.arange(len(self.requests)), rows)
-        self._pieces.keep(kept)
-        self.requests = [self.requests[row] for row in kept]
-        index = torch.from_numpy(kept).to(self._device)
-        self._logits, self._state = self._logits[index], {name: value[index] for name, value in self._state.items()}
-        return np.searchsorted(kept, free).tolist()
+    def advance(self) -> list[SampledPiece]:
+        """Read the last token of every piece and append the next one, until a piece ends or fails."""
+        num_ended = 0
+        while not num_ended:
+            logits, self._state = self._model.step(self._last.to(self._device), self._state)
+            num_ended = self._draw(logits)
+        return [self._result(row) for row in self._pieces.ended()]
 
     def _start(self, row: int, request: Request) -> None:
         seed = self._config.seed if request.seed is None else request.seed
         self._pieces.start(row, request.prompt, request.limits, seed, request.piece)
-        self._longest = max(self._longest, len(request.prompt))
-        logits, state = self._read(request.prompt)
-        self._logits[row] = logits[0]
-        for name, value in state.items():
+        self._requests[row] = request
+        for name, value in self._read(request.prompt[:-1]).items():
             self._state[name][row] = value[0]
+
+    def _drop_ended(self) -> None:
+        kept = np.setdiff1d(np.arange(len(self._pieces)), self._pieces.ended())
+        self._pieces.keep(kept)
+        self._requests = {row: self._requests[before] for row, before in enumerate(kept.tolist())}
+        index = torch.from_numpy(kept).to(self._device)
+        self._state = {name: value[index] for name, value in self._state.items()}
 
     def _result(self, row: int) -> SampledPiece:
         tokens, end = self._pieces.tokens_of(row), self._pieces.rows["end"][row]
         if end == End.FAILED:
             reason = f"the model's scores for token {len(tokens)} are not finite numbers"
-            return SampledPiece(self.requests[row], tokens, "failed", reason)
-        return SampledPiece(self.requests[row], tokens, "xxeos" if end == End.MODEL else "limit")
+            return SampledPiece(self._requests[row], tokens, "failed", reason)
+        return SampledPiece(self._requests[row], tokens, "xxeos" if end == End.MODEL else "limit")
 
-    def _read(self, prompt: Int[np.ndarray, " T"]) -> tuple[torch.Tensor, State]:
-        key = prompt.tobytes()
+    def _read(self, tokens: Int[np.ndarray, " T"]) -> State:
+        key = tokens.tobytes()
         if key not in self._prompts:
-            words = torch.from_numpy(prompt.astype(np.int64))[None].to(self._device)
-            state, logits = self._model.initial_state(1, self._device), torch.empty(0, device=self._device)
+            words = torch.from_numpy(tokens.astype(np.int64))[None].to(self._device)
+            state = self._model.initial_state(1, self._device)
             for chunk in words.split(_CHUNK_TOKENS, dim=1):
-                logits, state = self._model(chunk, state)
-            self._prompts[key] = logits[:, -1], state
+                _, state = self._model(chunk, state)
+            self._prompts[key] = state
         return self._prompts[key]
 
 

@@ -94,7 +94,6 @@ class PianoModel(nn.Module):
         finally:
             self._packed = None
 
-    @torch.no_grad()
     def step(self, tokens: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         """Read one token a row: what `forward` computes in evaluation mode, at the cost of one position.
 
@@ -102,6 +101,10 @@ class PianoModel(nn.Module):
         """
         if self._packed is not None:
             return self._packed.step(tokens, state)
+        return self._step(tokens, state)
+
+    @torch.no_grad()
+    def _step(self, tokens: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         state, layer_states = _emptied(state, tokens == BOS), []
         x = self.embedding(tokens)
         for index, layer in enumerate(self._recurrent_layers()):

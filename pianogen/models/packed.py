@@ -41,7 +41,7 @@ class PackedModel:
         library = kernels()
         assert library is not None
         config, layers = model.config, [layer for layer in model.layers if isinstance(layer, LstmLayer | RnnLayer)]
-        self._bf16 = model.bf16
+        self._bf16, self._scratch = model.bf16, torch.empty(0, device="cpu")
         self._names = (*model.layer_state_names, *(model.attention.state_names if model.attention else ()))
         above = [(layer.weight_ih, layer.bias) for layer in layers[1:]]
         decoder = model.decoder.weight.split(config.hidden_size, dim=1)
@@ -72,18 +72,26 @@ class PackedModel:
 
     def step(self, tokens: Int[Tensor, " B"], state: "State") -> tuple[Float[Tensor, "B V"], "State"]:
         """Read one token a row."""
-        rows, tokens = len(tokens), tokens.long().contiguous()
+        rows, fields, after = tokens.shape[0], self._arguments.fields, {}
+        tokens = tokens.long().contiguous()
         before = {name: state[name].contiguous() for name in self._names}
-        after = {name: torch.empty_like(value) for name, value in before.items()}
-        logits = before["h"].new_empty(rows, VOCABULARY_SIZE)
-        operands = {"before": torch.empty_like(after["h"]), "after": after["h"], "mean": after.get("context")}
-        if self._bf16:
-            operands = {
-                name: None if x is None else torch.empty_like(x, dtype=torch.bfloat16) for name, x in operands.items()
-            }
-        tensors = after | operands | {f"{name}0": value for name, value in before.items()}
-        addresses = {name: value.data_ptr() for name, value in tensors.items() if value is not None}
-        addresses |= {"tokens": tokens.data_ptr(), "logits": logits.data_ptr()}
+        for name, value in before.items():
+            after[name] = torch.empty_like(value)
+            setattr(fields, f"{name}0", value.data_ptr())
+            setattr(fields, name, after[name].data_ptr())
+        logits = torch.empty(rows, VOCABULARY_SIZE, device="cpu")
+        fields.rows, fields.tokens, fields.logits = rows, tokens.data_ptr(), logits.data_ptr()
+        self._set_operands(after)
         threads = 1 if rows * self._num_products < _FEW_PRODUCTS else torch.get_num_threads()
-        self._kernel.run(self._arguments, rows=rows, threads=threads, **addresses)
+        self._kernel.run(self._arguments, threads)
         return logits, after
+
+    def _set_operands(self, after: "State") -> None:
+        """Say where the kernel puts what it multiplies; in float32 h and context are where the new state is."""
+        fields, size = self._arguments.fields, after["h"].numel()
+        if self._scratch.numel() < 3 * size:
+            self._scratch = torch.empty(3 * size, dtype=torch.bfloat16 if self._bf16 else torch.float32, device="cpu")
+        start, width = self._scratch.data_ptr(), size * self._scratch.element_size()
+        fields.before, fields.after, fields.mean = start, start + width, start + 2 * width
+        if not self._bf16:
+            fields.after, fields.mean = fields.h, fields.context

@@ -40,11 +40,11 @@ def build(seed: int, limits: Limits, mask: Mask, prompt: np.ndarray = START, low
     bias = np.zeros(312)
     bias[FIRST_NOTE + LOWEST_PITCH] = bias[SEP] = low
     bias[EOS] = -0.99  # a uniform choice would end most pieces at once
-    while not pieces.ended()[0]:
+    while not pieces.ended():
         words, length = legal_words(pieces.rows, mask)[0], int(pieces.rows["length"][0])
         assert words.any()
         scores = noise.bits(length) / 2**64 + bias
-        pieces.make_room(length)
+        pieces.make_room()
         append_words(pieces.rows, np.array([np.argmax(np.where(words, scores, -np.inf))]))
         pieces.write_last(np.arange(1))
     return Written(pieces.tokens_of(0).tolist(), End(pieces.rows["end"][0]), int(pieces.rows["end_step"][0]))

@@ -19,7 +19,7 @@ class Kernel:
         ]
         self._fields = type(f"{name}_arguments", (ctypes.Structure,), {"_fields_": fields})
         self._function = library[name]
-        self._function.argtypes, self._function.restype = [ctypes.c_void_p], None
+        self._function.argtypes, self._function.restype = [ctypes.c_void_p], ctypes.c_int
         self._names = (*sizes, *pointers)
 
     def __call__(self, **values: int | Tensor | None) -> None:
@@ -37,13 +37,13 @@ class Kernel:
             setattr(fields, name, value.data_ptr() if isinstance(value, Tensor) else value)
         return Arguments(fields, [value for value in values.values() if isinstance(value, Tensor)])
 
-    def run(self, arguments: "Arguments", **changes: int) -> None:
-        """Run it with fields of which some are changed first: sizes, and addresses of what the caller keeps alive."""
-        fields = arguments.fields
-        fields.threads = torch.get_num_threads()
-        for name, value in changes.items():
-            setattr(fields, name, value)
-        self._function(ctypes.addressof(fields))
+    def run(self, arguments: "Arguments", threads: int | None = None) -> int:
+        """Run it on `threads`, by default torch's number; the caller may change fields before.
+
+        Returns what the function returns, which has no meaning for one that returns void.
+        """
+        arguments.fields.threads = torch.get_num_threads() if threads is None else threads
+        return self._function(ctypes.addressof(arguments.fields))
 
 
 @dataclass(frozen=True)

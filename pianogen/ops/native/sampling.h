@@ -13,7 +13,7 @@ typedef struct {
     int rows, words, capacity, strict, top_k;
     int eos, sep, first_note, lowest_note, first_duration, threads;
     const float *logits;      /* (B, V) */
-    const uint8_t *allowed;   /* (S, V): whether a grammar state allows a word */
+    const int16_t *allowed;   /* (S, V + 1): how many words a grammar state allows, and these in ascending order */
     const int16_t *next;      /* (S, V): the state that follows */
     const double *filters;    /* temperatures of kinds and of lengths, top_p (1: off), log(min_p) (-inf: off) */
     Piece *pieces;            /* (B) */
@@ -35,19 +35,18 @@ static int fits(const Sampling *o, const Piece *p, int word) {
 
 /* Lists the words that may come next, in ascending order, and returns how many there are. */
 static int list_legal(const Sampling *o, const Piece *p, int *legal) {
-    const uint8_t *allowed = o->allowed + p->state * o->words;
-    const int ends = may_end(p), awaits_length = p->length % 2, begins = !awaits_length && !ends;
-    const int no_sep = begins && !fits(o, p, o->sep), no_note = begins && pairs_left(p) == 0;
-    const int no_lowest = begins && o->strict && pairs_left(p) == 2 && pairs_due(p) >= 2;
-    int64_t longest = o->words; /* steps */
-    if (awaits_length) longest = p->max_steps - p->clock - (p->last == o->sep ? (ends ? -o->words : 1) : 0);
+    const int16_t *allowed = o->allowed + p->state * (o->words + 1);
+    const int ends = may_end(p), begins = p->length % 2 == 0 && !ends;
+    const int no_end = begins ? o->eos : -1, no_sep = begins && !fits(o, p, o->sep) ? o->sep : -1;
+    const int no_lowest = begins && o->strict && pairs_left(p) == 2 && pairs_due(p) >= 2 ? o->lowest_note : -1;
+    int64_t last = o->words; /* no word above it */
+    if (p->length % 2 && !(p->last == o->sep && ends))
+        last = o->first_duration + p->max_steps - p->clock - (p->last == o->sep); /* a wait leaves a step for a note */
+    if (begins && pairs_left(p) == 0) last = o->first_note - 1;
     int count = 0;
-    for (int word = 0; word < o->words; word++) {
-        const int is_note = word >= o->first_note && word < o->first_duration;
-        const int barred = (word == o->eos && begins) | (word == o->sep && no_sep) | (is_note && no_note) |
-                           (word == o->lowest_note && no_lowest) | (word - o->first_duration > longest);
-        legal[count] = word;
-        count += allowed[word] && !barred;
+    for (int i = 1; i <= allowed[0] && allowed[i] <= last; i++) {
+        legal[count] = allowed[i];
+        count += (allowed[i] != no_end) & (allowed[i] != no_sep) & (allowed[i] != no_lowest);
     }
     if (!count) legal[count++] = o->eos;
     return count;
@@ -65,17 +64,24 @@ static void philox(uint64_t block, uint64_t key0, uint64_t key1, uint64_t out[4]
     out[0] = a, out[1] = b, out[2] = c, out[3] = d;
 }
 
+/* Adds standard Gumbel noise: 52 of a word's bits and a half make a number strictly between 0 and 1. */
 static void add_noise(const Sampling *o, const Piece *p, int count, const int *legal, double *values) {
-    uint64_t bits[4], have = UINT64_MAX;
+    uint64_t numbers[4], have = UINT64_MAX, bits[o->words + DLANES];
     for (int i = 0; i < count; i++) {
         const uint64_t at = (uint64_t)p->length * (uint64_t)o->words + (uint64_t)legal[i];
-        if (at / 4 != have) philox(have = at / 4, p->seed, p->number, bits);
-        values[i] -= log(-log(((double)(bits[at % 4] >> 12) + 0.5) * 0x1p-52));
+        if (at / 4 != have) philox(have = at / 4, p->seed, p->number, numbers);
+        bits[i] = numbers[at % 4] >> 12 | 0x4330000000000000u; /* 2^52 more, as a double */
+    }
+    for (int i = 0; i < DLANES; i++) bits[count + i] = 0x4330000000000000u;
+    for (int i = 0; i < count; i += DLANES) {
+        dvec uniform = (*(const dvec *)(bits + i) - 0x1p52 + 0.5) * 0x1p-52;
+        *(dvec *)(values + i) -= vlog(-vlog(uniform));
     }
 }
 
 /* Whether top_k and top_p keep word i. If not, nor do they keep the words ranked after it. */
 static int is_kept(const Sampling *o, int count, const double *scores, const double *shares, double total, int i) {
+    if (!o->top_k && !shares) return 1;
     int better = 0;
     double before = 0;
     for (int k = 0; k < count; k++)
@@ -85,18 +91,24 @@ static int is_kept(const Sampling *o, int count, const double *scores, const dou
 
 static int choose_word(const Sampling *o, const Piece *p, const float *logits) {
     int legal[o->words];
-    double scores[o->words], values[o->words], shares[o->words], total = 0, highest = -INFINITY;
+    double scores[o->words], values[o->words + DLANES], shares[o->words], total = 0, highest = -INFINITY;
+    const double temperature = o->filters[p->length % 2];
     const int count = list_legal(o, p, legal), has_top_p = o->filters[2] < 1;
-    for (int i = 0; i < count; i++) highest = logits[legal[i]] > highest ? logits[legal[i]] : highest;
     for (int i = 0; i < count; i++) {
-        scores[i] = logits[legal[i]] - highest;
-        values[i] = scores[i] >= o->filters[3] ? scores[i] / o->filters[p->length % 2] : -INFINITY;
-        if (has_top_p) total += shares[i] = exp(scores[i]);
+        scores[i] = logits[legal[i]];
+        if (scores[i] > highest) highest = scores[i];
     }
+    for (int i = 0; i < count; i++) {
+        scores[i] -= highest;
+        values[i] = scores[i] >= o->filters[3] ? scores[i] / temperature : -INFINITY;
+    }
+    for (int i = 0; has_top_p && i < count; i++) total += shares[i] = exp(scores[i]);
     add_noise(o, p, count, legal, values);
     for (;;) {
         int best = 0;
-        for (int i = 1; i < count; i++) best = values[i] > values[best] ? i : best;
+        double top = values[0];
+        for (int i = 1; i < count; i++)
+            if (values[i] > top) top = values[i], best = i;
         if (is_kept(o, count, scores, has_top_p ? shares : 0, total, best)) return legal[best];
         const double limit = scores[best];
         for (int i = 0; i < count; i++)
@@ -125,13 +137,17 @@ static void append(const Sampling *o, Piece *p, int16_t *tokens, int word) {
     p->last = word;
 }
 
-void append_words(const Sampling *o) {
-#pragma omp parallel for num_threads(o->threads) if (o->rows >= 16) schedule(static)
+/* Returns how many pieces have ended or failed. */
+int append_words(const Sampling *o) {
+    int ended = 0;
+#pragma omp parallel for num_threads(o->threads) if (o->rows >= 16) schedule(static) reduction(+ : ended)
     for (int b = 0; b < o->rows; b++) {
         const float *logits = o->logits + (long)b * o->words;
         int finite = 1;
         for (int v = 0; v < o->words; v++) finite &= logits[v] - logits[v] == 0;
         if (!finite) o->pieces[b].end = FAILED;
         else append(o, o->pieces + b, o->tokens + (long)b * o->capacity, choose_word(o, o->pieces + b, logits));
+        ended += o->pieces[b].end != RUNNING;
     }
+    return ended;
 }

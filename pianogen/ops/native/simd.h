@@ -76,6 +76,21 @@ INLINE vec vlog1p(vec x) {
     return 2 * z * sum;
 }
 
+#define DLANES (LANES / 2)
+typedef double dvec __attribute__((vector_size(8 * DLANES), aligned(8), may_alias));
+typedef int64_t lvec __attribute__((vector_size(8 * DLANES), aligned(8), may_alias));
+
+/* log(x) to 2 ulp for positive normal x: that of its power of two, and 2 artanh((m - 1) / (m + 1)) of the rest m from
+   sqrt(1/2) to sqrt(2), whose series ends below 2^-55. */
+INLINE dvec vlog(dvec x) {
+    const lvec half = (lvec)(x - x + 0x1.6a09e667f3bcdp-1); /* sqrt(1/2) */
+    lvec exponent = ((lvec)x - half) >> 52;
+    dvec m = (dvec)((lvec)x - (exponent << 52)), z = (m - 1) / (m + 1), square = z * z, sum = square * 0 + 1.0 / 21;
+    for (int n = 19; n > 0; n -= 2) sum = sum * square + 1.0 / n;
+    dvec power = (dvec)(exponent + 0x4338000000000000) - 0x1.8p52; /* the whole number as a double */
+    return 2 * z * sum + power * 0x1.62e42fefa39efp-1;
+}
+
 INLINE vec vsigmoid(vec x) { return splat(1.0f) / (splat(1.0f) + vexp(-x)); }
 INLINE vec vtanh(vec x) { return splat(2.0f) / (splat(1.0f) + vexp(splat(-2.0f) * x)) - splat(1.0f); }
 
