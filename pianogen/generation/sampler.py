@@ -69,12 +69,12 @@ def sample_each(
     """
     with _evaluation_mode(model), model.packed():
         waiting = deque(requests)
-        batch = _Batch(model, config, mask, min(config.batch, len(waiting)))
+        batch = Batch(model, config, mask, min(config.batch, len(waiting)))
         while batch.fill(waiting):
             yield from batch.advance()
 
 
-class _Batch:
+class Batch:
     """The unfinished pieces, and the model's state before the last token of each."""
 
     def __init__(self, model: PianoModel, config: GenerateConfig, mask: Mask, max_rows: int) -> None:

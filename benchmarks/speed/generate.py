@@ -1,0 +1,121 @@
+"""Sampling with H = 512 on one thread: the step of the model, and what the sampler adds to it.
+
+The step's limit is the time to read its weights once (one row), or its matrix products at the speed that torch reaches
+for the recurrent one alone (64 rows).
+"""
+
+import statistics
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.speed.measure import Contender, Row, ratios, seconds_in_turn
+from benchmarks.speed.plain import PlainModel
+from pianogen.config import GenerateConfig, ModelConfig
+from pianogen.generation.limits import Limits
+from pianogen.generation.sampler import Batch, Request
+from pianogen.models import PianoModel, State, build_model
+from pianogen.tokens.vocab import VOCABULARY_SIZE
+
+HIDDEN = 512
+_POSITIONS = {1: 301, 64: 21, 1024: 5}  # by rows; odd, so that a piece may end there
+_STEP_BOUNDS = {1: 0.6, 64: 0.75}
+_SAMPLER_BOUND = 1 / 1.1
+
+
+def measure(rounds: int = 5) -> list[Row]:
+    """The models with an LSTM, with 1, 64 and 1,024 rows."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [row for kind in ("lstm", "attn") for rows in _POSITIONS for row in _measure(kind, rows, rounds)]
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measure(kind: str, rows: int, rounds: int) -> list[Row]:
+    torch.manual_seed(0)
+    model, positions = build_model(ModelConfig(kind, HIDDEN)).eval(), _POSITIONS[rows]
+    limits = Limits(max_tokens=2 + positions, min_tokens=2 + positions)
+    with model.packed():
+        words = torch.from_numpy(_sampled(model, rows, limits)[:, 1 : 1 + positions].astype(np.int64).T.copy())
+        plain = "nn.LSTM a step, torch.multinomial"
+        contenders: dict[str, Contender] = {
+            "sampler": lambda: _sampled(model, rows, limits),
+            "step": lambda: _steps(model.step, model.initial_state(rows), words),
+            "plain": _plain(kind, rows, positions),
+            "floor": _floor(model, rows, positions),
+        }
+        seconds = seconds_in_turn(contenders, rounds)
+        error = _error(model, words)
+    label = f"{kind}, {rows:,} row{'s' if rows > 1 else ''}"
+    speed = {name: 1e-3 * rows * positions / statistics.median(times) for name, times in seconds.items()}
+    own = speed["sampler"], speed["step"]
+    return [
+        Row(f"{label}: sampler", "ktok/s", own[0], speed["step"], None, "the model's step alone",
+            *ratios(seconds["step"], seconds["sampler"]), _SAMPLER_BOUND),
+        Row(f"{label}: sampler", "ktok/s", own[0], speed["plain"], None, plain,
+            *ratios(seconds["plain"], seconds["sampler"])),
+        Row(f"{label}: step", "ktok/s", own[1], None, speed["floor"], "limit",
+            *ratios(seconds["floor"], seconds["step"]), _STEP_BOUNDS.get(rows), error=error),
+    ]  # fmt: skip
+
+
+def _sampled(model: PianoModel, rows: int, limits: Limits) -> np.ndarray:
+    """The tokens of `rows` pieces that all reach their limit."""
+    batch = Batch(model, GenerateConfig(batch=rows), "strict", rows)
+    batch.fill(deque(Request(piece, limits) for piece in range(rows)))
+    return np.stack([made.tokens for made in batch.advance()])
+
+
+@torch.inference_mode()
+def _steps(step: Callable[[Tensor, State], tuple[Tensor, State]], state: State, words: Tensor) -> list[Tensor]:
+    all_logits = []
+    for row in words:
+        logits, state = step(row, state)
+        all_logits.append(logits)
+    return all_logits
+
+
+def _error(model: PianoModel, words: Tensor) -> float:
+    """The largest difference of the packed step's logits from those of one pass in float64."""
+    words = words[:64, :64]
+    logits = torch.stack(_steps(model.step, model.initial_state(words.shape[1]), words), dim=1)
+    exact = build_model(model.config).double().eval()
+    exact.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        return float((exact(words.t())[0] - logits).abs().max())
+
+
+def _plain(kind: str, rows: int, positions: int) -> Contender:
+    """The same without pianogen, grammar, limits and filters; the attention keeps its two running sums."""
+    model = PlainModel(kind, HIDDEN).eval()
+
+    @torch.inference_mode()
+    def run() -> None:
+        words, state, sums = torch.ones(rows, 1, dtype=torch.int64), None, (0.0, 0.0)
+        for _ in range(positions):
+            hidden, state = model.recurrent(F.one_hot(words, VOCABULARY_SIZE).float(), state)
+            hidden = hidden[:, -1]
+            if model.attention is not None:
+                weight = model.attention(hidden).exp()
+                sums = sums[0] + weight * hidden, sums[1] + weight
+                hidden = torch.cat([hidden, sums[0] / sums[1]], dim=-1)
+            words = torch.multinomial(model.decoder(hidden).softmax(dim=-1), 1)
+
+    return run
+
+
+def _floor(model: PianoModel, rows: int, positions: int) -> Contender:
+    """Reading all weights that a step multiplies by; or the recurrent product, as often as a step has its FLOP."""
+    numbers = sum(weight.numel() for name, weight in model.named_parameters() if not name.startswith("embedding"))
+    if rows == 1:
+        weights = torch.randn(numbers)
+        return lambda: [weights.sum() for _ in range(positions)]
+    hidden, weight = torch.randn(rows, HIDDEN), torch.randn(HIDDEN, 4 * HIDDEN)
+    calls = round(positions * numbers / weight.numel())
+    return lambda: [hidden @ weight for _ in range(calls)]

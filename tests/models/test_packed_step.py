@@ -1,0 +1,136 @@
+"""A step over weights that are packed once gives what the layers give."""
+
+import copy
+import ctypes
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pianogen.config import EmbeddingKind, ModelConfig
+from pianogen.models import PianoModel, State, build_model
+from pianogen.models.lstm import LstmLayer
+from pianogen.models.packed import PackedModel, can_pack
+from pianogen.ops.forms import using_form
+from pianogen.ops.native import build
+from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
+
+pytestmark = pytest.mark.usefixtures("compiled_kernels")
+ALL: list[tuple[str, EmbeddingKind]] = list(
+    itertools.product(("rnn", "lstm", "attn"), ("one_hot", "learned", "musical"))
+)
+KINDS = pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
+
+
+@pytest.fixture(scope="module")
+def emulated_bf16(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Kernels whose two bfloat16 instructions are written out, so that any processor can run the others."""
+    folder = tmp_path_factory.mktemp("kernels")
+    return ctypes.CDLL(str(build.compile_kernels("cc", folder, "emulated", ("-DEMULATE_BF16",))))
+
+
+def small(kind: str, embedding: EmbeddingKind = "one_hot", num_layers: int = 2, hidden: int = 37) -> PianoModel:
+    torch.manual_seed(0)
+    return build_model(ModelConfig(kind, hidden, num_layers, 0.0, embedding, embedding_size=5)).eval()
+
+
+def tokens(batch: int, time: int = 9, seed: int = 0) -> Tensor:
+    """Random words, some of them xxbos."""
+    torch.manual_seed(seed)
+    words = torch.randint(1, VOCABULARY_SIZE, (batch, time))
+    return words.masked_fill(torch.rand(batch, time) < 0.2, BOS)
+
+
+def stepped(model: PianoModel, words: Tensor) -> tuple[Tensor, State]:
+    """The logits and the last state of a stream read one token at a time."""
+    state, steps = model.initial_state(len(words)), []
+    for t in range(words.shape[1]):
+        logits, state = model.step(words[:, t], state)
+        steps.append(logits)
+    return torch.stack(steps, dim=1), state
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(ALL), st.integers(1, 3), st.integers(1, 70), st.integers(1, 9), st.integers(0, 1000))
+def test_packed_steps_give_one_pass_in_float64(
+    case: tuple[str, EmbeddingKind], layers: int, hidden: int, batch: int, seed: int
+):
+    model, words = small(*case, num_layers=layers, hidden=hidden), tokens(batch, seed=seed)
+    with torch.no_grad():
+        logits, last = copy.deepcopy(model).double()(words)
+    with model.packed():
+        assert can_pack(model)
+        got = stepped(model, words)
+    expected = (logits.float(), {name: value.float() for name, value in last.items()})
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@KINDS
+def test_a_row_has_the_same_bits_in_any_batch_and_with_any_number_of_threads(kind: str):
+    model, words, before = small(kind, hidden=96), tokens(200, 4), min(torch.get_num_threads(), 2)
+    with model.packed():
+        together = stepped(model, words)[0]
+        torch.set_num_threads(3 - before)  # tests run on one thread
+        assert torch.equal(stepped(model, words)[0], together)
+        torch.set_num_threads(before)
+        for row in (0, 95, 96, 199):
+            assert torch.equal(stepped(model, words[row : row + 1])[0][0], together[row])
+
+
+@KINDS
+def test_a_packed_step_builds_no_graph_and_leaves_the_given_state_alone(kind: str):
+    model = small(kind)
+    with model.packed():
+        _, state = model.step(torch.tensor([60, 7]), model.initial_state(2))
+        before = {name: value.clone() for name, value in state.items()}
+        logits, after = model.step(torch.tensor([BOS, 9]), state)
+    assert not logits.requires_grad
+    assert not any(value.requires_grad for value in after.values())
+    assert all(torch.equal(state[name], before[name]) for name in state)
+
+
+def test_extreme_scores_and_gates_stay_finite():
+    model = small("attn")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1000)
+    with model.packed():
+        logits, state = stepped(model, tokens(3))
+    assert logits.isfinite().all()
+    assert all(value.isfinite().all() for value in state.values())
+
+
+def test_weights_are_packed_only_where_the_kernel_computes_the_same():
+    class Other(LstmLayer):
+        """A layer of a plugin that is an LSTM but for its step."""
+
+    model = small("lstm")
+    with using_form("reference"):
+        assert not can_pack(model)
+    assert not can_pack(copy.deepcopy(model).double())
+    model.layers[0].__class__ = Other
+    assert not can_pack(model)
+
+
+def test_after_the_block_a_step_uses_the_weights_of_the_model_again():
+    model, words = small("lstm"), tokens(2)
+    with model.packed():
+        packed = stepped(model, words)[0]
+    with torch.no_grad():
+        model.decoder.bias.add_(1)
+    torch.testing.assert_close(stepped(model, words)[0], packed + 1, rtol=1e-4, atol=1e-5)
+
+
+@KINDS
+def test_bf16_products_change_the_logits_by_less_than_two_percent(
+    kind: str, emulated_bf16: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+):
+    model, words = small(kind, hidden=36), tokens(3)
+    exact = stepped(model, words)[0]
+    monkeypatch.setattr("pianogen.models.packed.kernels", lambda: emulated_bf16)
+    model._packed = PackedModel(model.with_bf16(True))
+    rough = stepped(model, words)[0]
+    assert 0 < (rough - exact).norm() < 0.02 * exact.norm()
