@@ -9,7 +9,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from operator import itemgetter
@@ -23,13 +23,15 @@ MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 30
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
-_MAX_METADATA_BYTES = 1 << 20
+MAX_METADATA_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 1 << 16
 _SHARD_NAME = re.compile(r"(?:train|validation|test)-\d{6,12}\.tar")
 _KEY = re.compile(r"\d{9,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOT_COUNTED: dict[str, Any] = {"inconsistent_scores": 0}  # by early versions of format 1
 _NOT_LOCATED = {"tokens_offset": 0, "metadata_offset": 0, "metadata_bytes": 0}  # by format 1
+_BEFORE_ENTRIES, _BETWEEN_ENTRIES, _AFTER_ENTRIES = b'\n "performances": [', b"},\n  {", b"\n ]"  # see `to_json`
+_CHUNK_BYTES = 1 << 20
 _HASH_LINE = re.compile(rb'\{\n "sha256": "([0-9a-f]{64})",\n')
 
 
@@ -46,6 +48,16 @@ class _Record:
             KeyError, TypeError, ValueError: A value is missing or not allowed.
         """
         return cls(*_values(cls)(entry))
+
+    @classmethod
+    def columns(cls, entries: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+        """The values of each field in some objects of the file, not checked.
+
+        Raises:
+            KeyError, TypeError: A value is missing.
+        """
+        rows = map(_values(cls), entries)
+        return dict(zip((name for name, _ in _names(cls)), zip(*rows, strict=True), strict=True))
 
     def to_file(self) -> dict[str, Any]:
         """The inverse of `from_file`."""
@@ -112,10 +124,57 @@ class PerformanceRecord(_Record):
         if not _are_counts(self.num_tokens, self.tokens_offset, self.metadata_offset, self.metadata_bytes):
             raise ValueError(f"number of tokens or offsets of {self.key}")
 
+    @staticmethod
+    def are_valid(columns: Mapping[str, Sequence[Any]]) -> bool:
+        """Whether records with these values could be made."""
+        return (
+            all(map(_KEY.fullmatch, columns["key"]))
+            and {int, float} >= set(map(type, columns["tempo"]))
+            and all(_are_counts(*columns[name]) for name in ("num_tokens", *_NOT_LOCATED))
+        )
+
     @property
     def tokens_bytes(self) -> int:
         """Size of the member KEY.i16: raw little-endian int16."""
         return 2 * self.num_tokens
+
+
+class Entries:
+    """The performances of a manifest.json, decoded a thousand or two at a time, because a million at once take 2 GB."""
+
+    def __init__(self, data: bytes, begin: int, end: int, version: int) -> None:
+        self._data, self._begin, self._end, self._version = data, begin, end, version
+
+    @classmethod
+    def of(cls, entries: Iterable[Any], version: int) -> Self:
+        """The same of decoded objects."""
+        data = b",\n  ".join(json.dumps(entry).encode() for entry in entries)
+        return cls(data, 0, len(data), version)
+
+    def __iter__(self) -> Iterator[PerformanceRecord]:
+        """Each record.
+
+        Raises:
+            KeyError, TypeError, ValueError: A value is missing or not allowed.
+        """
+        for entries in self.chunks():
+            yield from map(PerformanceRecord.from_file, entries)
+
+    def chunks(self) -> Iterator[list[dict[str, Any]]]:
+        """Objects of the file, some at a time, not checked.
+
+        Raises:
+            TypeError, ValueError: They cannot be decoded.
+        """
+        begin = self._begin
+        while begin < self._end:
+            cut = self._data.rfind(_BETWEEN_ENTRIES, begin, min(begin + _CHUNK_BYTES, self._end))
+            if cut < 0:
+                cut = self._data.find(_BETWEEN_ENTRIES, begin, self._end)
+            end = self._end if cut < 0 else cut + 1
+            entries = json.loads(b"[" + self._data[begin:end] + b"]")
+            yield [{**_NOT_LOCATED, **entry} for entry in entries] if self._version == 1 else entries
+            begin = end + 1  # behind the comma
 
 
 @dataclass(frozen=True)
@@ -143,18 +202,18 @@ class Manifest:
     missing: list[str]
     dropped: list[dict[str, Any]]
     inconsistent_scores: int
-    performances: list[PerformanceRecord]
-    """In the order of the shards and of their members."""
+    performances: list[PerformanceRecord] | Entries
+    """In the order of the shards and of their members; in a manifest that was read, checked by `pianogen.data`."""
     format: int = FORMAT
 
     @classmethod
     def parse(cls, data: bytes, folder: str) -> Self:
-        """Read the bytes of a manifest.json; the offsets of one of format 1 are 0, see `locate_members`.
+        """Read the bytes of a manifest.json, but not yet its performances, whose offsets in format 1 are 0.
 
         Raises:
             ShardError: It is damaged or of another format.
         """
-        content = _decode(data, folder)
+        content, place = _decode(data, folder)
         if content["format"] == 1:
             content = {**_NOT_COUNTED, **content}
         try:
@@ -163,39 +222,21 @@ class Manifest:
                 | {
                     "tokenizer": TokenizerRecord(**content["tokenizer"]),
                     "shards": [ShardRecord.from_file(entry) for entry in content["shards"]],
-                    "performances": [
-                        PerformanceRecord.from_file(entry if content["format"] > 1 else {**_NOT_LOCATED, **entry})
-                        for entry in content["performances"]
-                    ],
+                    "performances": Entries(data, *place, content["format"])
+                    if any(place)
+                    else Entries.of(content["performances"], content["format"]),
                 }
             )
             manifest._check()
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged_manifest(folder, str(error)) from error
+            raise damaged_manifest(folder, str(error)) from error
         return manifest
-
-    def by_shard(self) -> dict[str, list[PerformanceRecord]]:
-        """The performances of each shard, in order."""
-        held: dict[str, list[PerformanceRecord]] = {shard.name: [] for shard in self.shards}
-        for performance in self.performances:
-            held[performance.shard].append(performance)
-        return held
 
     def _check(self) -> None:
         if type(self.fingerprint) is not str:
             raise ValueError(f"fingerprint {self.fingerprint!r:.100}")
-        held = self.by_shard()
-        if len(held) < len(self.shards):
+        if len({shard.name for shard in self.shards}) < len(self.shards):
             raise ValueError("it lists a shard twice")
-        for shard in self.shards:
-            listed = [one for one in held[shard.name] if one.split == shard.split]
-            if not len(listed) == len(held[shard.name]) == shard.num_performances:
-                raise ValueError(
-                    f"it lists {len(listed)} performances of {shard.split} in {shard.name}, "
-                    f"which holds {shard.num_performances}"
-                )
-            if self.format > 1:
-                _check_offsets(listed, shard)
 
     def to_bytes(self) -> bytes:
         """The content of manifest.json."""
@@ -208,16 +249,6 @@ class Manifest:
                 "performances": [performance.to_file() for performance in self.performances],
             }
         )
-
-
-def _check_offsets(performances: Sequence[PerformanceRecord], shard: ShardRecord) -> None:
-    position = 0
-    for one in performances:
-        end = one.metadata_offset + one.metadata_bytes
-        in_order = position <= one.tokens_offset and one.tokens_offset + one.tokens_bytes <= one.metadata_offset
-        if not in_order or end > shard.num_bytes or one.metadata_bytes > _MAX_METADATA_BYTES:
-            raise ValueError(f"offsets of {one.key} in {shard.name}")
-        position = end
 
 
 def locate_members(path: Path, performances: Sequence[PerformanceRecord]) -> list[PerformanceRecord]:
@@ -237,7 +268,7 @@ def locate_members(path: Path, performances: Sequence[PerformanceRecord]) -> lis
                         path, f"holds {tokens.size // 2} tokens in {tokens.name}, its manifest says {one.num_tokens}"
                     )
                 metadata = _next_member(tar, f"{one.key}.json", path)
-                if not 0 <= metadata.size <= _MAX_METADATA_BYTES:
+                if not 0 <= metadata.size <= MAX_METADATA_BYTES:
                     raise damaged_shard(path, f"has {metadata.size} bytes of metadata in {metadata.name}")
                 located.append(
                     replace(
@@ -276,16 +307,25 @@ def damaged_shard(path: Path, what: str) -> ShardError:
     return ShardError(f"shard {path.name} {what}; rebuild it with pianogen shards ... --out {path.parent}")
 
 
-def _damaged_manifest(folder: str, what: str) -> ShardError:
+def damaged_manifest(folder: str, what: str) -> ShardError:
     return ShardError(f"{MANIFEST_NAME} in {folder!r} is damaged ({what:.200}); run pianogen shards again")
 
 
-def _decode(data: bytes, folder: str) -> dict[str, Any]:
-    """Parse the JSON, and check its format and hash."""
+def _decode(data: bytes, folder: str) -> tuple[dict[str, Any], tuple[int, int]]:
+    """Parse the JSON, and check its format and hash.
+
+    Returns:
+        The content, and where its performances are in the data: they are left out, unless the layout is another.
+    """
+    begin = data.find(_BEFORE_ENTRIES) + len(_BEFORE_ENTRIES)
+    end = data.find(_AFTER_ENTRIES, begin)
+    is_by_line = len(_BEFORE_ENTRIES) <= begin < end
     try:
-        content = json.loads(data)
+        content = json.loads(data[:begin] + data[end:] if is_by_line else data)
+        if is_by_line and (not isinstance(content, dict) or content.get("performances") != []):
+            content, is_by_line = json.loads(data), False
     except (ValueError, RecursionError) as error:
-        raise _damaged_manifest(folder, str(error)) from error
+        raise damaged_manifest(folder, str(error)) from error
     version = content.get("format") if isinstance(content, dict) else None
     if type(version) is not int or not 1 <= version <= FORMAT:
         raise ShardError(
@@ -293,9 +333,9 @@ def _decode(data: bytes, folder: str) -> dict[str, Any]:
             "run pianogen shards again"
         )
     line = _HASH_LINE.match(data)
-    if version > 1 and (line is None or hashlib.sha256(data[line.end() :]).hexdigest().encode() != line[1]):
-        raise _damaged_manifest(folder, "its content has another sha256 than its second line says")
-    return content
+    if version > 1 and (line is None or hashlib.sha256(memoryview(data)[line.end() :]).hexdigest().encode() != line[1]):
+        raise damaged_manifest(folder, "its content has another sha256 than its second line says")
+    return content, (begin, end) if is_by_line else (0, 0)
 
 
 def _are_counts(*values: int) -> bool:

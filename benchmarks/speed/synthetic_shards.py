@@ -21,7 +21,7 @@ from pianogen.manifest import (
 from pianogen.tokens.vocab import BOS, EOS, FIRST_DURATION, FIRST_NOTE, PAD, SEP, WORDS, fingerprint
 
 MAESTRO_LENGTHS = (457, 34_160)  # tokens of its shortest training performance; and so that the mean is its 17,308
-_PER_SHARD = 500
+PER_SHARD = 500
 
 
 def random_performance(random: np.random.Generator) -> Int16[np.ndarray, " T"]:
@@ -37,7 +37,7 @@ def record(index: int, num_tokens: int) -> PerformanceRecord:
     """A training performance whose members are not located."""
     return PerformanceRecord(
         key=f"{index:09d}",
-        shard=f"train-{index // _PER_SHARD:06d}.tar",
+        shard=f"train-{index // PER_SHARD:06d}.tar",
         split="train",
         num_tokens=num_tokens,
         num_notes=num_tokens // 4,
@@ -75,8 +75,8 @@ def write_shards(folder: Path, num_performances: int) -> None:
     """Write a folder that `pianogen.data.open_shards` opens; it has 2 bytes per token."""
     random = np.random.Generator(np.random.Philox(0))
     shards, performances = [], []
-    for first in range(0, num_performances, _PER_SHARD):
-        indices = range(first, min(first + _PER_SHARD, num_performances))
+    for first in range(0, num_performances, PER_SHARD):
+        indices = range(first, min(first + PER_SHARD, num_performances))
         tokens = [random_performance(random) for _ in indices]
         records = [record(index, len(ids)) for index, ids in zip(indices, tokens, strict=True)]
         path = folder / records[0].shard

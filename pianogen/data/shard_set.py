@@ -7,7 +7,6 @@ them. Nothing is unpickled, extracted or fetched. Legend: P performances, T toke
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +14,28 @@ import numpy as np
 from jaxtyping import Int, Int16, Shaped
 
 from pianogen.config import TokenizerConfig
+from pianogen.data.members import members_of
 from pianogen.data.shard_file import ShardFile
 from pianogen.errors import SettingError, ShardError
-from pianogen.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, SPLITS, Manifest, TokenizerRecord, locate_members
+from pianogen.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, SPLITS, Manifest, TokenizerRecord
 from pianogen.tokens.grammar import first_violation
 from pianogen.tokens.vocab import EOS, WORDS, fingerprint
-
-_PERFORMANCE = np.dtype(
-    [
-        ("split", np.int8),  # index in SPLITS
-        ("shard", np.int32),  # index in the shards
-        ("key", np.int64),  # name of its members
-        ("num_tokens", np.int64),
-        ("is_variant", np.bool_),
-        ("tokens_offset", np.int64),  # in bytes from the start of the tar
-        ("metadata_offset", np.int64),
-        ("metadata_bytes", np.int32),
-    ]
-)
 
 
 class Split:
     """The performances of one split, in the order of the manifest."""
 
-    def __init__(self, shards: Sequence[ShardFile], performances: Shaped[np.ndarray, " P"]) -> None:
-        self._shards = shards
-        self._performances = performances
-        self._checked = np.zeros(len(performances), dtype=bool)
-        self.lengths: Int[np.ndarray, " P"] = np.ascontiguousarray(performances["num_tokens"])
+    def __init__(
+        self, shards: Sequence[ShardFile], members: Shaped[np.ndarray, " M"], chosen: Int[np.ndarray, " P"]
+    ) -> None:
+        """Take the chosen rows of the table of all members."""
+        self._shards, self._members = shards, members
+        self._chosen = chosen.astype(np.int32)
+        self._checked = np.zeros(len(chosen), dtype=bool)
+        self.lengths: Int[np.ndarray, " P"] = members["num_tokens"][chosen]
 
     def __len__(self) -> int:
-        return len(self._performances)
+        return len(self._chosen)
 
     def tokens(self, index: int, start: int = 0, stop: int | None = None) -> Int16[np.ndarray, " T"]:
         """The tokens of a performance, xxbos to xxeos, or those from `start` to `stop`; checked when first read.
@@ -54,7 +44,7 @@ class Split:
             ShardError: They cannot be read, or are not a whole stream that the grammar allows.
         """
         if not self._checked[index]:
-            one = self._performances[index]
+            one = self._members[self._chosen[index]]
             ids = self._read(index, 0, int(self.lengths[index]))
             _check(ids, self._shards[one["shard"]], f"{one['key']:09d}.i16")
             self._checked[index] = True
@@ -62,8 +52,9 @@ class Split:
         return self._read(index, start, int(self.lengths[index]) if stop is None else stop)
 
     def _read(self, index: int, start: int, stop: int) -> Int16[np.ndarray, " T"]:
-        offset = int(self._performances["tokens_offset"][index]) + 2 * start
-        data = self._shards[self._performances["shard"][index]].read(offset, 2 * (stop - start))
+        number = self._chosen[index]
+        offset = int(self._members["tokens_offset"][number]) + 2 * start
+        data = self._shards[self._members["shard"][number]].read(offset, 2 * (stop - start))
         return np.frombuffer(data, dtype="<i2").astype(np.int16)
 
     def metadata(self, index: int) -> dict[str, Any]:
@@ -72,7 +63,7 @@ class Split:
         Raises:
             ShardError: It cannot be read.
         """
-        one = self._performances[index]
+        one = self._members[self._chosen[index]]
         shard = self._shards[one["shard"]]
         try:
             value = json.loads(shard.read(int(one["metadata_offset"]), int(one["metadata_bytes"])))
@@ -84,7 +75,7 @@ class Split:
 
     def subset(self, indices: Sequence[int] | Int[np.ndarray, " P"]) -> "Split":
         """Some of the performances, in the order given."""
-        return Split(self._shards, self._performances[np.asarray(indices, dtype=np.int64)])
+        return Split(self._shards, self._members, self._chosen[np.asarray(indices, dtype=np.int64)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +100,7 @@ class ShardSet:
         chosen = self.performances["split"] == SPLITS.index(name)
         if not variants:
             chosen &= ~self.performances["is_variant"]
-        return Split(self.shards, self.performances[chosen])
+        return Split(self.shards, self.performances, np.flatnonzero(chosen))
 
 
 def open_shards(folder: Path | str, *, verify: bool = True, tokenizer: TokenizerConfig | None = None) -> ShardSet:
@@ -129,7 +120,7 @@ def open_shards(folder: Path | str, *, verify: bool = True, tokenizer: Tokenizer
     shards = tuple(ShardFile(folder / shard.name, shard.num_bytes, shard.sha256) for shard in manifest.shards)
     for shard in shards:
         shard.verify(whole=verify)
-    return ShardSet(folder, manifest.fingerprint, found, shards, _performances(manifest, shards))
+    return ShardSet(folder, manifest.fingerprint, found, shards, members_of(manifest, shards, str(folder)))
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -170,28 +161,6 @@ def _require_same(found: TokenizerConfig, wanted: TokenizerConfig | None, folder
                 f"shards in {str(folder)!r} were made with {name} {other!r}, but {value!r} is needed; "
                 f"make them again with pianogen shards ... --tokenizer.{name} {value}"
             )
-
-
-def _performances(manifest: Manifest, shards: Sequence[ShardFile]) -> Shaped[np.ndarray, " P"]:
-    """Where each performance is, in the order of the shards."""
-    rows = []
-    for number, (shard, performances) in enumerate(zip(shards, manifest.by_shard().values(), strict=True)):
-        if manifest.format == 1:
-            performances = shard.retried(partial(locate_members, shard.path, performances))
-        rows.extend(
-            (
-                SPLITS.index(one.split),
-                number,
-                int(one.key),
-                one.num_tokens,
-                one.tempo != 1,
-                one.tokens_offset,
-                one.metadata_offset,
-                one.metadata_bytes,
-            )
-            for one in performances
-        )
-    return np.array(rows, dtype=_PERFORMANCE)
 
 
 def _check(ids: Int16[np.ndarray, " T"], shard: ShardFile, name: str) -> None:
