@@ -34,8 +34,8 @@ class PlainStream(IterableDataset):
     """What one would write around webdataset: each row reads performances one after another, randomly transposed."""
 
     def __init__(self, shards: list[str], rows: int) -> None:
-        read: Iterable[dict[str, bytes]] = WebDataset(shards, shardshuffle=100).shuffle(100)  # type: ignore[assignment]
-        self._performances = chain.from_iterable(repeat(read))
+        performances: Iterable[dict[str, bytes]] = WebDataset(shards, shardshuffle=100).shuffle(100)  # pyright: ignore[reportAssignmentType]
+        self._performances = chain.from_iterable(repeat(performances))
         self._rows = rows
         self._random = np.random.Generator(np.random.Philox(0))
 

@@ -46,7 +46,7 @@ class Split:
         if not self._checked[index]:
             one = self._members[self._chosen[index]]
             ids = self._read(index, 0, int(self.lengths[index]))
-            _check(ids, self._shards[one["shard"]], f"{one['key']:09d}.i16")
+            _check(ids, self._shards[int(one["shard"])], f"{one['key']:09d}.i16")
             self._checked[index] = True
             return ids[start:stop]
         return self._read(index, start, int(self.lengths[index]) if stop is None else stop)
@@ -54,7 +54,7 @@ class Split:
     def _read(self, index: int, start: int, stop: int) -> Int16[np.ndarray, " T"]:
         number = self._chosen[index]
         offset = int(self._members["tokens_offset"][number]) + 2 * start
-        data = self._shards[self._members["shard"][number]].read(offset, 2 * (stop - start))
+        data = self._shards[int(self._members["shard"][number])].read(offset, 2 * (stop - start))
         return np.frombuffer(data, dtype="<i2").astype(np.int16)
 
     def metadata(self, index: int) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Split:
             ShardError: It cannot be read.
         """
         one = self._members[self._chosen[index]]
-        shard = self._shards[one["shard"]]
+        shard = self._shards[int(one["shard"])]
         try:
             value = json.loads(shard.read(int(one["metadata_offset"]), int(one["metadata_bytes"])))
         except (ValueError, RecursionError):
