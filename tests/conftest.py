@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from tiny import tiny_config
 
@@ -24,6 +25,9 @@ settings.register_profile("pianogen", deadline=None, derandomize="CI" in os.envi
 settings.load_profile("pianogen")
 # one thread per process: sums have a fixed order, and the cores are shared with other tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# without a GPU, Triton's kernels run in its interpreter, which must be chosen before anything imports Triton
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 def random_notes(seed: int, num_notes: int = 60) -> Notes:

@@ -4,7 +4,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from pianogen.ops.causal_attention import fused, native
-from pianogen.ops.forms import compiled
+from pianogen.ops.forms import compiled, for_triton
 
 
 def causal_mean(
@@ -18,5 +18,9 @@ def causal_mean(
 
     Returns (contexts, lse_last, context_last).
     """
+    if for_triton(values):
+        from pianogen.ops.causal_attention import gpu  # Triton may be missing
+
+        return gpu.causal_mean(scores, values, lse0, context0, keep)
     form = native if compiled(values) else fused
     return form.causal_mean(scores, values, lse0, context0, keep)
