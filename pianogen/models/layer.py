@@ -16,8 +16,11 @@ class RecurrentLayer(nn.Module, ABC):
 
     gates_per_unit: ClassVar[int]
     state_names: ClassVar[tuple[str, ...]]
-    accepts_words: ClassVar[bool] = False
-    """Whether `forward` has the argument `words`, (B, T): the rows to read of `gates`, which is then a table (V, G)."""
+    takes_input: ClassVar[bool] = False
+    """Whether `forward` takes the output of the layer below, (B, T, H), and makes the gate sums of it.
+
+    In the first layer it then takes a table (V, G), and in the argument `words`, (B, T), which rows to read.
+    """
 
     def __init__(self, hidden_size: int, *, first: bool) -> None:
         super().__init__()

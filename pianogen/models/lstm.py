@@ -11,7 +11,7 @@ class LstmLayer(RecurrentLayer):
     """Gates i, f, g, o; c_t = f c_{t-1} + i g; h_t = o tanh(c_t)."""
 
     gates_per_unit = 4
-    accepts_words = True
+    takes_input = True
     state_names = ("h", "c")
 
     def forward(
@@ -22,8 +22,9 @@ class LstmLayer(RecurrentLayer):
         bf16: bool,
         words: Int[Tensor, "B T"] | None = None,
     ) -> tuple[Float[Tensor, "B T H"], LayerState]:
-        """Run over time; `gates` is overwritten."""
-        hidden, h, c = lstm(gates, self.weight_hh, state["h"], state["c"], keep, words=words, bf16=bf16, reuse=True)
+        """Run over time; gate sums are overwritten."""
+        below = {"weight_ih": self.weight_ih, "bias": self.bias, "words": words}
+        hidden, h, c = lstm(gates, self.weight_hh, state["h"], state["c"], keep, **below, bf16=bf16, reuse=True)
         return hidden, {"h": h, "c": c}
 
     def step(self, gates: Float[Tensor, "B G"], state: LayerState, bf16: bool) -> LayerState:

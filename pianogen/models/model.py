@@ -20,6 +20,7 @@ from pianogen.models.linear import linear_of_parts
 from pianogen.models.lstm import LstmLayer
 from pianogen.models.packed import PackedModel, can_pack
 from pianogen.models.rnn import RnnLayer
+from pianogen.ops.forms import for_gpu
 from pianogen.ops.recurrence import gather_words
 from pianogen.plugins import extensions
 from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
@@ -75,9 +76,10 @@ class PianoModel(nn.Module):
         keep, layer_states = tokens != BOS, []
         x, words = self._embedded(tokens)
         for index, layer in enumerate(self._recurrent_layers()):
-            gates = layer.project(self.dropout(x), self.bf16) if index else x
+            x = self.dropout(x) if index else x
+            given = x if layer.takes_input or not index else layer.project(x, self.bf16)
             optional = {} if index or words is None else {"words": words}
-            x, layer_state = layer(gates, self._layer_state(state, index), keep, self.bf16, **optional)
+            x, layer_state = layer(given, self._layer_state(state, index), keep, self.bf16, **optional)
             layer_states.append(layer_state)
         state_after = _stacked(layer_states)
         if self.attention is not None:
@@ -119,10 +121,10 @@ class PianoModel(nn.Module):
 
     def _embedded(self, tokens: Int[Tensor, "B T"]) -> tuple[Tensor, Int[Tensor, "B T"] | None]:
         """Gate sums (B, T, G); or for a long input those of all words, (V, G), and the rows that the layer reads."""
-        if tokens.numel() <= VOCABULARY_SIZE:
+        if tokens.numel() <= VOCABULARY_SIZE and not for_gpu(self.decoder.weight):
             return self.embedding(tokens.t()).transpose(0, 1), None
         table = self.embedding(torch.arange(VOCABULARY_SIZE, device=tokens.device))
-        if self._recurrent_layers()[0].accepts_words:
+        if self._recurrent_layers()[0].takes_input:
             return table, tokens
         return gather_words(table, tokens), None
 

@@ -11,7 +11,7 @@ class RnnLayer(RecurrentLayer):
     """h_t = tanh(W_ih x_t + b + W_hh h_{t-1})."""
 
     gates_per_unit = 1
-    accepts_words = True
+    takes_input = True
     state_names = ("h",)
 
     def forward(
@@ -23,7 +23,8 @@ class RnnLayer(RecurrentLayer):
         words: Int[Tensor, "B T"] | None = None,
     ) -> tuple[Float[Tensor, "B T H"], LayerState]:
         """Run over time."""
-        hidden, h = rnn(gates, self.weight_hh, state["h"], keep, words=words, bf16=bf16)
+        below = {"weight_ih": self.weight_ih, "bias": self.bias, "words": words}
+        hidden, h = rnn(gates, self.weight_hh, state["h"], keep, **below, bf16=bf16)
         return hidden, {"h": h}
 
     def step(self, gates: Float[Tensor, "B G"], state: LayerState, bf16: bool) -> LayerState:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from form_laws import assert_near, exactly, results_and_gradients
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -26,23 +27,6 @@ def arguments(batch: int, time: int, hidden: int, seed: int = 0, started: bool =
     if not started:
         lse, context = torch.full_like(lse, -torch.inf), torch.zeros_like(context)
     return scores, values, lse.requires_grad_(), context.requires_grad_(), torch.rand(batch, time) > 0.2
-
-
-def results_and_gradients(causal_mean, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    torch.manual_seed(1)
-    outputs = causal_mean(*inputs)
-    mix = torch.stack([(output * torch.randn(output.shape).to(output.dtype)).sum() for output in outputs]).sum()
-    return (*(output.detach() for output in outputs), *torch.autograd.grad(mix, inputs[:-1]))
-
-
-def exactly(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The same numbers in float64."""
-    return (*(tensor.detach().double().requires_grad_() for tensor in inputs[:-1]), inputs[-1])
-
-
-def assert_near(got: tuple[Tensor, ...], expected: tuple[Tensor, ...], relative: float) -> None:
-    for index, (a, b) in enumerate(zip(got, expected, strict=True)):
-        assert float((a.double() - b).norm()) <= relative * float(b.norm()) + 1e-6, index
 
 
 @given(

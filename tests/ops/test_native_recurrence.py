@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from form_laws import assert_near, exactly, results_and_gradients
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -26,26 +27,8 @@ def arguments(kind: str, batch: int, time: int, hidden: int, seed: int = 0) -> t
     return (*tensors, torch.rand(batch, time) > 0.2)
 
 
-def results_and_gradients(function: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Everything that comes out, and the gradient of a fixed random mix of it by everything that goes in."""
-    torch.manual_seed(1)
-    outputs = [output for output in function(*inputs) if output is not None]
-    mix = torch.stack([(output * torch.randn(output.shape).to(output.dtype)).sum() for output in outputs]).sum()
-    return (*(output.detach() for output in outputs), *torch.autograd.grad(mix, inputs[:-1]))
-
-
-def exactly(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The same numbers in float64."""
-    return (*(tensor.detach().double().requires_grad_() for tensor in inputs[:-1]), inputs[-1])
-
-
 def compiled(kind: str, *, bf16: bool = False) -> Any:
     return lambda *inputs: getattr(native, kind)(*inputs, None, bf16)
-
-
-def assert_near(got: tuple[Tensor, ...], expected: tuple[Tensor, ...], relative: float) -> None:
-    for index, (a, b) in enumerate(zip(got, expected, strict=True)):
-        assert float((a.double() - b).norm()) <= relative * float(b.norm()) + 1e-6, index
 
 
 @KINDS

@@ -46,6 +46,7 @@ class _CausalMean(torch.autograd.Function):
         trains: bool,
         kernels: Kernels,
     ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
         scores, values, keep = (x.transpose(0, 1).contiguous() for x in (scores, values, keep))
         lse0, context0 = lse0.contiguous(), context0.contiguous()
         contexts, lse, weights = torch.empty_like(values), torch.empty_like(lse0), None
@@ -61,10 +62,13 @@ class _CausalMean(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         values, contexts, weights, context0, keep = ctx.saved_tensors
-        d_contexts = gradients[0].transpose(0, 1).contiguous()
-        d_lse, d_context = (gradient.clone(memory_format=torch.contiguous_format) for gradient in gradients[1:])
+        d_contexts = torch.zeros_like(contexts) if gradients[0] is None else gradients[0].transpose(0, 1).contiguous()
+        d_lse, d_context = (
+            torch.zeros_like(context0) if gradient is None else gradient.clone(memory_format=torch.contiguous_format)
+            for gradient in gradients[1:]
+        )
         d_scores, d_values = torch.empty_like(weights), torch.empty_like(weights)
         ctx.kernels.backward(
             **{"values": values, "contexts": contexts, "keep": keep, "weights": weights, "context0": context0},

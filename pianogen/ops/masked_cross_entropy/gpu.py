@@ -45,6 +45,7 @@ def masked_cross_entropy(
 class _MaskedLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, states: Tensor, allowed: Tensor, reuse: bool):
+        ctx.set_materialize_grads(False)
         logits, (num_rows, num_words) = logits.detach().contiguous(), logits.shape
         gradient = logits if reuse else torch.empty_like(logits)
         nll = torch.empty(
