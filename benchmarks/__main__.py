@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmarks.speed.measure import as_json, as_markdown, machine_line
 from benchmarks.speed.page import replace_table
 
-NAMES = ("train_step", "recurrence", "attention", "head", "generate", "shards", "loader", "evaluate", "startup", "scaling")
+NAMES = ("train_step", "recurrence", "attention", "head", "generate")
+NAMES += ("shards", "loader", "evaluate", "startup", "scaling")
 GPU_NAMES = ("gpu_step", "gpu_ranks")
 
 
