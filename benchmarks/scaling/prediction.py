@@ -8,7 +8,7 @@ each assumption is a flag, so that figures of another cluster give its table. `p
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +34,12 @@ class Figure:
 
 
 ASSUMED: Mapping[str, Figure] = {
-    "host_s_per_kernel": Figure(7e-6, "assumed: the host's part, some 5 us on a CPU (counts.py), and the launch"),
-    "fused_position_s": Figure(20e-6, "assumed, if a position were a product and one pointwise kernel per direction"),
-    "device_flop_per_s": Figure(15e12, "assumed: under a quarter of what an H100's vendor gives for fp32"),
+    "launches_per_step": Figure(80, "the most that tests/train/test_number_of_operations.py permits without a cut"),
+    "host_s_per_launch": Figure(7e-6, "assumed"),
+    "position_s": Figure(5.1e-6, "published for cuDNN's LSTM on an H100, both ways (FlashRNN: 768 units, batch 16)"),
+    "scan_position_s": Figure(1e-6, "assumed: the attention's two kernels"),
+    "validation_position_s": Figure(2e-6, "published for cuDNN's LSTM on an H100, forward"),
+    "device_flop_per_s": Figure(1e14, "assumed: a tenth of what an H100's vendor gives for dense bf16"),
     "gpus_per_node": Figure(8, "assumed"),
     "nvlink_bytes_per_s": Figure(300e9, "assumed: two thirds of the vendor's 450e9 for an H100"),
     "nvlink_latency_s": Figure(4e-6, "a hop in NCCL's tuning table (Simple protocol)"),
@@ -73,8 +76,6 @@ class Outlook:
 
     given: Mapping[str, float]
     counts: StepCounts
-    fused: bool = False
-    """Whether a position takes `fused_position_s` in place of its kernels' launches."""
 
     @property
     def cluster(self) -> Cluster:
@@ -87,16 +88,13 @@ class Outlook:
     def work(self) -> Work:
         """A step on one of its GPUs."""
         given, counts = self.given, self.counts
-        position_s = given["host_s_per_kernel"] * counts.kernels_per_position
-        validation_position_s = given["host_s_per_kernel"] * counts.validation_kernels_per_position
-        if self.fused:
-            position_s, validation_position_s = given["fused_position_s"], given["fused_position_s"] / 2
+        launches_s = given["launches_per_step"] * given["host_s_per_launch"]
         return Work(
-            rank_s=given["excerpt_tokens"] * position_s,
+            rank_s=launches_s + given["excerpt_tokens"] * (given["position_s"] + given["scan_position_s"]),
             row_s=given["excerpt_tokens"] * counts.flop_per_token / given["device_flop_per_s"],
             gradient_bytes=counts.gradient_bytes,
             early_share=counts.early_share,
-            validation_s=given["validation_positions"] * validation_position_s,
+            validation_s=given["validation_positions"] * given["validation_position_s"],
             validation_every_steps=int(given["validation_every_steps"]),
         )
 
@@ -164,11 +162,11 @@ def parts_of_step(outlook: Outlook) -> str:
     """Say where a step of one GPU goes."""
     step, batch = outlook.strong()[0].step, int(outlook.given["global_batch"])
     times = (outlook.work.rank_s, batch * outlook.work.row_s, step.validation_s)
-    names = ("launches", f"arithmetic of {batch} rows", "the share of validation")
+    names = ("launches and positions", f"arithmetic of {batch} rows", "the share of validation")
     return ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in zip(names, times, strict=True))
 
 
-def draw(as_it_is: Outlook, fused: Outlook, path: Path) -> None:
+def draw(outlook: Outlook, path: Path) -> None:
     """Draw tokens/s over GPUs, strong scaling beside weak."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -176,13 +174,13 @@ def draw(as_it_is: Outlook, fused: Outlook, path: Path) -> None:
     canvas = Canvas(figsize=(9, 4.2), dpi=130, layout="constrained")
     FigureCanvasAgg(canvas)
     left, right = canvas.subplots(1, 2, sharey=True)
-    batch = int(as_it_is.given["global_batch"])
-    _panel(left, f"strong: global batch {batch}", as_it_is.strong(), fused.strong())
-    _panel(right, f"weak: {batch} rows on each GPU", as_it_is.weak(), fused.weak())
+    batch = int(outlook.given["global_batch"])
+    _panel(left, f"strong: global batch {batch}", outlook.strong())
+    _panel(right, f"weak: {batch} rows on each GPU", outlook.weak())
     left.set_ylabel("tokens/s")
     left.axvspan(batch, GPUS[-1] * 1.8, color="#eeeeee")
     left.text(batch * 1.15, left.get_ylim()[1] / 3, f"no rows\nfor more\nthan {batch}", fontsize=8, va="top")
-    for prediction in as_it_is.weak():
+    for prediction in outlook.weak():
         place = (prediction.gpus, prediction.tokens_per_s)
         right.annotate(f"{prediction.steps_per_epoch:,.0f}", place, (5, -11), textcoords="offset points", fontsize=8)
     right.set_xlabel("GPUs (numbers: steps in an epoch of MAESTRO)")
@@ -191,16 +189,15 @@ def draw(as_it_is: Outlook, fused: Outlook, path: Path) -> None:
     canvas.savefig(path, metadata={"Software": None})
 
 
-def _panel(axes: "Axes", title: str, as_it_is: Sequence[Prediction], fused: Sequence[Prediction]) -> None:
-    for predictions, name, colour in ((as_it_is, "as it is", "#08519c"), (fused, "if positions were fused", "#4292c6")):
-        speeds = [prediction.tokens_per_s for prediction in predictions]
-        axes.loglog([prediction.gpus for prediction in predictions], speeds, "o-", color=colour, label=name)
-        axes.loglog(GPUS, [speeds[0] * gpus for gpus in GPUS], ":", color=colour, linewidth=1)
+def _panel(axes: "Axes", title: str, predictions: Sequence[Prediction]) -> None:
+    speeds = [prediction.tokens_per_s for prediction in predictions]
+    axes.loglog([prediction.gpus for prediction in predictions], speeds, "o-", color="#08519c", label="predicted")
+    axes.loglog(GPUS, [speeds[0] * gpus for gpus in GPUS], ":", color="#08519c", linewidth=1, label="in proportion")
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xticks(GPUS, [str(gpus) for gpus in GPUS])
     axes.minorticks_off()
     axes.set_xlim(0.7, GPUS[-1] * 1.8)
-    axes.set_xlabel("GPUs (dotted: in proportion)")
+    axes.set_xlabel("GPUs")
     axes.margins(y=0.1)
     axes.grid(color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
@@ -218,15 +215,13 @@ def main() -> None:
     for name, value in given.items():
         if not 0 < value < inf:
             parser.error(f"--{name} is {value:g}, but it must be above 0 and finite")
-    as_it_is = Outlook(given, counts_of(ModelConfig(kind=args.kind)))
-    fused = replace(as_it_is, fused=True)
-    print(f"Assumptions for {args.kind} at {ModelConfig().hidden_size} units:\n\n{assumptions(given, as_it_is.counts)}")
-    for outlook, name in ((as_it_is, "as it is"), (fused, "if positions were fused")):
-        print(f"\nPredicted ({LABEL}), {name}; one GPU: {parts_of_step(outlook)}.")
-        print(f"\nStrong scaling ({LABEL}):\n\n{table(outlook.strong())}")
-        print(f"\nWeak scaling ({LABEL}):\n\n{table(outlook.weak())}")
+    outlook = Outlook(given, counts_of(ModelConfig(kind=args.kind)))
+    print(f"Assumptions for {args.kind} at {ModelConfig().hidden_size} units:\n\n{assumptions(given, outlook.counts)}")
+    print(f"\nPredicted ({LABEL}); one GPU: {parts_of_step(outlook)}.")
+    print(f"\nStrong scaling ({LABEL}):\n\n{table(outlook.strong())}")
+    print(f"\nWeak scaling ({LABEL}):\n\n{table(outlook.weak())}")
     if args.image:
-        draw(as_it_is, fused, args.image)
+        draw(outlook, args.image)
 
 
 if __name__ == "__main__":
