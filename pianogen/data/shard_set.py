@@ -16,6 +16,7 @@ from jaxtyping import Int, Int16, Shaped
 from pianogen.config import TokenizerConfig
 from pianogen.data.members import members_of
 from pianogen.data.shard_file import ShardFile
+from pianogen.data.verification import verify_all
 from pianogen.errors import SettingError, ShardError
 from pianogen.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, SPLITS, Manifest, TokenizerRecord
 from pianogen.tokens.grammar import first_violation
@@ -107,7 +108,8 @@ def open_shards(folder: Path | str, *, verify: bool = True, tokenizer: Tokenizer
     """Open what `pianogen shards` wrote.
 
     Args:
-        verify: Compare the hash of every shard with the manifest; their sizes are compared in any case.
+        verify: Compare the hash of every shard with the manifest, which the ranks of a node share; their sizes are
+            compared in any case.
         tokenizer: The settings that the tokens must have been made with, such as a model's.
 
     Raises:
@@ -118,8 +120,11 @@ def open_shards(folder: Path | str, *, verify: bool = True, tokenizer: Tokenizer
     found = _tokenizer(manifest.tokenizer, folder)
     _require_same(found, tokenizer, folder)
     shards = tuple(ShardFile(folder / shard.name, shard.num_bytes, shard.sha256) for shard in manifest.shards)
-    for shard in shards:
-        shard.verify(whole=verify)
+    if verify:
+        verify_all(shards)
+    else:
+        for shard in shards:
+            shard.verify(whole=False)
     return ShardSet(folder, manifest.fingerprint, found, shards, members_of(manifest, shards, str(folder)))
 
 
