@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pianogen.ops.forms import for_gpu
 from pianogen.ops.linear import linear
 
 __all__ = ["linear", "linear_of_parts", "uniform"]
@@ -14,7 +15,9 @@ __all__ = ["linear", "linear_of_parts", "uniform"]
 def linear_of_parts(
     parts: Sequence[Float[Tensor, "*B H"]], weight: Float[Tensor, "G F"], bias: Float[Tensor, " G"], bf16: bool = False
 ) -> Float[Tensor, "*B G"]:
-    """Apply a linear map to concatenated features, F in all, without the copy."""
+    """Apply a linear map to concatenated features, F in all; without the copy, but for GPUs, where launches count."""
+    if for_gpu(parts[0]) and parts[0].dim() == 3:
+        return linear(torch.cat([part.transpose(0, 1) for part in parts], dim=2).transpose(0, 1), weight, bias, bf16)
     first, *others = weight.split([part.shape[-1] for part in parts], dim=1)
     y = linear(parts[0], first, bias, bf16)
     for part, columns in zip(parts[1:], others, strict=True):
