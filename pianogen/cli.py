@@ -15,7 +15,7 @@ from jsonargparse import Namespace
 from pianogen import __version__
 from pianogen.errors import PianogenError, SettingError
 from pianogen.parsing import Parser
-from pianogen.verbs import demo, evaluate, generate, shards, submit, sweep, tokens, track, train
+from pianogen.verbs import demo, evaluate, generate, reproduce, shards, submit, sweep, tokens, track, train
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ _MAY_BE_URL = {
 _INSTEAD = {
     ("train", "out"): "train to disk, then copy the run: pianogen track sync RUN --to URL",
     ("sweep", "out"): "sweep on a disk that all workers share, then copy runs: pianogen track sync RUN --to URL",
+    ("reproduce", "out"): "work on disk, then copy runs: pianogen track sync RUN --to URL",
     ("shards", "out"): "make them on disk, then copy the folder there, its manifest.json last",
 }
 
@@ -73,6 +74,9 @@ VERBS = {
         lambda arguments: submit.run(arguments, main=main, parse=_parse),
     ),
     "track": Verb("browse runs in MLflow, mirror or copy them", track.add_arguments, track.run),
+    "reproduce": Verb(
+        "train and score the runs of a plan, and write their tables as a page", reproduce.add_arguments, reproduce.run
+    ),
     "demo": Verb("see every step in minutes, on music that ships with music21", demo.add_arguments, demo.run),
 }
 
