@@ -19,6 +19,7 @@ from pianogen.folders import refuse_run, refuse_shards
 from pianogen.locks import FileLock, LockHeldError
 from pianogen.progress import console
 from pianogen.reproduce.measure import progress_of, score_run
+from pianogen.reproduce.page import write_page
 from pianogen.reproduce.plan import Plan, PlannedRun, read_plan
 from pianogen.reproduce.results import read_result, result_file, write_result, write_unfinished
 from pianogen.reproduce.shard_sets import make_shards
@@ -54,6 +55,8 @@ def reproduce(out: Path, config: ReproduceConfig) -> bool:
             failed = job.carry_out(missing, preemption)
     finally:
         preemption.release()
+    if config.run is None:  # else other processes may be writing results: a later call makes the page
+        print(write_page(plan, job.results))
     job.report(wanted)
     preemption.raise_if_interrupted()
     if failed:
@@ -144,7 +147,7 @@ class Job:
         """Say what is done and what is left."""
         left = [run.name for run in self.without_result(wanted)]
         state = f"next: {left[0]}; the same command continues" if left else "nothing is left to run"
-        print(f"{len(wanted) - len(left)} of {len(wanted)} runs have results in {self.results}; {state}")
+        print(f"{len(wanted) - len(left)} of {len(wanted)} runs have results; {state}")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ tables:
 import difflib
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -59,7 +59,7 @@ class Table:
     compared: bool = False
     """Whether each row is tested against the one before, by a bootstrap over the performances."""
     text: str = ""
-    """A paragraph below the title."""
+    """Paragraphs below the table."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,11 @@ class Plan:
     """The content of a plan file."""
 
     runs: dict[str, PlannedRun]
-    tables: tuple[Table, ...] = ()
-    shards: dict[str, ShardSetConfig] = field(default_factory=dict)
+    tables: tuple[Table, ...]
+    title: str
+    """Of the page."""
+    text: str
+    """Paragraphs below the title."""
 
 
 def read_plan(path: Path) -> Plan:
@@ -118,7 +121,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _plan_of(content: Any, folder: Path) -> Plan:
-    content = _named("the plan", content, ("shards", "settings", "runs", "tables"))
+    content = _named("the plan", content, ("title", "text", "shards", "settings", "runs", "tables"))
     shards = {name: _shards(name, values) for name, values in _entries("shards", content.get("shards")).items()}
     common = flatten(_mapping("settings", content.get("settings", {})))
     runs = {
@@ -126,7 +129,12 @@ def _plan_of(content: Any, folder: Path) -> Plan:
         for name, values in _entries("runs", content.get("runs")).items()
     }
     tables = _mapping("tables", content.get("tables", {}))
-    return Plan(runs, tuple(_table(name, values, runs) for name, values in tables.items()), shards)
+    return Plan(
+        runs=runs,
+        tables=tuple(_table(name, values, runs) for name, values in tables.items()),
+        title=str(content.get("title", "Reproduction")),
+        text=str(content.get("text", "")).strip(),
+    )
 
 
 def _shards(name: str, values: Any) -> ShardSetConfig:
@@ -187,7 +195,11 @@ def _table(name: str, values: Any, runs: Mapping[str, PlannedRun]) -> Table:
         raise SettingError(f"{where} has columns {columns!r}, but there are {', '.join(get_args(Columns))}")
     if not isinstance(compared, bool):
         raise SettingError(f"{where} has compared {compared!r}, but it must be true or false")
-    members = {str(label): tuple(names) for label, names in rows.items()}
+    members = {label: tuple(names) for label, names in rows.items()}
+    if compared and len({runs[name].shard_set for names in members.values() for name in names}) > 1:
+        raise SettingError(
+            f"{where} is compared, but its runs have different shards, and so other performances to score"
+        )
     return Table(name, str(values["title"]), members, columns, compared, str(values.get("text", "")).strip())
 
 

@@ -105,7 +105,7 @@ def read_sums(folder: Path, name: str) -> PerformanceSums:
     """
     file = folder / f"{name}.npz"
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
             return PerformanceSums(**{field.name: arrays[field.name] for field in fields(PerformanceSums)})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(f"{file} cannot be read: {error}; remove {name}.json beside it to make both again") from error

@@ -34,7 +34,7 @@ def plan_of(music: Path, steps: int = STEPS) -> dict[str, Any]:
         "switches": {"title": "Switches", "rows": {"as it is": ["attn-0"]}, "columns": "switches"},
     }
     shards = {"tiny": {"source": str(music), "split": "random"}}
-    return {"shards": shards, "settings": settings, "runs": runs, "tables": tables}
+    return {"title": "Tiny", "shards": shards, "settings": settings, "runs": runs, "tables": tables}
 
 
 class Reproduction:

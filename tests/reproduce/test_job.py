@@ -25,6 +25,12 @@ from pianogen.runs import open_run
 from pianogen.train.trainer import Trainer
 
 
+@pytest.fixture(autouse=True)
+def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing figures takes longer than the runs; test_page.py makes pages."""
+    monkeypatch.setattr(job, "write_page", lambda plan, folder: folder)
+
+
 def last_step(run: Path) -> int:
     return max((line["step"] for line in logged_lines(run)), default=0)
 
@@ -118,14 +124,13 @@ def _killed_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
 def test_at_the_end_of_the_time_the_run_is_saved_and_reported_at_its_tokens(
     fresh: Reproduction, quiet: Reproduction, stop_in: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context():
-        stop_in(fresh.out / "runs/rnn-0")
-        assert not fresh.run(hours=1)
-        unfinished = json.loads((fresh.results / "rnn-0.unfinished.json").read_text())
-        assert 0 < unfinished["tokens"] < quiet.result("rnn-0")["tokens"]
-        assert [path.name for path in fresh.results.glob("*.json")] == ["rnn-0.unfinished.json"]
-        assert [path.name for path in (fresh.out / "runs").iterdir()] == ["rnn-0"]
-        monkeypatch.undo()
+    stop_in(fresh.out / "runs/rnn-0")
+    assert not fresh.run(hours=1)
+    unfinished = json.loads((fresh.results / "rnn-0.unfinished.json").read_text())
+    assert 0 < unfinished["tokens"] < quiet.result("rnn-0")["tokens"]
+    assert [path.name for path in fresh.results.glob("*.json")] == ["rnn-0.unfinished.json"]
+    assert [path.name for path in (fresh.out / "runs").iterdir()] == ["rnn-0"]
+    monkeypatch.undo()
     monkeypatch.setenv("PIANOGEN_TRACK", "off")
     fresh.run(run="rnn-0")
     assert fresh.repeatable("rnn-0") == quiet.repeatable("rnn-0")
