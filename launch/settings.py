@@ -9,16 +9,17 @@ from typing import Any, Literal
 from pianogen.config import require
 from pianogen.errors import SettingError
 
-Verb = Literal["train", "shards", "generate", "evaluate", "sweep"]
+Verb = Literal["train", "shards", "generate", "evaluate", "sweep", "reproduce"]
 _DAY, _FOUR_HOURS = 24 * 60, 4 * 60
 TIME_MIN: dict[Verb, int] = {
     "train": _DAY,
     "sweep": _DAY,
+    "reproduce": _DAY,
     "shards": _FOUR_HOURS,
     "generate": _FOUR_HOURS,
     "evaluate": _FOUR_HOURS,
 }
-_DIVIDED_BY_ARRAY: frozenset[Verb] = frozenset({"shards", "generate"})
+_DIVIDED_BY_ARRAY: frozenset[Verb] = frozenset({"shards", "generate", "reproduce"})
 CPUS_PER_NODE = 8
 SIGNAL_SECONDS = 120  # before the time limit, to finish a step and save a checkpoint
 
@@ -40,9 +41,10 @@ class SubmitConfig:
     partition: str | None = None
     """Slurm partition; by default SBATCH_PARTITION, or the cluster's own."""
     time_min: int | None = None
-    """Time limit in minutes; by default a day for train and sweep, four hours for the rest."""
+    """Time limit in minutes; by default a day for train, sweep and reproduce, four hours for the rest."""
     array: int = 1
-    """Array tasks: shards divides its files among them, generate its pieces; a sweep runs as many workers."""
+    """Array tasks: shards divides its files among them, generate its pieces, reproduce its runs; a sweep runs as many
+    workers."""
     jobs: str = "jobs"
     """Folder for the job folders; on a file system that all nodes share."""
     dry_run: bool = False

@@ -66,7 +66,7 @@ def submissions(verb: Verb, arguments: Sequence[str], array: int) -> list[list[C
     if verb == "sweep":  # its workers divide the trials among themselves
         return [[[verb, *arguments] for _ in range(array)]]
     divided: list[Command] = [[verb, "--part", f"{task}/{array}", *arguments] for task in range(array)]
-    return [divided, *whole]  # the last job writes the shards, or the page of all pieces
+    return [divided, *whole]  # the last job writes the shards, or the page of all pieces or results
 
 
 def _on_slurm(config: SubmitConfig, verb: Verb, arguments: Sequence[str], folder: Path) -> str:

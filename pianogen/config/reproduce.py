@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pianogen.config.rules import require
+from pianogen.config.rules import part_of, require
 from pianogen.config.shards import ShardsConfig
 from pianogen.config.tokenizer import TokenizerConfig
 
@@ -18,8 +18,8 @@ class ReproduceConfig:
     """Folder of the result files, and of the page and figures made from them."""
     hours: float | None = None
     """Wall time of this call; then the current run is saved, to be resumed by the next call. 0: only the page."""
-    run: str | None = None
-    """Train and score only this run of the plan; the tasks of a job array may do so at the same time."""
+    part: str | None = None
+    """K/N with K from 0: only every N-th run, from the K-th; a later call without `part` writes the page."""
     archive: str | None = None
     """A local MAESTRO zip, by default downloaded."""
     list: str | None = None  # named as the flag of `pianogen shards`
@@ -28,6 +28,7 @@ class ReproduceConfig:
     """Processes that make shards."""
 
     def __post_init__(self) -> None:
+        part_of(self.part)
         require(self.hours is None or self.hours >= 0, "hours", self.hours, "at least 0")
         require(self.workers >= 1, "workers", self.workers, "at least 1")
 

@@ -1,10 +1,11 @@
 """The learning curves: as a figure, and what their slopes would say about longer training."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -17,49 +18,65 @@ if TYPE_CHECKING:
 
 _COLOURS = {"rnn": "#9ecae1", "lstm": "#4292c6", "attn": "#08519c"}
 _OTHER_COLOUR, _INK = "#888888", "#333333"
+_LINES = ("-", ":", "--", "-.")
+_UNFINISHED: dict[str, Any] = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "markeredgecolor": _INK}
 _PANELS = (("nll", 1, "validation NLL, nats per token"), ("weighted_f1", 100, "validation weighted F1, percent"))
 _MIN_POINTS = 4
 
 
-def write_curves(results: Sequence[Result], file: str | Path | BinaryIO) -> None:
-    """Draw NLL and weighted F1 against tokens for every run as a PNG. The same results give the same bytes."""
+def write_curves(results: Sequence[Result], shard_sets: Mapping[str, str], file: str | Path | BinaryIO) -> None:
+    """Draw NLL and weighted F1 against tokens for every run as a PNG. The same results give the same bytes.
+
+    Args:
+        shard_sets: The name of the shards of each run, by the run's name.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
+    results = [result for result in results if result.curve]
+    names = dict.fromkeys(shard_sets[result.name] for result in results)
+    lines: dict[str, Any] = dict(zip(names, itertools.cycle(_LINES), strict=False))
     figure = Figure(figsize=(10.0, 4.2), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (name, scale, title) in zip(figure.subplots(1, 2), _PANELS, strict=True):
-        seen: set[str] = set()
         for result in results:
-            _draw_curve(axes, result, name, scale, label=None if result.kind in seen else _kind_name(result))
-            seen.add(result.kind)
+            _draw_curve(axes, result, name, scale, lines[shard_sets[result.name]])
         _finish(axes, title)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=9)
+    colours = {_kind_name(result): _colour(result) for result in results}
+    handles = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+    handles += [Line2D([], [], color=_INK, linestyle=line, label=name) for name, line in lines.items()]
+    if not all(result.is_finished for result in results):
+        handles.append(Line2D([], [], linestyle="", label="unfinished", **_UNFINISHED))
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, fontsize=8)
     figure.savefig(file, format="png", metadata={"Software": None})
 
 
-def _draw_curve(axes: "Axes", result: Result, name: str, scale: float, label: str | None) -> None:
-    if not result.curve:
-        return
+def _draw_curve(axes: "Axes", result: Result, name: str, scale: float, line: Any) -> None:
     tokens = [point["tokens"] for point in result.curve]
     values = [scale * point[name] for point in result.curve]
-    colour = _COLOURS.get(result.kind, _OTHER_COLOUR)
-    axes.plot(tokens, values, color=colour, linewidth=1.2, linestyle="-" if result.is_finished else "--", label=label)
-    axes.annotate(
-        result.name, (tokens[-1], values[-1]), (3, 0), textcoords="offset points", fontsize=5.5, color=_INK, va="center"
-    )
+    axes.plot(tokens, values, color=_colour(result), linewidth=1.2, linestyle=line)
+    if not result.is_finished:
+        axes.plot(tokens[-1:], values[-1:], **_UNFINISHED)
 
 
 def _finish(axes: "Axes", title: str) -> None:
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel("targets seen", fontsize=8, color=_INK)
     axes.set_title(title, loc="left", fontsize=10, color=_INK)
     axes.grid(color="#e5e5e5", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=8, labelcolor=_INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.margins(x=0.08)
+
+
+def _colour(result: Result) -> str:
+    return _COLOURS.get(result.kind, _OTHER_COLOUR)
 
 
 def _kind_name(result: Result) -> str:

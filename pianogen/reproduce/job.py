@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pianogen.config import ReproduceConfig
+from pianogen.config import ReproduceConfig, part_of
 from pianogen.distributed.preemption import Preemption
 from pianogen.errors import RunError, SettingError
 from pianogen.folders import refuse_run, refuse_shards
@@ -51,11 +51,11 @@ def reproduce(out: Path, config: ReproduceConfig) -> bool:
     job.results.mkdir(parents=True, exist_ok=True)
     preemption = Preemption()  # between runs; during one, train has its own
     try:
-        with _locked(out, shared=config.run is not None):
+        with _locked(out, shared=config.part is not None):
             failed = job.carry_out(missing, preemption)
     finally:
         preemption.release()
-    if config.run is None:  # else other processes may be writing results: a later call makes the page
+    if config.part is None:  # else other processes may be writing results: a later call makes the page
         print(write_page(plan, job.results))
     job.report(wanted)
     preemption.raise_if_interrupted()
@@ -74,17 +74,9 @@ class Job:
         self._end = None if config.hours is None else time.monotonic() + 3600 * config.hours
 
     def chosen(self) -> list[PlannedRun]:
-        """The runs of the plan, or the one that `run` names.
-
-        Raises:
-            SettingError: The plan has no such run.
-        """
-        if self.config.run is None:
-            return list(self.plan.runs.values())
-        if self.config.run not in self.plan.runs:
-            known = ", ".join(self.plan.runs)
-            raise SettingError(f"setting 'run' is {self.config.run!r}, but {self.config.plan} has {known}")
-        return [self.plan.runs[self.config.run]]
+        """The runs of the plan, or those of its part."""
+        first, step = part_of(self.config.part)
+        return list(self.plan.runs.values())[first::step]
 
     def without_result(self, runs: list[PlannedRun]) -> list[PlannedRun]:
         """Those that are still to be run."""
@@ -112,7 +104,7 @@ class Job:
                 failed.append(f"{run.name}: {error}")
                 console.print(f"[red]{run.name} failed:[/] {error}", soft_wrap=True, markup=True)
         self.stopped = (self.stopped or preemption.wanted) and self.left_s() > 0
-        self._note_unfinished()
+        self._note_unfinished(runs)
         return failed
 
     def left_s(self) -> float:
@@ -137,8 +129,8 @@ class Job:
         scores, sums = score_run(folder, shards)
         write_result(self.results, run.name, {**(progress_of(run, folder) or {}), **scores}, sums)
 
-    def _note_unfinished(self) -> None:
-        for run in self.plan.runs.values():
+    def _note_unfinished(self, runs: list[PlannedRun]) -> None:
+        for run in runs:
             folder = self.out / "runs" / run.name
             if not result_file(self.results, run.name).exists() and (progress := progress_of(run, folder)):
                 write_unfinished(self.results, run.name, progress)
@@ -152,7 +144,7 @@ class Job:
 
 @contextmanager
 def _locked(out: Path, *, shared: bool) -> Iterator[None]:
-    """Keep other processes out; those that do one run each may work beside each other."""
+    """Keep other processes out; those that do a part each may work beside each other."""
     try:
         with FileLock(out / ".lock", shared=shared, wait=False):
             yield

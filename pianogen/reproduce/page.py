@@ -66,7 +66,8 @@ def write_page(plan: Plan, folder: Path) -> Path:
     finished, unfinished = load_results(plan, folder)
     everything = [*finished.values(), *unfinished]
     if any(result.curve for result in everything):
-        _write_figure(folder / CURVES, partial(write_curves, everything))
+        shard_sets = {name: run.shard_set for name, run in plan.runs.items()}
+        _write_figure(folder / CURVES, partial(write_curves, everything, shard_sets))
     for table in plan.tables:
         rows = [row for row in rows_of(table, finished) if row.found]
         if table.columns == "rules" and rows:

@@ -258,7 +258,7 @@ def runs_table(results: Sequence[Result]) -> str:
 
 def _run_line(name: str, content: Mapping[str, Any]) -> list[str]:
     machine = content["machine"]
-    where = f"{machine['gpu'] or machine['processor']}, {machine['threads']} threads"
+    where = f"{machine['gpu'] or machine['processor']}, threads: {machine['threads']}"
     return [
         name,
         str(content["seed"]),

@@ -132,7 +132,7 @@ def test_at_the_end_of_the_time_the_run_is_saved_and_reported_at_its_tokens(
     assert [path.name for path in (fresh.out / "runs").iterdir()] == ["rnn-0"]
     monkeypatch.undo()
     monkeypatch.setenv("PIANOGEN_TRACK", "off")
-    fresh.run(run="rnn-0")
+    fresh.run(part="0/3")
     assert fresh.repeatable("rnn-0") == quiet.repeatable("rnn-0")
     assert not (fresh.results / "rnn-0.unfinished.json").exists()
 
@@ -163,6 +163,23 @@ def test_a_second_process_gets_one_clear_line(copy: Callable[..., Reproduction],
     with FileLock(busy.out / ".lock"):
         assert main(busy.words) == 2
     assert f"{busy.out} is in use by pianogen reproduce in process {os.getpid()}" in capsys.readouterr().err
+
+
+def test_parts_may_run_at_once_and_together_do_all_runs(
+    copy: Callable[..., Reproduction], quiet: Reproduction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    divided = copy("rnn-0")
+    shutil.copytree(quiet.out / "shards", divided.out / "shards")
+    pages = []
+    monkeypatch.setattr(job, "write_page", lambda plan, folder: pages.append(folder))
+    with FileLock(divided.out / ".lock", shared=True):  # as another task holds it
+        for part in range(4):
+            assert not divided.run(part=f"{part}/4")
+    assert not pages
+    for name in NAMES:
+        assert divided.repeatable(name) == quiet.repeatable(name)
+    divided.run()
+    assert len(pages) == 1
 
 
 def test_a_changed_entry_is_named_and_nothing_is_run(copy: Callable[..., Reproduction], capsys: Any) -> None:

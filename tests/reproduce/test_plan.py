@@ -72,11 +72,6 @@ def test_a_missing_list_is_named_before_anything_runs(fresh: Reproduction, capsy
     assert not fresh.out.exists()
 
 
-def test_an_unknown_run_is_named(fresh: Reproduction, capsys: Any) -> None:
-    assert main([*fresh.words, "--run", "rnn-7"]) == 2
-    assert "setting 'run' is 'rnn-7'" in capsys.readouterr().err
-
-
 def test_a_runs_settings_win_over_those_of_all_runs_and_of_its_file(music: Path, tmp_path: Path) -> None:
     plan = plan_of(music)
     (tmp_path / "base.yaml").write_text("optim: {lr: 0.5, beta1: 0.5, beta2: 0.5}\n")
