@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pianogen.config import ReproduceConfig, part_of
+from pianogen.config import ReproduceConfig, TrainConfig, part_of
 from pianogen.distributed.preemption import Preemption
 from pianogen.errors import RunError, SettingError
 from pianogen.folders import refuse_run, refuse_shards
@@ -122,7 +122,7 @@ class Job:
         shards = make_shards(self.out / "shards" / run.shard_set, run.shards, self.config)
         folder = self.out / "runs" / run.name
         with _stop_after(self.left_s()):
-            outcome = train(replace(run.train, shards=str(shards), out=str(folder)))
+            outcome = train(replace(_with_horizon(run.train), shards=str(shards), out=str(folder)))
         if outcome == "stopped":
             self.stopped = self.left_s() > 0
             return
@@ -140,6 +140,12 @@ class Job:
         left = [run.name for run in self.without_result(wanted)]
         state = f"next: {left[0]}; the same command continues" if left else "nothing is left to run"
         print(f"{len(wanted) - len(left)} of {len(wanted)} runs have results; {state}")
+
+
+def _with_horizon(config: TrainConfig) -> TrainConfig:
+    """Say where the schedule ends, so that training refuses a run that was begun with another budget of tokens."""
+    horizon = config.optim.horizon_tokens or config.budget.tokens
+    return replace(config, optim=replace(config.optim, horizon_tokens=horizon))
 
 
 @contextmanager

@@ -21,6 +21,9 @@ from pianogen.metrics import PerformanceSums
 from pianogen.reproduce.plan import PlannedRun, difference
 
 FORMAT = 1
+_ALWAYS = {"entry", "commit", "seed", "tokens", "hours", "tokens_per_s", "machine", "precision", "curve"}
+_UNFINISHED = ".unfinished.json"
+_FINISHED = {"checkpoint", "shards", "test", "paper_code"}
 
 
 @dataclass(frozen=True)
@@ -116,15 +119,16 @@ def _read_json(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text())
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']!r}, not {FORMAT}")
-        if not isinstance(content["entry"], dict):
-            raise TypeError("no entry of a plan")
+        missing = sorted((_ALWAYS | (set() if file.name.endswith(_UNFINISHED) else _FINISHED)) - set(content))
+        if missing or not isinstance(content["entry"], dict):
+            raise ValueError(f"it has no {', '.join(missing) or 'entry of a plan'}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file} cannot be read: {error!r:.100}; remove it to make it again") from error
     return content
 
 
 def _unfinished_file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.unfinished.json"
+    return folder / f"{name}{_UNFINISHED}"
 
 
 def _smallest(values: np.ndarray) -> np.ndarray:

@@ -157,6 +157,18 @@ def test_a_signal_asks_for_another_call(
     assert fresh.run()
 
 
+def test_a_run_that_was_begun_with_another_budget_is_refused(
+    fresh: Reproduction, stop_in: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    fresh.write(lambda plan: plan["settings"].update({"budget.steps": None, "budget.tokens": 900}))
+    stop_in(fresh.out / "runs/rnn-0")
+    fresh.run()
+    monkeypatch.undo()
+    fresh.write(lambda plan: plan["settings"].update({"budget.tokens": 1000}))
+    assert main(fresh.words) == 2
+    assert "'optim.horizon_tokens' is 1000, but the run in" in capsys.readouterr().err
+
+
 def test_a_second_process_gets_one_clear_line(copy: Callable[..., Reproduction], capsys: Any) -> None:
     busy = copy()
     busy.out.mkdir()

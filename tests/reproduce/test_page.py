@@ -141,11 +141,18 @@ def test_the_figures_are_the_same_bytes_again(quiet: Reproduction) -> None:
     assert set(images) == {part.partition(")")[0] for part in page(quiet).split("](")[1:]}
 
 
-def test_a_damaged_result_is_named(copy: Callable[..., Reproduction], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "content", ['{"format": 1', "[]", "3", '{"format": 2}', '{"format": 1, "entry": {}}', '{"format": 1, "entry": 3}']
+)
+def test_a_damaged_result_is_named(
+    content: str, copy: Callable[..., Reproduction], capsys: pytest.CaptureFixture[str]
+) -> None:
     damaged = copy()
-    (damaged.results / "rnn-0.json").write_text('{"format": 1')
+    (damaged.results / "rnn-0.json").write_text(content)
     assert main([*damaged.words, "--hours", "0"]) == 2
-    assert "rnn-0.json cannot be read" in capsys.readouterr().err
+    line = capsys.readouterr().err
+    assert "rnn-0.json cannot be read" in line
+    assert line.count("\n") == 1
 
 
 def test_damaged_sums_are_named(copy: Callable[..., Reproduction]) -> None:
