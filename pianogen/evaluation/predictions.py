@@ -53,8 +53,8 @@ class Predictions:
             targets=np.bincount(self.performance, minlength=self.num_performances),
         )
 
-    def averages_with_padding(self) -> Averages:
-        """The averages when padding is a class, and the end too.
+    def averages_with_padding(self, padding: int) -> Averages:
+        """The averages when so many positions of padding are a class, and the end too.
 
         The grammar never permits padding, so that no model can predict it: it counts as predicted wherever it is.
         """
@@ -63,12 +63,18 @@ class Predictions:
             for words in (self.targets[self.targets == self.words], self.words, self.targets)
         )
         for counts in (true_positive, predicted, support):
-            counts[PAD] += self.padding
+            counts[PAD] += padding
         return averages(true_positive, predicted, support)
 
     def _histogram(self, chosen: Bool[np.ndarray, " N"], words: Int[np.ndarray, " N"]) -> Int[np.ndarray, "P V"]:
         cells = self.performance[chosen] * VOCABULARY_SIZE + words[chosen]
         return np.bincount(cells, minlength=self.num_performances * VOCABULARY_SIZE).reshape(-1, VOCABULARY_SIZE)
+
+
+def padding_of_batches(lengths: Sequence[int], batch: int) -> int:
+    """Positions that are left empty when whole performances are padded to the longest one of their batch."""
+    batches = [lengths[start : start + batch] for start in range(0, len(lengths), batch)]
+    return sum(max(one) * len(one) - sum(one) for one in batches)
 
 
 @dataclass(frozen=True, eq=False)

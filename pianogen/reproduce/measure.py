@@ -11,7 +11,7 @@ import torch
 from pianogen.config import EvaluateConfig
 from pianogen.data import open_shards
 from pianogen.evaluation import results
-from pianogen.evaluation.predictions import Predictions, predict
+from pianogen.evaluation.predictions import Predictions, padding_of_batches, predict
 from pianogen.evaluation.subsets import Subset, read_subset
 from pianogen.metrics import PerformanceSums
 from pianogen.progress import Progress
@@ -93,7 +93,14 @@ def score_run(folder: Path, shards: Path) -> tuple[dict[str, Any], PerformanceSu
         "checkpoint": {"step": checkpoint.step, "sha256": checkpoint.sha256},
         "shards": run.environment["shards"]["fingerprint"],
         "test": {"performances": len(subset.performances), **_results(carried, subset)},
-        "paper_code": {"excerpt_tokens": excerpt_tokens, **_cut(cut, subset)},
+        "paper_code": {
+            "excerpt_tokens": excerpt_tokens,
+            "nll": _results(cut, subset)["nll"]["nats_per_token"],
+            "without_padding": _results(cut, subset)["averages"],
+            "with_padding": asdict(cut.averages_with_padding(cut.padding)),
+            "padding_share": _share(cut.padding, cut),
+        },
+        "padded_batches": _padded_batches(carried, subset, run.config.global_batch),
     }, carried.by_performance()
 
 
@@ -101,13 +108,15 @@ def _results(found: Predictions, subset: Subset) -> dict[str, Any]:
     return results(found.counts(), seconds=subset.seconds, notes=subset.notes)
 
 
-def _cut(found: Predictions, subset: Subset) -> dict[str, Any]:
-    """Scores of excerpts, without and with padding as a class."""
-    plain = _results(found, subset)
+def _padded_batches(found: Predictions, subset: Subset, batch: int) -> dict[str, Any]:
+    """Scores with whole performances padded to the longest one of each batch, and padding as a class."""
+    padding = padding_of_batches([len(ids) - 1 for ids in subset.performances], batch)
     return {
-        "padding": found.padding,
-        "padding_share": found.padding / (found.padding + len(found.targets)),
-        "nll": plain["nll"]["nats_per_token"],
-        "without_padding": plain["averages"],
-        "with_padding": asdict(found.averages_with_padding()),
+        "batch": batch,
+        "with_padding": asdict(found.averages_with_padding(padding)),
+        "padding_share": _share(padding, found),
     }
+
+
+def _share(padding: int, found: Predictions) -> float:
+    return padding / (padding + len(found.targets))

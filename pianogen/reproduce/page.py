@@ -30,7 +30,7 @@ _NOTES = {
     "models": (
         "NLL in nats per token, xxeos included; the rest in percent. Of several runs the mean, then each. weighted: "
         "mean over classes, weighted by their targets. micro: share of the targets predicted. All on the whole test "
-        "split, with the past carried."
+        "split, by the last checkpoint, with the past carried."
     ),
     "rules": (
         "In percent, the mean over runs. macro, occurring classes: 2PR / (P + R) of the mean precision and recall "
@@ -39,9 +39,10 @@ _NOTES = {
         "the padding of the last excerpt is a class, which is always right, since the mask never permits it."
     ),
     "switches": (
-        "In percent. cut: excerpts, each read from an empty state. padding: its share of all positions when the "
-        "last excerpts are filled. The last column is the share of padding with which the cut F1 would be the "
-        "paper's."
+        "In percent. cut: excerpts, each read from an empty state, the last one of a performance filled with "
+        "padding. padded batches: whole performances, in the order of the test split, padded to the longest one of "
+        "each batch. Padding is always right. The last column is the share of padding with which the carried F1 "
+        "would be the paper's."
     ),
 }
 _COMPARED = (

@@ -23,7 +23,7 @@ from pianogen.reproduce.plan import PlannedRun, difference
 FORMAT = 1
 _ALWAYS = {"entry", "commit", "seed", "tokens", "hours", "tokens_per_s", "machine", "precision", "curve"}
 _UNFINISHED = ".unfinished.json"
-_FINISHED = {"checkpoint", "shards", "test", "paper_code"}
+_FINISHED = {"checkpoint", "shards", "test", "paper_code", "padded_batches"}
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ _SWITCHES = (
     ("carried, no padding", WEIGHTED),
     ("cut, no padding", _rule("", _CUT, "weighted")),
     ("cut, padding counted", _rule("", _PADDED, "weighted")),
+    ("carried, padded batches", _rule("", ("padded_batches", "with_padding"), "weighted")),
 )
 
 
@@ -169,17 +170,21 @@ def _paper_f1(row: Row) -> str:
 
 def switches_table(rows: Sequence[Row]) -> str:
     """Weighted F1 of the same model under each switch, and how much padding would give the paper's figure."""
-    headings = ["weighted F1", *[title for title, _ in _SWITCHES], "padding", "padding for the paper's F1"]
+    headings = ["weighted F1", *[title for title, _ in _SWITCHES], "padding of excerpts", "of batches"]
+    headings.append("padding for the paper's F1")
     return markdown(headings, [_switches_line(row) for row in rows])
 
 
 def _switches_line(row: Row) -> list[str]:
     if not row.found:
-        return [row.label, *[ABSENT] * (len(_SWITCHES) + 2)]
+        return [row.label, *[ABSENT] * (len(_SWITCHES) + 3)]
     f1 = [mean_percent(row, rule)[2] for _, rule in _SWITCHES]
-    share = 100 * row.mean(lambda result: result.content["paper_code"]["padding_share"])
-    needed = f"{100 * padding_needed(f1[1], row.paper[2]):.0f} %" if row.paper else ABSENT
-    return [row.label, *[f"{value:.1f}" for value in f1], f"{share:.2f} %", needed]
+    excerpts, batches = (
+        row.mean(lambda result, section=section: result.content[section]["padding_share"])
+        for section in ("paper_code", "padded_batches")
+    )
+    needed = f"{100 * padding_needed(f1[0], row.paper[2]):.0f} %" if row.paper else ABSENT
+    return [row.label, *[f"{value:.1f}" for value in f1], f"{100 * excerpts:.1f} %", f"{100 * batches:.1f} %", needed]
 
 
 def padding_needed(f1: float, wanted: float) -> float:

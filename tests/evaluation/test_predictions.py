@@ -10,7 +10,7 @@ from small_performances import corpora, spell
 from pianogen.config import ModelConfig
 from pianogen.evaluation import score
 from pianogen.evaluation.counts import Counts
-from pianogen.evaluation.predictions import predict
+from pianogen.evaluation.predictions import padding_of_batches, predict
 from pianogen.metrics import averages, classification
 from pianogen.models import PianoModel, build_model
 from pianogen.tokens.vocab import PAD
@@ -83,7 +83,7 @@ def test_padding_counts_as_one_more_class_that_is_always_right(corpus, length):
     found = predict(tiny(), corpus, "strict", excerpt_tokens=length)
     counts = found.counts()
     plain = averages(*(part.sum(axis=0) for part in (counts.true_positive, counts.predicted, counts.support)))
-    padded = found.averages_with_padding()
+    padded = found.averages_with_padding(found.padding)
     share = found.padding / (found.padding + len(found.targets))
     assert padded.weighted_f1 == pytest.approx((1 - share) * plain.weighted_f1 + share)
     assert padded.accuracy == pytest.approx((1 - share) * plain.accuracy + share)
@@ -95,4 +95,16 @@ def test_without_padding_the_end_is_the_only_class_that_the_averages_leave_out()
     found = predict(tiny(), [spell("xxbos xxpad n64 d1 n62 d2 xxsep d1 n64 d1 xxeos")], "strict")
     counts = found.counts()
     overall = classification(counts.true_positive, counts.predicted, counts.support).overall
-    assert found.averages_with_padding().classes == overall.classes + 1
+    assert found.averages_with_padding(0).classes == overall.classes + 1
+
+
+@given(st.lists(st.integers(1, 50), max_size=12), st.integers(1, 5))
+def test_padded_batches_are_rectangles(lengths, batch):
+    rectangles = [lengths[start : start + batch] for start in range(0, len(lengths), batch)]
+    positions = sum(len(one) * max(one) for one in rectangles)
+    assert padding_of_batches(lengths, batch) == positions - sum(lengths)
+
+
+def test_performances_of_one_length_need_no_padding():
+    assert padding_of_batches([7, 7, 7], 2) == 0
+    assert padding_of_batches([7, 3, 5], 2) == 4

@@ -59,7 +59,7 @@ def test_a_row_shows_the_mean_and_each_of_its_runs(quiet: Reproduction) -> None:
 def test_an_unfinished_run_is_shown_at_its_tokens_and_labelled(copy: Callable[..., Reproduction]) -> None:
     partly = copy("attn-0")
     content = partly.result("attn-0")
-    for name in ("test", "paper_code", "checkpoint"):
+    for name in ("test", "paper_code", "padded_batches", "checkpoint"):
         del content[name]
     content |= {"tokens": 321, "name": "rnn-0"}
     (partly.results / "rnn-0.unfinished.json").write_text(json.dumps(content))
