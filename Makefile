@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install demo bench bench-docs test test-cluster test-browser test-container check format clean
+.PHONY: install demo bench bench-docs bench-gpu test test-cluster test-browser test-container check format clean
 
 install: $(INSTALLED)
 
@@ -29,6 +29,11 @@ bench: $(INSTALLED)
 # the same, written into the page
 bench-docs: $(INSTALLED)
 	$(BIN)/python -m benchmarks --write docs/performance.md
+
+# writes the GPU tables of docs/performance.md: the training step on one GPU, and all GPUs of this machine over NCCL
+bench-gpu: $(INSTALLED)
+	$(BIN)/python -m benchmarks gpu_step --write docs/performance.md
+	$(BIN)/python -m benchmarks gpu_ranks --write docs/performance.md
 
 # a real Slurm of two nodes on this machine; needs root on Debian, and says so where it skips
 test-cluster: $(INSTALLED)

@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME] [--json] [--rounds N] [--write PAGE]` compares ours with what a user would pick instead.
 
 Contenders take turns, and the ratio is taken within a round, because the machine may be shared. Without a NAME every
-benchmark runs. `--write` puts each table into the page, between `<!-- bench NAME -->` and `<!-- end -->`.
+benchmark of a CPU runs. `--write` puts each table into the page, between `<!-- bench NAME -->` and `<!-- end -->`.
 """
 
 import argparse
@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmarks.speed.measure import as_json, as_markdown, machine_line
 from benchmarks.speed.page import replace_table
 
-NAMES = ("train_step", "recurrence", "attention", "head")
+NAMES = ("train_step", "recurrence", "attention", "head", "loader", "scaling")
+GPU_NAMES = ("gpu_step", "gpu_ranks")
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", nargs="?", choices=NAMES)
+    parser.add_argument("name", nargs="?", choices=(*NAMES, *GPU_NAMES))
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", type=Path, metavar="PAGE", help="replace the tables of this page")

@@ -19,7 +19,6 @@ TIME_MIN: dict[Verb, int] = {
     "generate": _FOUR_HOURS,
     "evaluate": _FOUR_HOURS,
 }
-_DIVIDED_BY_ARRAY: frozenset[Verb] = frozenset({"shards", "generate", "reproduce"})
 CPUS_PER_NODE = 8
 SIGNAL_SECONDS = 120  # before the time limit, to finish a step and save a checkpoint
 
@@ -44,7 +43,7 @@ class SubmitConfig:
     """Time limit in minutes; by default a day for train, sweep and reproduce, four hours for the rest."""
     array: int = 1
     """Array tasks: shards divides its files among them, generate its pieces, reproduce its runs; a sweep runs as many
-    workers."""
+    workers. The ranks of a task of generate divide its pieces once more."""
     jobs: str = "jobs"
     """Folder for the job folders; on a file system that all nodes share."""
     dry_run: bool = False
@@ -77,17 +76,24 @@ def resources_of(config: SubmitConfig, verb: Verb, environment: Mapping[str, str
     """Fill in the defaults, as slurm/_run.sh does.
 
     Raises:
-        SettingError: Several ranks are requested for a verb of which each rank would do all of the work, or the site's
-            variable for GPUs is invalid.
+        SettingError: Several ranks are requested for a job that has one, or the site's variable for GPUs is invalid.
     """
     gpus = config.gpus_per_node if config.gpus_per_node is not None else _gpus_of_site(environment)
-    if verb in _DIVIDED_BY_ARRAY:
+    reason = _reason_for_one_rank(config, verb)
+    if reason:
         for name in ("nodes", "tasks_per_node"):
             value = getattr(config, name)
-            require(value in (None, 1), name, value, f"1 for {verb}, which is divided by --array")
-    tasks = config.tasks_per_node or (1 if verb in _DIVIDED_BY_ARRAY else max(1, gpus))
+            require(value in (None, 1), name, value, f"1 for {verb}{reason}")
+    tasks = config.tasks_per_node or (1 if reason else max(1, gpus))
     cpus = config.cpus_per_task or max(1, CPUS_PER_NODE // tasks)
     return Resources(config.nodes, tasks, gpus, cpus, config.time_min or TIME_MIN[verb])
+
+
+def _reason_for_one_rank(config: SubmitConfig, verb: Verb) -> str:
+    if verb in ("shards", "reproduce"):
+        return ", which is divided by --array"
+    # elsewhere a second job writes the page of all pieces
+    return " with --cluster local" if verb == "generate" and config.cluster == "local" else ""
 
 
 def num_gpus(asked: str, variable: str) -> int:
@@ -128,7 +134,7 @@ def _gpus_of_site(environment: Mapping[str, str]) -> int:
 
 def sbatch_parameters(config: SubmitConfig, verb: Verb, after: str | None = None) -> dict[str, Any]:
     """The parameters of submitit's Slurm executor; `after` is the number of a job that must succeed first."""
-    resources = resources_of(config, verb)
+    resources, ends_others = resources_of(config, verb), int(verb != "generate")
     return {
         "job_name": f"pianogen-{verb}",
         "partition": config.partition,
@@ -144,7 +150,7 @@ def sbatch_parameters(config: SubmitConfig, verb: Verb, after: str | None = None
         "stderr_to_stdout": True,
         "wckey": None,  # submitit's default, which some clusters refuse
         # for the reasons see slurm/_run.sh
-        "srun_args": [f"--cpus-per-task={resources.cpus_per_task}", "--kill-on-bad-exit=1", "--wait=0"],
+        "srun_args": [f"--cpus-per-task={resources.cpus_per_task}", f"--kill-on-bad-exit={ends_others}", "--wait=0"],
     }
 
 

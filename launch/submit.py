@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from pianogen.errors import LaunchError
 
 Command = Sequence[str]
 """A verb and its arguments."""
+Submission = tuple[SubmitConfig, list[Command]]
+"""The resources of a job, and the commands of its array tasks."""
 
 PROJECT = Path(__file__).parents[1]
 # USR2 would kill Python while it imports; -P: the current folder must not be on the import path
@@ -48,9 +51,9 @@ def batch_files(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> s
         return f"# {config.cluster}: {ranks} ranks on this machine of\n{shlex.join(['pianogen', verb, *arguments])}"
     texts, after = [], None
     folder = absolute_path(Path(config.jobs)) / f"{verb}-..."
-    for commands in submissions(verb, arguments, config.array):
+    for one, commands in submissions(config, verb, arguments):
         count = len(commands) if len(commands) > 1 else None
-        parameters = {**sbatch_parameters(config, verb, after), "setup": _setup(), "map_count": count}
+        parameters = {**sbatch_parameters(one, verb, after), "setup": _setup(), "map_count": count}
         text = batch_file(_PYTHON, folder, parameters)
         what = "".join(f"# {shlex.join(['pianogen', *command])}\n" for command in commands)
         texts.append(f"{text}\n# each task becomes one rank of\n{what}")
@@ -58,22 +61,26 @@ def batch_files(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> s
     return "\n".join(texts)
 
 
-def submissions(verb: Verb, arguments: Sequence[str], array: int) -> list[list[Command]]:
-    """The jobs to submit, each to start after the previous has succeeded, as the commands of its array tasks."""
-    whole: list[list[Command]] = [[[verb, *arguments]]]
-    if array == 1:
-        return whole
+def submissions(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> list[Submission]:
+    """The jobs to submit, each to start after the previous has succeeded."""
+    whole: list[Command] = [[verb, *arguments]]
+    one_process = replace(config, nodes=1, tasks_per_node=1, gpus_per_node=config.gpus_per_node and 1)
+    if config.array == 1:
+        resources = resources_of(config, verb)
+        divides = verb == "generate" and resources.nodes * resources.tasks_per_node > 1
+        return [(config, whole), (one_process, whole)] if divides else [(config, whole)]
     if verb == "sweep":  # its workers divide the trials among themselves
-        return [[[verb, *arguments] for _ in range(array)]]
-    divided: list[Command] = [[verb, "--part", f"{task}/{array}", *arguments] for task in range(array)]
-    return [divided, *whole]  # the last job writes the shards, or the page of all pieces or results
+        return [(config, [[verb, *arguments] for _ in range(config.array)])]
+    divided: list[Command] = [[verb, "--part", f"{task}/{config.array}", *arguments] for task in range(config.array)]
+    # the last job writes the shards, or the page of all pieces or results
+    return [(config, divided), (one_process, whole)]
 
 
 def _on_slurm(config: SubmitConfig, verb: Verb, arguments: Sequence[str], folder: Path) -> str:
     job_id = None
     with _without(overridden_variables(config)):
-        for commands in submissions(verb, arguments, config.array):
-            job_id = _sbatch(folder, sbatch_parameters(config, verb, after=job_id), commands)
+        for one, commands in submissions(config, verb, arguments):
+            job_id = _sbatch(folder, sbatch_parameters(one, verb, after=job_id), commands)
     assert job_id is not None
     return job_id
 

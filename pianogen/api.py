@@ -93,6 +93,8 @@ def generate(
     from pianogen.generation import Request, plan_limits, sample
     from pianogen.generation.job import device_of, prompt_of
     from pianogen.generation.prompt import prompt_of_ids
+    from pianogen.ops.arithmetic import reproducible_on_gpu
+    from pianogen.ops.forms import using_form
 
     for name in _FILE_SETTINGS:
         if name in settings:
@@ -108,7 +110,10 @@ def generate(
         start = prompt_of_ids(prompt, run.tokenizer)
     limits = plan_limits(config, start)
     model = load_model(run, config.checkpoint).to(device_of(config.device))
-    pieces = sample(model, [Request(piece, limits, start.ids) for piece in range(num)], config, run.config.model.mask)
+    model.with_bf16(config.precision == "bf16")
+    requests = [Request(piece, limits, start.ids) for piece in range(num)]
+    with using_form(config.ops), reproducible_on_gpu():
+        pieces = sample(model, requests, config, run.config.model.mask)
     for piece in pieces:
         if piece.ended == "failed":
             raise RunError(f"piece {piece.request.piece} of {run.path} failed: {piece.reason}; try another checkpoint")

@@ -6,9 +6,10 @@ stream directly follows the seed. Pieces are sampled with numpy's Philox under (
 """
 
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import UInt64
+from jaxtyping import Int, UInt64
 
 
 class RandomStream(IntEnum):
@@ -34,10 +35,24 @@ class RandomStream(IntEnum):
 
 def stream_key(seed: int, stream: RandomStream, *indices: int) -> int:
     """Hash a seed, a stream and the indices of a draw into a 64-bit key."""
-    key = np.zeros(1, np.uint64)
+    key = 0
     for part in (seed, stream, *indices):
-        key = mix(key + np.uint64(0x9E3779B97F4A7C15) + mix(np.array([part & (2**64 - 1)], np.uint64)))
-    return int(key[0])
+        key = int(_extended(key, np.array([part & (2**64 - 1)], np.uint64))[0])
+    return key
+
+
+def stream_keys(
+    seed: int, stream: RandomStream, index: int, last_indices: Int[np.ndarray, " N"]
+) -> UInt64[np.ndarray, " N"]:
+    """The keys of many draws (index, last index)."""
+    return _extended(_cached_key(seed, stream, index), last_indices.astype(np.uint64))
+
+
+def _extended(key: int, parts: UInt64[np.ndarray, " N"]) -> UInt64[np.ndarray, " N"]:
+    return mix(np.uint64((key + 0x9E3779B97F4A7C15) & (2**64 - 1)) + mix(parts))
+
+
+_cached_key = lru_cache(stream_key)
 
 
 def mix(values: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:

@@ -26,7 +26,7 @@ run() {
   local options=(
     --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$WORLD_SIZE" --ntasks-per-node="$ranks"
     --cpus-per-task="$cpus"  # srun does not take it from sbatch
-    --kill-on-bad-exit=1     # a rank that fails ends the job
+    --kill-on-bad-exit="${ends_others:-1}" # a rank that fails ends the job, unless they work independently
     --wait=0                 # but one that succeeds may exit before the others
   )
   # or --gpus-per-task would show each rank one GPU: each is to see its node's, and takes the one of its LOCAL_RANK
@@ -35,9 +35,21 @@ run() {
   exec srun "${options[@]}" "${container[@]}" bash "$project/slurm/_rank.sh" python -P -m pianogen "$@"
 }
 
-# One process, even if the site gives every job GPUs: --array divides this work, and further ranks would repeat it.
+# One process, even if the site gives every job several GPUs: further ranks would repeat its work.
 run_one() {
   SLURM_JOB_NUM_NODES=1 SLURM_NTASKS_PER_NODE=1 SLURM_GPUS_ON_NODE=0 run "$@"
+}
+
+# Ranks that divide the pieces, then one process, which writes the page of all: no rank knows when the others are done.
+# The tasks of an array leave the page to a later job.
+run_divided() {
+  local gpus=${SLURM_GPUS_ON_NODE:-0} ends_others=0
+  if [ "${#part[@]}" = 0 ] && ((gpus > 1 || SLURM_JOB_NUM_NODES * SLURM_NTASKS_PER_NODE > 1)); then
+    (run "$@")
+    run_one "$@"
+  else
+    run "$@"
+  fi
 }
 
 name=$1 model=${1#train_}
@@ -47,6 +59,6 @@ case $name in
   sweep) run sweep "${1:?usage: sbatch slurm/sweep.sh SPACE.yaml}" --shards "$shards" --out "$runs/sweep" "${@:2}" ;;
   reproduce) run_one reproduce --out "$runs/reproduce" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@" ;;
   evaluate) run evaluate "$@" ;;
-  generate) run_one generate --out "${1:?usage: sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@" ;;
+  generate) run_divided generate --out "${1:?usage: sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@" ;;
   shards) run_one shards --out "$shards" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@" ;;
 esac

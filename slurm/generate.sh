@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Write pieces with a trained model; arguments go to `pianogen generate`, where later ones win.
 #   sbatch slurm/generate.sh runs/attn --num 8
-#   sbatch slurm/generate.sh runs/attn runs/lstm --prompt FOLDER --num_seeds 3 --out runs/pieces
+#   sbatch --gpus-per-node=4 slurm/generate.sh runs/attn runs/lstm --prompt FOLDER --num_seeds 3 --out runs/pieces
 #   job=$(sbatch --parsable --array=0-7 slurm/generate.sh ...) && sbatch --dependency=afterok:$job slurm/generate.sh ...
-# To RUN/pieces. In the third form eight tasks make an eighth of the pieces each, and one job writes the page of all.
+# To RUN/pieces. Ranks divide the pieces: one a GPU, or a task without GPUs (--ntasks-per-node=4 --cpus-per-task=2).
+# In the third form eight tasks make an eighth each, and one job writes the page of all.
 # Submitted again, it makes what is missing. A failed task alone: PIANOGEN_PARTS=8 sbatch --array=3 slurm/generate.sh ...
 #SBATCH --job-name=pianogen-generate
 #SBATCH --nodes=1

@@ -55,3 +55,10 @@ def test_a_piece_of_an_old_run_is_not_made_again(old: Path) -> None:
     generate(old / "run", old / "pieces", GenerateConfig(num=2, tokens=32))
     assert (old / "pieces/0000.mid").stat().st_mtime_ns == before
     assert (old / "pieces/0001.mid").exists()
+
+
+def test_a_piece_made_again_has_the_same_sidecar_byte_for_byte(old: Path) -> None:
+    before = (old / "pieces/0000.json").read_bytes()
+    (old / "pieces/0000.json").unlink()
+    generate(old / "run", old / "pieces", GenerateConfig(num=1, tokens=32))
+    assert (old / "pieces/0000.json").read_bytes() == before

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import NAMES
+from benchmarks.__main__ import GPU_NAMES, NAMES
 from benchmarks.speed.page import replace_table
 
 PAGE = (Path(__file__).parents[1] / "docs" / "performance.md").read_text()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *GPU_NAMES])
 def test_a_table_replaces_the_old_one_and_nothing_else(name: str) -> None:
     begin, end = f"<!-- bench {name} -->\n", "<!-- end -->"
     before, _, rest = PAGE.partition(begin)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.scaling_cost import (
+from benchmarks.scaling.cost import (
     SMALL_SUM_BYTES,
     SMALL_SUMS,
     Cluster,

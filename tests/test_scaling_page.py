@@ -1,4 +1,4 @@
-"""docs/scaling.md shows the output of benchmarks/scaling_prediction.py, and labels it as arithmetic."""
+"""docs/scaling.md shows the output of benchmarks/scaling/prediction.py, and labels it as arithmetic."""
 
 import re
 import subprocess
@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def printed() -> str:
-    command = [sys.executable, str(ROOT / "benchmarks/scaling_prediction.py")]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-m", "benchmarks.scaling.prediction"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_page_shows_every_line_of_the_predicted_tables(printed: str) -> None:

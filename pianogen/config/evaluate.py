@@ -20,6 +20,10 @@ class EvaluateConfig:
     """Where the shards are now, if they have moved since training; a folder or a URL."""
     lanes: int = 64
     """Batch rows: performances scored at the same time."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the matrix products; the results of bf16 have files and a row of their own."""
+    ops: Literal["auto", "reference"] = "auto"
+    """auto: compiled operations on CPUs, if there is a C compiler; reference: plain torch."""
 
     def __post_init__(self) -> None:
         require(self.train_tokens >= 1, "train_tokens", self.train_tokens, "at least 1")

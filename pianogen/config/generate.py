@@ -20,6 +20,10 @@ class GenerateConfig:
     """Pieces sampled at the same time."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU if there is one. It rounds differently from a CPU, so that a piece may differ between the two."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the matrix products; bf16 draws other pieces, so that they need a folder of their own."""
+    ops: Literal["auto", "reference"] = "auto"
+    """auto: compiled operations on CPUs, if there is a C compiler; reference: plain torch, which rounds differently."""
     prompt: str | None = None
     """A MIDI file or score to continue, or a folder of them; without a prompt a piece starts from nothing."""
     prompt_seconds: float | None = None

@@ -3,23 +3,20 @@
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int, Int8, Int16
 
-from pianogen.data.order import ExcerptOrder, Order, Span, StreamOrder, permute
+from pianogen.data.order import ExcerptOrder, Order, StreamOrder, permute
+from pianogen.data.reading import Reader
 from pianogen.data.shard_set import Split
 from pianogen.ops.masked_cross_entropy import IGNORE
-from pianogen.randomness import RandomStream, stream_key
-from pianogen.tokens.grammar import states_of
-from pianogen.tokens.transpose import possible_shifts, transpose
+from pianogen.randomness import RandomStream, stream_key, stream_keys
+from pianogen.tokens.grammar import states_after
+from pianogen.tokens.transpose import shift_notes
 from pianogen.tokens.vocab import PAD
 
-_CACHED_PERFORMANCES = 256  # in a random order, where a row does not continue
-
-Prepared = tuple[Int[np.ndarray, " T"], Int[np.ndarray, " T"]]
-"""Tokens of a performance, transposed, and the grammar state in which each is chosen."""
+_BLOCK_ROWS = 256  # so that what is computed for a block stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -38,31 +35,50 @@ class Batch:
 
 
 class Batches:
-    """The training split in batches, optionally transposed at load.
-
-    In a stream, each row keeps its current performance and position: 4 bytes per token, which for MAESTRO's mean
-    performance of 17,308 tokens is 70 kB per row, 71 MB for 1,024 rows. In a random order the last 256 are cached.
-    """
+    """The training split in batches, optionally transposed at load; `pianogen.data.reading` says what it keeps."""
 
     def __init__(self, split: Split, order: Order, *, excerpt_tokens: int, transpose_seed: int | None) -> None:
-        self._split = split
         self.order = order
+        self._lengths = split.lengths
         self._excerpt_tokens = excerpt_tokens
         self._transpose_seed = transpose_seed
-        self._cached = lru_cache(_CACHED_PERFORMANCES)(self._prepare)
-        self._cursors: dict[int, tuple[tuple[int, int], Prepared]] = {}
+        self._reader = Reader(split, reads_on=order.reads_on)
 
     @property
     def epoch_targets(self) -> int:
         """Targets that count in one epoch: all words but each performance's xxbos xxpad."""
-        return int((self._split.lengths - 2).sum())
+        return int((self._lengths - 2).sum())
 
     def batch(self, step: int, rows: Sequence[int]) -> Batch:
         """Read rows `rows` of step `step`."""
-        self._cursors = {row: self._cursors[row] for row in rows if row in self._cursors}  # others do not continue
-        arrays = [self._row(row, spans) for row, spans in zip(rows, self.order.rows(step, rows), strict=True)]
-        inputs, targets, states = (np.stack(column) for column in zip(*arrays, strict=True))
-        return Batch(inputs, targets, states)
+        self._reader.drop_all_but(rows)
+        batch = Batch(*np.empty((3, len(rows), self._excerpt_tokens), np.int64))
+        for first in range(0, len(rows), _BLOCK_ROWS):
+            block = slice(first, first + _BLOCK_ROWS)
+            self._fill(Batch(batch.inputs[block], batch.targets[block], batch.states[block]), step, rows[block])
+        return batch
+
+    def _fill(self, block: Batch, step: int, rows: Sequence[int]) -> None:
+        spans = self.order.spans(step, rows)
+        pieces = self._reader.pieces(spans, np.asarray(rows)[spans.rows])
+        words = np.concatenate([*pieces, np.empty(0, np.int16)])  # there are no pieces where the last batch is short
+        num_inputs = spans.stops - spans.starts
+        begins_within = spans.starts > 0
+        lengths = begins_within + num_inputs + 1
+        if self._transpose_seed is not None:
+            possible = self._reader.shifts[spans.performances]
+            shifts = shifts_of(possible, self._transpose_seed, spans.epoch, spans.performances)
+            words = shift_notes(words, np.repeat(shifts, lengths))
+        ends = np.cumsum(lengths)
+        is_input = np.ones(len(words), np.bool_)
+        is_input[ends - 1] = False
+        is_input[(ends - lengths)[begins_within]] = False
+        targets = words[np.roll(is_input, 1)]
+        filled = np.arange(self._excerpt_tokens) < np.bincount(spans.rows, num_inputs, len(rows))[:, None]
+        _lay_out(words[is_input], filled, block.inputs, PAD)
+        # the pad after xxbos is not predicted
+        _lay_out(np.where(targets == PAD, IGNORE, targets), filled, block.targets, IGNORE)
+        _lay_out(states_after(np.roll(words, 1), words)[is_input], filled, block.states, 0)
 
     def iterate(self, first_step: int, rows: Sequence[int]) -> Generator[Batch]:
         """Yield the batches of all steps without end; the next one is read in a thread meanwhile."""
@@ -73,41 +89,25 @@ class Batches:
                 following = reader.submit(self.batch, step, rows)
                 yield batch
 
-    def _row(self, row: int, spans: list[Span]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        inputs = np.full(self._excerpt_tokens, PAD, np.int64)
-        targets = np.full(self._excerpt_tokens, IGNORE, np.int64)
-        states = np.zeros(self._excerpt_tokens, np.int64)
-        filled = 0
-        for span in spans:
-            tokens, chosen_in = self._prepared(row, span.performance, span.epoch)
-            end = filled + span.stop - span.start
-            inputs[filled:end] = tokens[span.start : span.stop]
-            targets[filled:end] = tokens[span.start + 1 : span.stop + 1]
-            states[filled:end] = chosen_in[span.start + 1 : span.stop + 1]
-            filled = end
-        targets[targets == PAD] = IGNORE  # the pad after xxbos is not predicted
-        return inputs, targets, states
 
-    def _prepared(self, row: int, performance: int, epoch: int) -> Prepared:
-        if not self.order.reads_on:
-            return self._cached(performance, epoch)
-        current, prepared = self._cursors.get(row, (None, None))
-        if prepared is None or current != (performance, epoch):
-            prepared = self._prepare(performance, epoch)
-            self._cursors[row] = (performance, epoch), prepared
-        return prepared
-
-    def _prepare(self, performance: int, epoch: int) -> Prepared:
-        tokens = self._split.tokens(performance)
-        if self._transpose_seed is not None:
-            tokens = transpose(tokens, shift_of(tokens, self._transpose_seed, epoch, performance))
-        return tokens, states_of(tokens)
+def _lay_out(
+    values: Int16[np.ndarray, " N"], filled: Bool[np.ndarray, "B T"], table: Int[np.ndarray, "B T"], padding: int
+) -> None:
+    """Fill a table row by row with values where it is `filled`."""
+    if filled.all():
+        table[:] = values.reshape(filled.shape)
+    else:
+        table[:] = padding
+        table[filled] = values
 
 
-def shift_of(tokens: Int[np.ndarray, " T"], seed: int, epoch: int, performance: int) -> int:
-    """Draw the transposition of a performance in an epoch, in semitones, from those that keep it on the keyboard."""
-    lowest, highest = possible_shifts(tokens)
-    return lowest + stream_key(seed, RandomStream.TRANSPOSITION, epoch, performance) % (highest - lowest + 1)
+def shifts_of(
+    possible: Int8[np.ndarray, "N 2"], seed: int, epoch: int, performances: Int[np.ndarray, " N"]
+) -> Int16[np.ndarray, " N"]:
+    """Draw the transpositions of performances in an epoch, in semitones, from the lowest to the highest possible."""
+    lowest, highest = possible.astype(np.int16).T
+    keys = stream_keys(seed, RandomStream.TRANSPOSITION, epoch, performances)
+    return lowest + (keys % (highest - lowest + 1).astype(np.uint64)).astype(np.int16)
 
 
 def chosen_performances(

@@ -7,7 +7,7 @@ same, except the first of a stream in an epoch, which permutes the performances.
 A performance of n tokens gives n - 1 inputs, the words before the last; the target of an input is the word after it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -20,13 +20,19 @@ from pianogen.randomness import RandomStream, mix, stream_key
 _ROUNDS = 6
 
 
-class Span(NamedTuple):
-    """Inputs `start` up to `stop` of one performance in one epoch."""
+class Spans(NamedTuple):
+    """What some rows of a step read, in the order of the rows and in time order. N spans.
 
-    performance: int
-    start: int
-    stop: int
+    Span n is inputs `starts[n]` up to `stops[n]` of a performance; a row may have several, or none where the last batch
+    is short.
+    """
+
     epoch: int
+    rows: Int[np.ndarray, " N"]
+    """Indices in the rows that were asked for."""
+    performances: Int[np.ndarray, " N"]
+    starts: Int[np.ndarray, " N"]
+    stops: Int[np.ndarray, " N"]
 
 
 class Order(Protocol):
@@ -36,8 +42,8 @@ class Order(Protocol):
     reads_on: bool
     """Whether a row of a step continues where the same row of the step before ended."""
 
-    def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
-        """The spans that each of these rows of step `step` reads, in time order; none where the last batch is short."""
+    def spans(self, step: int, rows: Sequence[int]) -> Spans:
+        """What these rows of step `step` read."""
         ...
 
     def begins_afresh(self, step: int) -> bool:
@@ -89,27 +95,22 @@ class ExcerptOrder:
         self.num_excerpts = int(self._ends[-1])
         self.steps_per_epoch = -(-self.num_excerpts // self.global_batch)
 
-    def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
-        """See `Order.rows`; they are looked up at once, as one costs hardly less than a hundred."""
+    def spans(self, step: int, rows: Sequence[int]) -> Spans:
+        """See `Order.spans`."""
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         positions = step_in_epoch * self.global_batch + np.asarray(rows, np.int64)
-        exists = positions < self.num_excerpts
-        spans = self._spans(positions[exists], epoch)
-        return [[next(spans)] if one else [] for one in exists.tolist()]
-
-    def begins_afresh(self, step: int) -> bool:
-        """See `Order.begins_afresh`."""
-        return True
-
-    def _spans(self, positions: Int[np.ndarray, " N"], epoch: int) -> Iterator[Span]:
-        excerpts = permute(positions, self.num_excerpts, stream_key(self.seed, RandomStream.ORDER, epoch))
+        (exists,) = np.nonzero(positions < self.num_excerpts)
+        key = stream_key(self.seed, RandomStream.ORDER, epoch)
+        excerpts = permute(positions[exists], self.num_excerpts, key)
         performances = np.searchsorted(self._ends, excerpts, side="right")
         lengths = self.lengths[performances]
         left = self._ends[performances] - excerpts  # remaining excerpts of the performance, with this one
         starts = (self._num_excerpts_of(lengths) - left) * self.excerpt_tokens
-        stops = np.minimum(starts + self.excerpt_tokens, lengths - 1)
-        for performance, start, stop in zip(performances.tolist(), starts.tolist(), stops.tolist(), strict=True):
-            yield Span(performance, start, stop, epoch)
+        return Spans(epoch, exists, performances, starts, np.minimum(starts + self.excerpt_tokens, lengths - 1))
+
+    def begins_afresh(self, step: int) -> bool:
+        """See `Order.begins_afresh`."""
+        return True
 
     def _num_excerpts_of(self, lengths: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
         return -(-(lengths - 1) // self.excerpt_tokens)
@@ -132,11 +133,24 @@ class StreamOrder:
         self._row_tokens = -(-self._num_inputs // self.global_batch)
         self.steps_per_epoch = -(-self._row_tokens // self.excerpt_tokens)
 
-    def rows(self, step: int, rows: Sequence[int]) -> list[list[Span]]:
-        """See `Order.rows`."""
+    def spans(self, step: int, rows: Sequence[int]) -> Spans:
+        """See `Order.spans`."""
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         self._start_epoch(epoch)
-        return [self._row(epoch, step_in_epoch, row) for row in rows]
+        row_starts = np.asarray(rows, np.int64) * self._row_tokens
+        row_ends = np.minimum(row_starts + self._row_tokens, self._num_inputs)
+        starts = row_starts + step_in_epoch * self.excerpt_tokens
+        stops = np.minimum(starts + self.excerpt_tokens, row_ends)
+        (exists,) = np.nonzero(starts < stops)
+        first = np.searchsorted(self._ends, starts[exists], side="right")
+        counts = np.searchsorted(self._ends, stops[exists], side="left") + 1 - first
+        places = np.repeat(first + counts - np.cumsum(counts), counts) + np.arange(counts.sum())
+        row = np.repeat(exists, counts)
+        performances, ends = self._permutation[places], self._ends[places]
+        begins = ends - (self.lengths[performances] - 1)
+        return Spans(
+            epoch, row, performances, np.maximum(starts[row], begins) - begins, np.minimum(stops[row], ends) - begins
+        )
 
     def begins_afresh(self, step: int) -> bool:
         """See `Order.begins_afresh`."""
@@ -150,16 +164,3 @@ class StreamOrder:
             ).astype(np.int32)
             self._ends = np.cumsum(self.lengths[self._permutation] - 1)
             self._epoch = epoch
-
-    def _row(self, epoch: int, step_in_epoch: int, row: int) -> list[Span]:
-        row_end = min((row + 1) * self._row_tokens, self._num_inputs)
-        start = row * self._row_tokens + step_in_epoch * self.excerpt_tokens
-        stop = min(start + self.excerpt_tokens, row_end)
-        spans = []
-        while start < stop:
-            index = int(np.searchsorted(self._ends, start, side="right"))
-            begin = int(self._ends[index - 1]) if index else 0
-            end = min(stop, int(self._ends[index]))
-            spans.append(Span(int(self._permutation[index]), start - begin, end - begin, epoch))
-            start = end
-        return spans

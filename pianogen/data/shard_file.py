@@ -44,8 +44,11 @@ class ShardFile:
         """
 
         def read() -> bytes:
-            with self.path.open("rb", buffering=0) as stream:
-                return os.pread(stream.fileno(), size, offset)
+            descriptor = os.open(self.path, os.O_RDONLY)
+            try:
+                return os.pread(descriptor, size, offset)
+            finally:
+                os.close(descriptor)
 
         data = self.retried(read)
         if len(data) != size:

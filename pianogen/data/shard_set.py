@@ -47,20 +47,24 @@ class Split:
     def __len__(self) -> int:
         return len(self._performances)
 
-    def tokens(self, index: int) -> Int16[np.ndarray, " T"]:
-        """The tokens of a performance, xxbos to xxeos; checked when first read.
+    def tokens(self, index: int, start: int = 0, stop: int | None = None) -> Int16[np.ndarray, " T"]:
+        """The tokens of a performance, xxbos to xxeos, or those from `start` to `stop`; checked when first read.
 
         Raises:
             ShardError: They cannot be read, or are not a whole stream that the grammar allows.
         """
-        one = self._performances[index]
-        shard = self._shards[one["shard"]]
-        data = shard.read(int(one["tokens_offset"]), 2 * int(one["num_tokens"]))
-        ids = np.frombuffer(data, dtype="<i2").astype(np.int16)
         if not self._checked[index]:
-            _check(ids, shard, f"{one['key']:09d}.i16")
+            one = self._performances[index]
+            ids = self._read(index, 0, int(self.lengths[index]))
+            _check(ids, self._shards[one["shard"]], f"{one['key']:09d}.i16")
             self._checked[index] = True
-        return ids
+            return ids[start:stop]
+        return self._read(index, start, int(self.lengths[index]) if stop is None else stop)
+
+    def _read(self, index: int, start: int, stop: int) -> Int16[np.ndarray, " T"]:
+        offset = int(self._performances["tokens_offset"][index]) + 2 * start
+        data = self._shards[self._performances["shard"][index]].read(offset, 2 * (stop - start))
+        return np.frombuffer(data, dtype="<i2").astype(np.int16)
 
     def metadata(self, index: int) -> dict[str, Any]:
         """What is known about a performance: source, composer, title, seconds, ...

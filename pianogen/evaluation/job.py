@@ -8,14 +8,18 @@ from pianogen.config import EvaluateConfig, Mask
 from pianogen.data import ShardSet
 from pianogen.distributed.process_group import end_ranks, start_ranks
 from pianogen.evaluation.baselines import Baselines
+from pianogen.evaluation.fit_cache import fit_of
 from pianogen.evaluation.report import MODEL_NAMES, ComparisonRow, Results, results
 from pianogen.evaluation.result_files import publish, write_results
 from pianogen.evaluation.score import score_over_ranks
 from pianogen.evaluation.subsets import Subset, open_common_shards, read_subset
+from pianogen.ops.arithmetic import reproducible_on_gpu
+from pianogen.ops.forms import using_form
 from pianogen.progress import status
 from pianogen.runs import CheckpointInfo, Run, open_run
 
 
+@reproducible_on_gpu()
 def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
     """Score every run, write the results, print one table and return its rows.
 
@@ -37,10 +41,10 @@ def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
             baselines = _Baselines(shards, runs[0].config.model.mask)
             for run, (checkpoint, found) in zip(runs, scored, strict=True):
                 for subset in subsets:
-                    write_results(run, checkpoint, subset, found[subset.split], baselines.results(subset))
-            rows = [_row(run, found) for run, (_, found) in zip(runs, scored, strict=True)]
+                    write_results(run, checkpoint, subset, found[subset.split], baselines.results(subset), config)
+            rows = [_row(run, found, config) for run, (_, found) in zip(runs, scored, strict=True)]
             rows += baselines.rows(subsets)
-            publish(runs, rows, config.split)
+            publish(runs, rows, config)
             return rows
     finally:
         end_ranks()
@@ -50,13 +54,14 @@ def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
 def _score_run(run: Run, subsets: list[Subset], config: EvaluateConfig) -> tuple[CheckpointInfo, dict[str, Results]]:
     """Score one run on every subset; every rank must call it, and gets the same."""
     model, checkpoint = run.load_model(config.checkpoint)
-    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).with_bf16(config.precision == "bf16")
     found = {}
     for subset in subsets:
         title = f"scoring {run.path.name} on {subset.split}"
-        counts = score_over_ranks(
-            model, subset.performances, run.config.model.mask, rows=config.lanes, progress_title=title
-        )
+        with using_form(config.ops):
+            counts = score_over_ranks(
+                model, subset.performances, run.config.model.mask, rows=config.lanes, progress_title=title
+            )
         found[subset.split] = results(counts, seconds=subset.seconds, notes=subset.notes)
     return checkpoint, found
 
@@ -82,8 +87,7 @@ class _Baselines:
 
     def _fit(self) -> Baselines:
         if self._fitted is None:
-            train = self._shards.split("train", variants=False)
-            self._fitted = Baselines.fit([train.tokens(index) for index in range(len(train))], self._mask)
+            self._fitted = Baselines.of(fit_of(self._shards, self._mask), self._mask)
         return self._fitted
 
     def rows(self, subsets: list[Subset]) -> list[ComparisonRow]:
@@ -93,7 +97,10 @@ class _Baselines:
         return [ComparisonRow(name, None, {split: found[name] for split, found in by_split.items()}) for name in names]
 
 
-def _row(run: Run, found: dict[str, Results]) -> ComparisonRow:
+def _row(run: Run, found: dict[str, Results], config: EvaluateConfig) -> ComparisonRow:
     kind = run.config.model.kind
+    details = [run.path.name] if run.path.name != kind else []
+    if config.precision != "fp32":
+        details.append(config.precision)
     name = MODEL_NAMES.get(kind, kind)
-    return ComparisonRow(name if run.path.name == kind else f"{name} ({run.path.name})", kind, found)
+    return ComparisonRow(f"{name} ({', '.join(details)})" if details else name, kind, found)

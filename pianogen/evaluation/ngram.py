@@ -30,8 +30,12 @@ class KeyCounts:
     @classmethod
     def of(cls, keys: Int[np.ndarray, " N"], counts: Int[np.ndarray, " N"] | None = None) -> "KeyCounts":
         """Add up the counts of equal keys; without counts, each key counts once."""
-        unique, inverse = np.unique(keys, return_inverse=True)
-        return cls(unique, np.bincount(inverse, weights=counts).astype(np.int64))
+        if counts is None:
+            return cls(*np.unique(keys, return_counts=True))
+        order = np.argsort(keys, kind="stable")  # merges sorted runs, of which such keys are made, in linear time
+        keys = keys[order]
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        return cls(keys[first], np.add.reduceat(counts[order], first))
 
     def __add__(self, other: "KeyCounts") -> "KeyCounts":
         return KeyCounts.of(np.concatenate([self.keys, other.keys]), np.concatenate([self.counts, other.counts]))
@@ -87,12 +91,9 @@ class NGram:
     def score(self, stream: TargetStream) -> Counts:
         """Predict every target of a stream."""
         contexts = stream.keys(self.order) // VOCABULARY_SIZE
-        cases, case = np.unique(contexts * NUM_STATES + stream.target_states, return_inverse=True)
-        predictions, nll_nats = np.empty(len(case), np.int64), np.empty(len(case))
-        for first, members in _chunks(case, len(cases)):
-            part = cases[first : first + _CHUNK]
-            probability = self.probabilities(part // NUM_STATES, part % NUM_STATES)
-            rows = case[members] - first
+        predictions, nll_nats = np.empty(len(contexts), np.int64), np.empty(len(contexts))
+        for cases, rows, members in _chunks(contexts * NUM_STATES + stream.target_states):
+            probability = self.probabilities(cases // NUM_STATES, cases % NUM_STATES)
             predictions[members] = probability.argmax(axis=1)[rows]
             with np.errstate(divide="ignore"):  # an illegal target costs infinity
                 nll_nats[members] = -np.log(probability[rows, stream.targets[members]])
@@ -111,9 +112,13 @@ def _discount(counts: Int[np.ndarray, " K"]) -> float:
     return once / (once + 2 * twice)
 
 
-def _chunks(case: Int[np.ndarray, " N"], num_cases: int) -> Iterator[tuple[int, Int[np.ndarray, " members"]]]:
-    """First case of every chunk and the targets in it."""
-    by_case = np.argsort(case, kind="stable")
-    starts = np.searchsorted(case[by_case], np.arange(0, num_cases + _CHUNK, _CHUNK))
-    for index in range(len(starts) - 1):
-        yield index * _CHUNK, by_case[starts[index] : starts[index + 1]]
+def _chunks(keys: Int[np.ndarray, " N"]) -> Iterator[tuple[Int[np.ndarray, " C"], ...]]:
+    """Some distinct keys, and of each place where one of them is, which one, and the place."""
+    places = np.argsort(keys)
+    keys = keys[places]
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    for first in range(0, len(starts), _CHUNK):
+        here = starts[first : first + _CHUNK]
+        end = starts[first + _CHUNK] if first + _CHUNK < len(starts) else len(keys)
+        sizes = np.diff(here, append=end)
+        yield keys[here], np.repeat(np.arange(len(here)), sizes), places[here[0] : end]

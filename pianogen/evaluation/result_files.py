@@ -3,6 +3,8 @@
 RUN/evaluation/test.json  train.json             every average by name, and the baselines on the same targets
 RUN/evaluation/comparison.md  figure-5.png       the table and the figure of one run
 PARENT/comparison.md  figure-5.png               the same of several runs, in the parent directory of the first
+
+The results of --precision bf16 are beside those of fp32: test-bf16.json, comparison-bf16.md, and so on.
 """
 
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from pianogen import track
+from pianogen.config import EvaluateConfig
 from pianogen.errors import RunError
 from pianogen.evaluation.figure import write_figure
 from pianogen.evaluation.report import ComparisonRow, Results, comparison_markdown, comparison_table, metrics_of
@@ -21,10 +24,16 @@ from pianogen.storage import is_copy
 
 
 def write_results(
-    run: Run, checkpoint: CheckpointInfo, subset: Subset, found: Results, baselines: dict[str, Results]
+    run: Run,
+    checkpoint: CheckpointInfo,
+    subset: Subset,
+    found: Results,
+    baselines: dict[str, Results],
+    config: EvaluateConfig,
 ) -> None:
-    """Write RUN/evaluation/SPLIT.json."""
-    folder = run.path / "evaluation"
+    """Write RUN/evaluation/SPLIT.json; precision and ops are in it only where they are not the defaults."""
+    folder, name = run.path / "evaluation", subset.split + _suffix(config)
+    arithmetic = {"precision": config.precision, "ops": config.ops}
     folder.mkdir(exist_ok=True)
     content: dict[str, Any] = {
         "split": subset.split,
@@ -32,17 +41,23 @@ def write_results(
         "checkpoint_sha256": checkpoint.sha256,
         "performances": len(subset.performances),
         "chosen": subset.chosen,
-        "metrics": metrics_of(subset.split, found),
+        **{key: value for key, value in arithmetic.items() if value != getattr(EvaluateConfig, key)},
+        "metrics": metrics_of(name, found),
         "results": found,
         "baselines": baselines,
     }
-    write_json(folder / f"{subset.split}.json", content)
+    write_json(folder / f"{name}.json", content)
 
 
-def publish(runs: list[Run], rows: list[ComparisonRow], split: str | None) -> None:
+def _suffix(config: EvaluateConfig) -> str:
+    return "" if config.precision == "fp32" else f"-{config.precision}"
+
+
+def publish(runs: list[Run], rows: list[ComparisonRow], config: EvaluateConfig) -> None:
     """Write the figure and the table, print the table, and mirror the runs to MLflow; a failure there is a warning."""
     folder = runs[0].path / "evaluation" if len(runs) == 1 else runs[0].path.parent
-    suffix = f"-{split}" if split else ""  # one split alone must not replace the table of all of them
+    # one split alone must not replace the table of all of them
+    suffix = (f"-{config.split}" if config.split else "") + _suffix(config)
     write_figure(rows, folder / f"figure-5{suffix}.png")
     write_atomic(folder / f"comparison{suffix}.md", comparison_markdown(rows))
     for run in runs:

@@ -5,7 +5,9 @@ T window.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,15 +25,17 @@ from pianogen.progress import Progress
 from pianogen.tokens.grammar import allowed, states_of
 from pianogen.tokens.vocab import PAD
 
+_MIN_ROWS = 8  # a group of fewer rows spends its time on reading the weights
+_WINDOWS = {"cpu": 32, "cuda": 256}  # on a CPU what a window leaves behind should stay in the cache
 
-@torch.inference_mode()
+
 def score(
     model: PianoModel,
     performances: Sequence[Int[np.ndarray, " T"]],
     mask: Mask,
     *,
     rows: int = 64,
-    window: int = 256,
+    window: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Counts:
     """Predict every target of every performance, in evaluation mode; `rows` and `window` change the speed only.
@@ -40,23 +44,63 @@ def score(
     to predict.
     """
     device = next(model.parameters()).device
-    legal = torch.tensor(allowed(mask), device=device)
-    total, state = torch.from_numpy(Counts.zero().to_vector()).to(device), None
+    filled, threads = _rows_of(performances, rows), torch.get_num_threads() if device.type == "cpu" else 1
+    num_groups = max(1, min(threads, len(filled) // _MIN_ROWS))
+    groups = [_Group(model, mask, filled[index::num_groups]) for index in range(num_groups)]
+    window = window or _WINDOWS.get(device.type, 256)
     was_training = model.training
     model.eval()
     try:
-        for batch in _windows(_rows_of(performances, rows), window):
-            inputs, targets, states = (torch.from_numpy(array).to(device) for array in batch)
-            state = None if state is None else {name: value[: len(inputs)] for name, value in state.items()}
-            logits, state = model(inputs, state)
-            total += _vector(
-                masked_cross_entropy(logits.flatten(0, 1), targets.flatten(), states.flatten(), legal, reuse=True)
-            )
-            if progress is not None:
-                progress(int((batch[1] != IGNORE).sum()))
+        with _side_by_side(num_groups, threads // num_groups) as map_groups:
+            for start in range(0, len(filled[0]) if filled else 0, window):
+                num_targets = sum(map_groups(lambda group, start=start: group.read(start, window), groups))
+                if progress is not None:
+                    progress(num_targets)
     finally:
         model.train(was_training)
-    return Counts.from_vector(total.cpu().numpy())
+    return sum((Counts.from_vector(group.total.cpu().numpy()) for group in groups), start=Counts.zero())
+
+
+class _Group:
+    """Rows that are read together, the state after what was read, and its counts so far."""
+
+    def __init__(self, model: PianoModel, mask: Mask, rows: list["_Row"]) -> None:
+        self._model, self._rows, self._state = model, rows, None
+        self._device = next(model.parameters()).device
+        self._legal = torch.tensor(allowed(mask), device=self._device)
+        self.total = torch.from_numpy(Counts.zero().to_vector()).to(self._device)
+
+    @torch.inference_mode()
+    def read(self, start: int, window: int) -> int:
+        """Score the targets of the inputs `start` to `start + window` of every row; returns how many there are."""
+        self._rows = [row for row in self._rows if len(row) > start]
+        if not self._rows:
+            return 0
+        batch = _window(self._rows, start, window)
+        inputs, targets, states = (torch.from_numpy(array).to(self._device) for array in batch)
+        state = self._state
+        state = None if state is None else {name: value[: len(inputs)] for name, value in state.items()}
+        logits, self._state = self._model(inputs, state)
+        loss = masked_cross_entropy(logits.flatten(0, 1), targets.flatten(), states.flatten(), self._legal, reuse=True)
+        self.total += _vector(loss)
+        return int((batch[1] != IGNORE).sum())
+
+
+@contextmanager
+def _side_by_side(num_groups: int, threads: int) -> Iterator[Callable[..., Iterable[int]]]:
+    """A `map` over groups of rows in threads of their own, each computing on `threads` cores.
+
+    They wait for each other once a window; the threads within an operation do so at every step of a recurrence.
+    """
+    if num_groups == 1:
+        yield map
+        return
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(num_groups, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+            yield pool.map
+    finally:
+        torch.set_num_threads(before)  # it is also the number that later threads start with
 
 
 def score_over_ranks(
@@ -128,19 +172,16 @@ def _rows_of(performances: Sequence[Int[np.ndarray, " T"]], num_rows: int) -> li
     return sorted(filled, key=len, reverse=True)
 
 
-def _windows(rows: list[_Row], window: int) -> Iterator[_Arrays]:
-    """Inputs, targets and states of one window after another; finished rows are left out."""
-    longest = len(rows[0]) if rows else 0
-    for start in range(0, longest, window):
-        running = [row for row in rows if len(row) > start]
-        shape = len(running), min(window, longest - start)
-        inputs, targets, states = np.full(shape, PAD), np.full(shape, IGNORE), np.zeros(shape, np.int64)
-        for index, row in enumerate(running):
-            part = slice(start, start + shape[1])
-            filled = len(row.inputs[part])
-            inputs[index, :filled], targets[index, :filled] = row.inputs[part], row.targets[part]
-            states[index, :filled] = row.states[part]
-        yield inputs, targets, states
+def _window(rows: list[_Row], start: int, window: int) -> _Arrays:
+    """Inputs, targets and states of one window of rows that all reach it, the longest first."""
+    shape = len(rows), min(window, len(rows[0]) - start)
+    inputs, targets, states = np.full(shape, PAD), np.full(shape, IGNORE), np.zeros(shape, np.int64)
+    for index, row in enumerate(rows):
+        part = slice(start, start + shape[1])
+        filled = len(row.inputs[part])
+        inputs[index, :filled], targets[index, :filled] = row.inputs[part], row.targets[part]
+        states[index, :filled] = row.states[part]
+    return inputs, targets, states
 
 
 def _vector(loss: MaskedLoss) -> Float[Tensor, " numbers"]:

@@ -57,11 +57,19 @@ class TargetStream:
 
     def before(self, distance: int) -> Int[np.ndarray, " N"]:
         """The word `distance` positions before every target; PAD before the start of its performance."""
-        return np.where(self.index[self.positions] >= distance, self.words[self.positions - distance], PAD)
+        return self._shifted(distance)[self.positions]
 
     def keys(self, order: int) -> Int[np.ndarray, " N"]:
         """Every target with the `order - 1` words before it as one number, the target in the last digit."""
-        return sum((self.before(back) * VOCABULARY_SIZE**back for back in range(1, order)), start=self.targets)
+        keys = self.words.copy()
+        for back in range(1, order):
+            keys += self._shifted(back) * VOCABULARY_SIZE**back
+        return keys[self.positions]
+
+    def _shifted(self, distance: int) -> Int[np.ndarray, " T"]:
+        words = np.concatenate([np.full(distance, PAD), self.words])[: len(self.words)]
+        words[self.index < distance] = PAD
+        return words
 
     def latest(self, among: Bool[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
         """Position of the last word before each position, in the same performance, that is `among`; -1 if none."""

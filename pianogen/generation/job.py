@@ -24,6 +24,8 @@ from pianogen.generation.limits import Limits, plan_limits
 from pianogen.generation.piece_folder import PieceFolder, WriteFile, request_of
 from pianogen.generation.prompt import Prompt, read_prompt
 from pianogen.generation.sampler import Request, sample_each
+from pianogen.ops.arithmetic import reproducible_on_gpu
+from pianogen.ops.forms import using_form
 from pianogen.progress import Progress
 from pianogen.runs import Run, open_run
 from pianogen.storage import is_url, working_copy
@@ -172,6 +174,7 @@ def prompt_of(path: Path | None, config: GenerateConfig, tokenizer: TokenizerCon
     return Prompt(steps_per_quarter=tokenizer.steps_per_quarter)
 
 
+@reproducible_on_gpu()
 def _make(
     run: Run, tasks: list[_Task], config: GenerateConfig, write_file: WriteFile
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
@@ -193,7 +196,8 @@ def _make(
         missing = [piece for piece in task.pieces if not folder.holds(piece)]
         folder_of |= {Request(piece, task.limits, task.prompt.ids, seed): folder for piece in missing}
     failed = []
-    with Progress("generating", total=len(folder_of), unit="pieces") as bar:
+    model.with_bf16(config.precision == "bf16")
+    with using_form(config.ops), Progress("generating", total=len(folder_of), unit="pieces") as bar:
         for made in sample_each(model, folder_of, config, run.config.model.mask):
             folder = folder_of[made.request]
             if made.ended == "failed":

@@ -28,14 +28,6 @@ class Limits:
     min_tokens: int = 0
     min_steps: int = 0
 
-    def pairs_left(self, num_tokens: int) -> int:
-        """Pairs that still fit after `num_tokens` tokens and before xxeos."""
-        return (self.max_tokens - 1 - num_tokens) // 2
-
-    def pairs_due(self, num_tokens: int) -> int:
-        """Pairs that must follow before xxeos is allowed."""
-        return max(0, -((num_tokens + 1 - self.min_tokens) // 2))
-
 
 def plan_limits(config: GenerateConfig, prompt: Prompt) -> Limits:
     """Convert tokens, bars and seconds into limits for what follows a prompt.

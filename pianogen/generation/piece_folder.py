@@ -46,6 +46,8 @@ _SETTINGS = (
     "top_p",
     "min_p",
 )
+# settings that are recorded only where they differ from these: sidecars of older versions do not have them
+_DEFAULTS = {"precision": "fp32", "ops": "auto"}
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,13 @@ def _warn_once(message: str) -> None:
 def request_of(run: str, checkpoint: CheckpointInfo, config: GenerateConfig, prompt: Prompt) -> dict[str, Any]:
     """Describe a request: two pieces with equal request and number are the same piece."""
     settings = asdict(config)
+    recorded = [*_SETTINGS, *(name for name, default in _DEFAULTS.items() if settings[name] != default)]
     return {
         "run": run,
         "checkpoint": {"step": checkpoint.step, "sha256": checkpoint.sha256},
         "seed": config.seed,
         "prompt": {"name": prompt.name, "sha256": prompt.sha256} if prompt.name else None,
-        "settings": {name: settings[name] for name in _SETTINGS},
+        "settings": {name: settings[name] for name in recorded},
     }
 
 
@@ -182,7 +185,8 @@ def _not_a_sidecar(path: Path) -> RunError:
 
 def _check_same_request(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Refuse to mix pieces of two requests in one folder; the message names the first difference."""
-    there, here = flatten({key: found.get(key) for key in wanted}), flatten(wanted)
+    defaults = {f"settings.{name}": default for name, default in _DEFAULTS.items()}
+    there, here = defaults | flatten({key: found.get(key) for key in wanted}), defaults | flatten(wanted)
     for name in here | there:
         if there.get(name) != here.get(name):
             raise RunError(

@@ -12,14 +12,15 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt64
+from jaxtyping import Int
 
 from pianogen.config import GenerateConfig, Mask
-from pianogen.generation.choice import Filters, NoiseStream, choose, gumbel
+from pianogen.generation.draw import build_draw
 from pianogen.generation.limits import Limits
-from pianogen.generation.piece_builder import EndReason, PieceBuilder
+from pianogen.generation.pieces import End, EndReason, Pieces
 from pianogen.generation.prompt import Prompt
 from pianogen.models import PianoModel, State
+from pianogen.tokens.vocab import VOCABULARY_SIZE
 
 _CHUNK_TOKENS = 512  # of a prompt, read at a time: bounds the memory of a long prompt
 
@@ -67,97 +68,88 @@ def sample_each(
     Raises:
         TokenError: A prompt breaks the grammar; the message names the position.
     """
-    with _evaluation_mode(model):
-        batch = _Batch(model, config, mask)
+    with _evaluation_mode(model), model.packed():
         waiting = deque(requests)
-        while waiting or batch.rows:
-            batch.admit([waiting.popleft() for _ in range(min(len(waiting), config.batch - len(batch.rows)))])
-            yield from batch.advance()
-
-
-class _Row:
-    """One unfinished piece of the batch, and its noise."""
-
-    def __init__(self, request: Request, config: GenerateConfig, mask: Mask) -> None:
-        self._request = request
-        self.piece = PieceBuilder(request.prompt, request.limits, mask)
-        self._noise = NoiseStream(config.seed if request.seed is None else request.seed, request.piece)
-        self._temperature = config.temperature
-        self._duration_temperature = config.duration_temperature or config.temperature
-
-    @property
-    def temperature(self) -> float:
-        return self._duration_temperature if self.piece.awaits_length else self._temperature
-
-    def bits(self) -> UInt64[np.ndarray, " V"]:
-        return self._noise.bits(len(self.piece.tokens))
-
-    def result(self) -> SampledPiece:
-        """The result; a piece that has not ended has failed."""
-        tokens, end_reason = np.array(self.piece.tokens, dtype=np.int16), self.piece.end_reason
-        if end_reason is None:
-            reason = f"the model's scores for token {len(tokens)} are not finite numbers"
-            return SampledPiece(self._request, tokens, "failed", reason)
-        return SampledPiece(self._request, tokens, end_reason)
+        batch = _Batch(model, config, mask, min(config.batch, len(waiting)))
+        batch.admit(waiting)
+        while batch.requests:
+            yield from batch.advance(waiting)
 
 
 class _Batch:
-    """The unfinished pieces, the model's state, and the logits of their next words."""
+    """The unfinished pieces, the model's state, and the logits of their next words.
 
-    def __init__(self, model: PianoModel, config: GenerateConfig, mask: Mask) -> None:
-        self.rows: list[_Row] = []
-        self._model = model
-        self._config = config
-        self._mask: Mask = mask
-        self._filters = Filters.of(config)
+    A row whose piece has ended takes the next request; once none is left, the batch shrinks.
+    """
+
+    def __init__(self, model: PianoModel, config: GenerateConfig, mask: Mask, max_rows: int) -> None:
+        self.requests: list[Request] = []
+        self._model, self._config, self._max_rows = model, config, max_rows
         self._device = next(model.parameters()).device
         self._prompts: dict[bytes, tuple[torch.Tensor, State]] = {}
-        self._logits = torch.empty(0, device=self._device)
+        self._pieces = Pieces(max_rows, mask)
+        self._draw = build_draw(self._pieces, config)
+        self._longest = 0
+        self._logits = torch.empty(max_rows, VOCABULARY_SIZE, device=self._device)
         self._state: State = {}
 
     @torch.inference_mode()
-    def admit(self, requests: list[Request]) -> None:
-        """Add rows."""
-        if not requests:
-            return
-        added = [_Row(request, self._config, self._mask) for request in requests]  # checks the prompts
-        read = [self._read(request.prompt) for request in requests]
-        if self.rows:
-            read.insert(0, (self._logits, self._state))
-        self._logits = torch.cat([logits for logits, _ in read])
-        self._state = {name: torch.cat([state[name] for _, state in read]) for name in read[0][1]}
-        self.rows += added
+    def admit(self, waiting: deque[Request]) -> None:
+        """Fill the batch for the first time."""
+        self.requests = [waiting.popleft() for _ in range(self._max_rows)]
+        self._state = self._model.initial_state(self._max_rows, self._device)
+        for row, request in enumerate(self.requests):
+            self._start(row, request)
 
     @torch.inference_mode()
-    def advance(self) -> list[SampledPiece]:
-        """Append a word to every row, remove rows that ended or failed, and feed the rest to the model."""
-        logits = self._logits.float().cpu().numpy()
-        finite = np.flatnonzero(np.isfinite(logits).all(axis=1)).tolist()
-        self._append_words([self.rows[i] for i in finite], logits[finite])
-        active = [i for i in finite if self.rows[i].piece.end_reason is None]
-        ended = [self.rows[i].result() for i in sorted(set(range(len(self.rows))) - set(active))]
-        if len(active) < len(self.rows):
-            self.rows = [self.rows[i] for i in active]
-            self._state = {name: values[active] for name, values in self._state.items()}
-        if self.rows:
-            words = torch.tensor([row.piece.tokens[-1] for row in self.rows], device=self._device)
+    def advance(self, waiting: deque[Request]) -> list[SampledPiece]:
+        """Append a word to every piece, and feed it to the model; pieces that ended or failed are replaced."""
+        self._pieces.make_room(self._longest)
+        self._draw(self._logits)
+        self._longest += 1
+        ended = np.flatnonzero(self._pieces.ended()).tolist()
+        done = [self._result(row) for row in ended]
+        free = ended[: len(waiting)]
+        if len(free) < len(ended):
+            free = self._drop(ended[len(free) :], free)
+        if self.requests and len(free) < len(self.requests):
+            words = torch.from_numpy(self._pieces.rows["last"]).to(self._device)
             self._logits, self._state = self._model.step(words, self._state)
-        return ended
+        for row in free:
+            self.requests[row] = waiting.popleft()
+            self._start(row, self.requests[row])
+        return done
 
-    def _append_words(self, rows: list[_Row], logits: Float[np.ndarray, "B V"]) -> None:
-        if not rows:
-            return
-        legal = np.stack([row.piece.legal() for row in rows])
-        noise = gumbel(np.stack([row.bits() for row in rows]))
-        temperature = np.array([row.temperature for row in rows])
-        for row, word in zip(rows, choose(logits, legal, noise, temperature, self._filters), strict=True):
-            row.piece.append(int(word))
+    def _drop(self, rows: list[int], free: list[int]) -> list[int]:
+        """Remove rows; returns where the rows in `free` are now."""
+        kept = np.setdiff1d(np.arange(len(self.requests)), rows)
+        self._pieces.keep(kept)
+        self.requests = [self.requests[row] for row in kept]
+        index = torch.from_numpy(kept).to(self._device)
+        self._logits, self._state = self._logits[index], {name: value[index] for name, value in self._state.items()}
+        return np.searchsorted(kept, free).tolist()
+
+    def _start(self, row: int, request: Request) -> None:
+        seed = self._config.seed if request.seed is None else request.seed
+        self._pieces.start(row, request.prompt, request.limits, seed, request.piece)
+        self._longest = max(self._longest, len(request.prompt))
+        logits, state = self._read(request.prompt)
+        self._logits[row] = logits[0]
+        for name, value in state.items():
+            self._state[name][row] = value[0]
+
+    def _result(self, row: int) -> SampledPiece:
+        tokens, end = self._pieces.tokens_of(row), self._pieces.rows["end"][row]
+        if end == End.FAILED:
+            reason = f"the model's scores for token {len(tokens)} are not finite numbers"
+            return SampledPiece(self.requests[row], tokens, "failed", reason)
+        return SampledPiece(self.requests[row], tokens, "xxeos" if end == End.MODEL else "limit")
 
     def _read(self, prompt: Int[np.ndarray, " T"]) -> tuple[torch.Tensor, State]:
         key = prompt.tobytes()
         if key not in self._prompts:
             words = torch.from_numpy(prompt.astype(np.int64))[None].to(self._device)
-            state, logits = self._model.initial_state(1, self._device), self._logits
+            state, logits = self._model.initial_state(1, self._device), torch.empty(0, device=self._device)
             for chunk in words.split(_CHUNK_TOKENS, dim=1):
                 logits, state = self._model(chunk, state)
             self._prompts[key] = logits[:, -1], state

@@ -15,6 +15,7 @@ import yaml
 from pianogen import track
 from pianogen.config import SweepConfig, TrainConfig, flatten, to_dict
 from pianogen.data import open_shards_at
+from pianogen.distributed.independent import take_one_gpu
 from pianogen.distributed.preemption import Preemption
 from pianogen.distributed.requeue import requeue
 from pianogen.errors import RunError, SettingError
@@ -82,9 +83,7 @@ def separate_ranks(environment: MutableMapping[str, str]) -> None:
     if "WORLD_SIZE" not in environment:
         return
     if int(environment["WORLD_SIZE"]) > 1:
-        local_rank = int(environment.get("LOCAL_RANK", "0"))
-        devices = environment.get("CUDA_VISIBLE_DEVICES", str(local_rank)).split(",")
-        environment["CUDA_VISIBLE_DEVICES"] = devices[local_rank % len(devices)]
+        take_one_gpu(environment)
     environment["RANK"] = "0"  # any of them may be the last that can request the requeue
     # LOCAL_WORLD_SIZE stays: the workers of a node share its cores
     for name in ("WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS"):

@@ -83,7 +83,7 @@ def _state_after_length() -> Int16[np.ndarray, " V"]:
 
 
 _AFTER_WORD = _state_after_word()
-_AFTER_LENGTH = _state_after_length()
+_AFTER_TWO = np.concatenate([_AFTER_WORD, _state_after_length()])
 
 
 def _next_state() -> Int16[np.ndarray, "S V"]:
@@ -108,6 +108,12 @@ def states_of(ids: Int[np.ndarray, " T"], start: int = START_OF_STREAM) -> Int16
     if illegal is not None:
         states[illegal + 1 :] = END
     return states
+
+
+def states_after(before: Int[np.ndarray, " T"], last: Int[np.ndarray, " T"]) -> Int16[np.ndarray, " T"]:
+    """The state after each word `last` that legally follows `before`, which matters only if `last` is a length."""
+    is_duration = (last >= FIRST_DURATION) & (last <= LAST_DURATION)
+    return _AFTER_TWO[np.where(is_duration, VOCABULARY_SIZE + before, last)]
 
 
 def first_violation(ids: Int[np.ndarray, " T"], mask: Mask, start: int = START_OF_STREAM) -> int | None:
@@ -155,9 +161,7 @@ def _states_if_legal(ids: Int[np.ndarray, " T"], start: int) -> Int16[np.ndarray
     if len(ids) < 2:
         return states
     states[1] = NEXT_STATE[start, ids[0]]
-    last, before = ids[1:-1], ids[:-2]
-    is_duration = (last >= FIRST_DURATION) & (last <= LAST_DURATION)
-    states[2:] = np.where(is_duration, _AFTER_LENGTH[before], _AFTER_WORD[last])
+    states[2:] = states_after(ids[:-2], ids[1:-1])
     return states
 
 

@@ -11,11 +11,11 @@ PITCH_SHIFTS = range(-6, 6)  # semitones; reaches each of the twelve keys once
 
 def possible_shifts(ids: Int[np.ndarray, " T"]) -> tuple[int, int]:
     """The lowest and the highest of PITCH_SHIFTS that keep all notes on the keyboard."""
-    pitches = ids[_is_note(ids)] - FIRST_NOTE
-    if len(pitches) == 0:
+    is_note = _is_note(ids)
+    if not is_note.any():
         return PITCH_SHIFTS[0], PITCH_SHIFTS[-1]
-    lowest = max(PITCH_SHIFTS[0], LOWEST_PITCH - int(pitches.min()))
-    return lowest, min(PITCH_SHIFTS[-1], HIGHEST_PITCH - int(pitches.max()))
+    lowest, highest = _pitch_range(ids, is_note)
+    return max(PITCH_SHIFTS[0], LOWEST_PITCH - lowest), min(PITCH_SHIFTS[-1], HIGHEST_PITCH - highest)
 
 
 def transpose(ids: Int[np.ndarray, " T"], semitones: int) -> Int[np.ndarray, " T"]:
@@ -25,15 +25,25 @@ def transpose(ids: Int[np.ndarray, " T"], semitones: int) -> Int[np.ndarray, " T
         TokenError: A note would be outside the keyboard.
     """
     is_note = _is_note(ids)
-    moved = ids[is_note].astype(np.int64) - FIRST_NOTE + semitones
-    if len(moved) and (moved.min() < LOWEST_PITCH or moved.max() > HIGHEST_PITCH):
+    lowest, highest = _pitch_range(ids, is_note)
+    if is_note.any() and (lowest + semitones < LOWEST_PITCH or highest + semitones > HIGHEST_PITCH):
         raise TokenError(
-            f"transposing by {semitones} semitones reaches n{moved.min()}..n{moved.max()}; "
+            f"transposing by {semitones} semitones reaches n{lowest + semitones}..n{highest + semitones}; "
             f"the keyboard is n{LOWEST_PITCH}..n{HIGHEST_PITCH}"
         )
-    shifted = ids.copy()
-    shifted[is_note] = moved + FIRST_NOTE
-    return shifted
+    return shift_notes(ids, semitones)
+
+
+def shift_notes(ids: Int[np.ndarray, " T"], semitones: int | Int[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
+    """As `transpose`, by semitones that may differ between tokens and are known to be possible."""
+    return ids + np.asarray(semitones, ids.dtype) * _is_note(ids)
+
+
+def _pitch_range(ids: Int[np.ndarray, " T"], is_note: Bool[np.ndarray, " T"]) -> tuple[int, int]:
+    limits = np.iinfo(ids.dtype)
+    lowest = np.where(is_note, ids, limits.max).min(initial=limits.max)
+    highest = np.where(is_note, ids, limits.min).max(initial=limits.min)
+    return int(lowest) - FIRST_NOTE, int(highest) - FIRST_NOTE
 
 
 def _is_note(ids: Int[np.ndarray, " T"]) -> Bool[np.ndarray, " T"]:

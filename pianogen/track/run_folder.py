@@ -104,7 +104,7 @@ class RunFolder:
             with self._reading():
                 found = _read(file)
                 scores = {name: float(value) for name, value in found["metrics"].items()}
-                scores[f"{found['split']}/step"] = float(found["step"])
+                scores[f"{file.stem}/step"] = float(found["step"])
             yield _milliseconds(None, file), scores
 
     def files(self) -> Iterator[tuple[str, Path]]:

@@ -16,6 +16,7 @@ import torch
 import pianogen
 from pianogen.config import to_dict
 from pianogen.data import ShardSet
+from pianogen.ops.arithmetic import arithmetic
 from pianogen.ops.forms import form_in_use, instructions
 from pianogen.storage import is_url
 
@@ -43,7 +44,7 @@ def layout(world_size: int, environment: Mapping[str, str] = os.environ) -> dict
     return {"world_size": world_size, "num_nodes": num_nodes}
 
 
-def describe(shards: ShardSet, folder: str, world_size: int, device: torch.device) -> dict[str, Any]:
+def describe(shards: ShardSet, folder: str, world_size: int, device: torch.device, *, bf16: bool) -> dict[str, Any]:
     """Collect the content of environment.json."""
     return {
         "time": time.time(),
@@ -58,6 +59,7 @@ def describe(shards: ShardSet, folder: str, world_size: int, device: torch.devic
         **layout(world_size),
         "threads": torch.get_num_threads(),
         "operations": f"{form_in_use(device)} {instructions(device)}",
+        "arithmetic": arithmetic(device, bf16=bf16),
         "shards": {
             "folder": folder if is_url(folder) else str(Path(folder).resolve()),
             "fingerprint": shards.fingerprint,

@@ -13,6 +13,7 @@ from pianogen.config import BudgetConfig, TrainConfig
 from pianogen.distributed.preemption import Preemption
 from pianogen.distributed.process_group import before_exit, end_ranks, start_ranks, sum_over_ranks
 from pianogen.errors import RunError, SettingError
+from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.progress import Progress, console
 from pianogen.runs import Run
 from pianogen.train.checkpointing import CheckpointManager
@@ -29,6 +30,7 @@ OnValidation = Callable[[int, dict[str, float]], bool]
 """Gets the step and metrics of each validation, on the main rank, and returns whether to prune the run."""
 
 
+@reproducible_on_gpu()
 def train(config: TrainConfig, on_validation: OnValidation | None = None) -> Outcome:
     """Train until the budget is spent, `on_validation` prunes the run or a signal comes; resume if the run exists.
 

@@ -52,14 +52,16 @@ def open_training(
     started = open_run(path) if (path / "config.yaml").exists() else None
     config = _same_settings(config, started) if started else _resolved(config, batches, accelerator.device)
     choose_form(config.ops)
-    environment = describe(shards, config.shards, accelerator.num_processes, accelerator.device)
+    is_bf16, device = config.precision == "bf16", accelerator.device
+    environment = describe(shards, config.shards, accelerator.num_processes, device, bf16=is_bf16)
     # not the shards' path, which may differ between nodes
     check_agreement(
         {
             **flatten(to_dict(config)),
             "code": code_hash(),
             "shards": shards.fingerprint,
-            "form of operations": form_in_use(accelerator.device),
+            "form of operations": form_in_use(device),
+            "arithmetic": environment["arithmetic"],
         }
     )
     if started:
@@ -134,13 +136,14 @@ def _require_same_shards(run: Run, shards: ShardSet) -> None:
 
 
 def _warn_of_other_rounding(run: Run, environment: dict[str, Any]) -> None:
-    then, now = (each.get("operations") for each in (run.environment, environment))
-    if then not in (None, now):
-        console.print(
-            f"[yellow]warning:[/] {run.path} was started with {then} operations and is resumed with {now} ones, which "
-            "round differently: the result will not be bit-identical to an uninterrupted run",
-            soft_wrap=True,
-        )
+    for name, again in (("operations", "ones, which round"), ("arithmetic", "arithmetic, which rounds")):
+        then, now = (each.get(name) for each in (run.environment, environment))
+        if then not in (None, now):
+            console.print(
+                f"[yellow]warning:[/] {run.path} was started with {then} {name} and is resumed with {now} {again} "
+                "differently: the result will not be bit-identical to an uninterrupted run",
+                soft_wrap=True,
+            )
 
 
 def _locked(path: Path) -> FileLock:

@@ -1,8 +1,13 @@
 """`pianogen generate`: write pieces."""
 
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
 from jsonargparse import Namespace
 
-from pianogen.config import GenerateConfig
+from pianogen.config import GenerateConfig, part_of
+from pianogen.distributed.independent import rank_and_count, take_one_gpu
 from pianogen.parsing import Parser, settings_of
 from pianogen.verbs.out import out_of
 
@@ -17,11 +22,22 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Write the pieces, and say where they are."""
+    out, config = out_of(arguments), settings_of(GenerateConfig, arguments)
+    if rank_and_count(os.environ)[1] > 1:
+        config = share_of_rank(config, os.environ)
+        take_one_gpu(os.environ)
+
     from pianogen.generation import generate_at
     from pianogen.runs import local_run
 
-    out, config = out_of(arguments), settings_of(GenerateConfig, arguments)
     num = generate_at([local_run(name, config.checkpoint) for name in arguments.runs], out, config)
     page = f"{out.rstrip('/')}/index.html"
     where = f"{out}, one page of all: {page}" if config.part is None else f"{out} (part {config.part})"
     print(f"{num} pieces in {where}")
+
+
+def share_of_rank(config: GenerateConfig, environment: Mapping[str, str]) -> GenerateConfig:
+    """Divide the part of a job, or all pieces, among its ranks; each makes a part, as the tasks of an array do."""
+    rank, count = rank_and_count(environment)
+    first, step = part_of(config.part)
+    return replace(config, part=f"{first + step * rank}/{step * count}")

@@ -57,7 +57,7 @@ def _submit(config: SubmitConfig, verb: Verb, words: Sequence[str], main: Main, 
     if config.array > 1 and verb not in _DIVISIBLE:
         raise SettingError(f"setting 'array' is {config.array}, but only {', '.join(_DIVISIBLE)} can be divided")
     target = ""
-    for commands in submissions(verb, words, config.array):
+    for _, commands in submissions(config, verb, words):
         target = _target(verb, parse(commands[0])[verb])
     if config.dry_run:
         print(batch_files(config, verb, words))

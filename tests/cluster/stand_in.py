@@ -47,6 +47,9 @@ def act(part: str, rank: int) -> int:
         return 3
     if part == "rank 0 is last":
         time.sleep(4 if rank == 0 else 0)
+    if part == "rank 0 is last and rank 1 fails":
+        time.sleep(4 if rank == 0 else 0)
+        return 2 * rank
     if part == "import slowly":
         time.sleep(3)
     if part == "wait for USR2":

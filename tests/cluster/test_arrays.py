@@ -88,9 +88,8 @@ def prompts(trainings: Trainings) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("script", ["shards.sh", "generate.sh"])
-def test_a_task_is_one_process_where_the_site_gives_every_job_gpus(project: Project, script: str) -> None:
-    project.run("--nodes=2 --cpus-per-task=1", script, "music or a run", SBATCH_GPUS_PER_NODE="4")
+def test_a_task_of_shards_is_one_process_where_the_site_gives_every_job_gpus(project: Project) -> None:
+    project.run("--nodes=2 --cpus-per-task=1", "shards.sh", "music", SBATCH_GPUS_PER_NODE="4")
     assert {rank: call["WORLD_SIZE"] for (_, rank), call in project.calls().items()} == {0: "1"}
 
 
@@ -144,6 +143,17 @@ def test_a_failed_task_of_pieces_is_rerun_alone_and_makes_only_what_is_missing(
     missing = {f"{piece}/0000{end}" for piece in (series[5], series[7]) for end in (".json", ".mid")}
     assert {name for name, _ in written(out).items() - before.items()} == {*missing, "index.csv", "index.html"}
     assert_index_lists(out, [f"{piece}/0000.mid" for piece in series])
+
+
+def test_ranks_divide_the_pieces_and_one_process_writes_the_page(
+    trainings: Trainings, models: list[Path], tmp_path: Path
+) -> None:
+    words = (*models, "--num", "3", "--tokens", "40", "--out")
+    alone = trainings.sbatch("", "generate.sh", *words, tmp_path / "alone/pieces")
+    together = trainings.sbatch("--nodes=2 --ntasks-per-node=2", "generate.sh", *words, tmp_path / "4/pieces")
+    assert [trainings.wait(job) for job in (alone, together)] == ["COMPLETED"] * 2, trainings.log()
+    assert contents(tmp_path / "4/pieces") == contents(tmp_path / "alone/pieces")
+    assert all(f"(part {rank}/4)" in trainings.log() for rank in range(4))
 
 
 def assert_index_lists(out: Path, pieces: list[str]) -> None:

@@ -84,6 +84,25 @@ def test_a_job_that_is_no_array_makes_everything(project: Project) -> None:
     assert project.calls()["0", 0]["arguments"] == ["generate", "--out", "runs/attn/pieces", "runs/attn"]
 
 
+@pytest.mark.parametrize(
+    ("options", "last_calls"),
+    [
+        ("--gpus-per-node=1", {0: "1"}),
+        ("--gpus-per-node=2", {0: "1", 1: "2"}),  # rank 0's was followed by that of the process that writes the page
+        ("--array=0 --gpus-per-node=2", {0: "2", 1: "2"}),
+    ],
+)
+def test_each_gpu_has_a_rank_that_makes_pieces(project: Project, options: str, last_calls: dict[int, str]) -> None:
+    assert project.run(f"--cpus-per-task=2 {options}", "generate.sh", "runs/attn") == "COMPLETED"
+    assert {rank: call["WORLD_SIZE"] for (_, rank), call in project.calls().items()} == last_calls
+
+
+def test_a_rank_that_fails_leaves_the_others_to_make_their_pieces(project: Project) -> None:
+    options = "--cpus-per-task=1 --ntasks-per-node=2"
+    assert project.run(options, "generate.sh", "runs/attn", part="rank 0 is last and rank 1 fails") == "FAILED"
+    assert project.seen("left-0-0-0")
+
+
 def test_a_signal_before_python_listens_does_not_kill_the_rank(project: Project) -> None:
     job = project.sbatch("--cpus-per-task=1", "train_attn.sh", part="import slowly")
     until(lambda: project.seen("0-0-0"), 30, project.log)

@@ -1,23 +1,32 @@
 """Batches: their content depends on the performances and the order, not on the rank."""
 
 import gc
-import weakref
+import tracemalloc
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from spans import spans_of_rows
 
 from pianogen.data import Batches, Split, chosen_performances, open_shards, training_batches
-from pianogen.data.batches import shift_of
+from pianogen.data.batches import shifts_of
+from pianogen.data.order import Order
+from pianogen.data.reading import READ_AHEAD_TOKENS
 from pianogen.ops.masked_cross_entropy import IGNORE
-from pianogen.tokens.grammar import allowed, legal
+from pianogen.randomness import RandomStream, stream_key
+from pianogen.tokens.grammar import allowed, legal, states_of
 from pianogen.tokens.transpose import possible_shifts, transpose
 from pianogen.tokens.vocab import BOS, EOS, PAD
 
 ROWS = range(4)
+
+
+def shift_of(tokens: np.ndarray, seed: int, epoch: int, performance: int) -> int:
+    possible = np.array([possible_shifts(tokens)], np.int8)
+    return int(shifts_of(possible, seed, epoch, np.array([performance]))[0])
 
 
 def batches_of(tiny_shards: Path, order: str = "stream", *, transposed: bool = False) -> Batches:
@@ -67,6 +76,45 @@ def test_neither_the_pad_after_xxbos_nor_padding_is_a_target(tiny_shards: Path) 
         assert (batch.targets[batch.inputs == BOS] == IGNORE).all()
 
 
+def row_by_row(split: Split, order: Order, step: int, width: int, *, transposed: bool) -> list[np.ndarray]:
+    """Inputs, targets and states of a step, from whole performances that are transposed and scanned one by one."""
+    arrays = [np.full((len(ROWS), width), padding) for padding in (PAD, IGNORE, 0)]
+    for row, spans in enumerate(spans_of_rows(order, step, ROWS)):
+        column = 0
+        for performance, start, stop, epoch in spans:
+            tokens = split.tokens(performance)
+            if transposed:
+                lowest, highest = possible_shifts(tokens)
+                key = stream_key(3, RandomStream.TRANSPOSITION, epoch, performance)
+                tokens = transpose(tokens, lowest + key % (highest - lowest + 1))
+            targets = np.where(tokens == PAD, IGNORE, tokens)
+            place = slice(column, column + stop - start)
+            arrays[0][row, place] = tokens[start:stop]
+            arrays[1][row, place] = targets[start + 1 : stop + 1]
+            arrays[2][row, place] = states_of(tokens)[start + 1 : stop + 1]
+            column = place.stop
+    return arrays
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(["stream", "excerpts"]), st.sampled_from([2, 3, 16, 400]), st.booleans(), st.integers(0, 10**4))
+def test_a_batch_is_what_its_spans_say(tiny_shards: Path, name: str, width: int, transposed: bool, step: int) -> None:
+    split = open_shards(tiny_shards, verify=False).split("train")
+    batches = training_batches(split, order=name, excerpt_tokens=width, global_batch=4, seed=3, transposed=transposed)
+    for one in (step, step + 1):
+        batch = batches.batch(one, ROWS)
+        expected = row_by_row(split, batches.order, one, width, transposed=transposed)
+        assert all(map(np.array_equal, (batch.inputs, batch.targets, batch.states), expected))
+
+
+@pytest.mark.parametrize("order", ["stream", "excerpts"])
+def test_a_rank_without_rows_in_a_short_last_step_gets_padding(tiny_shards: Path, order: str) -> None:
+    split = open_shards(tiny_shards).split("train").subset([0])
+    batches = training_batches(split, order=order, excerpt_tokens=256, global_batch=512, seed=3, transposed=True)
+    batch = batches.batch(0, range(510, 512))
+    assert (batch.num_targets, batch.inputs.shape, set(batch.inputs.ravel())) == (0, (2, 256), {PAD})
+
+
 def test_a_rank_reads_its_rows_of_the_same_batch(tiny_shards: Path) -> None:
     whole, half = batches_of(tiny_shards, transposed=True), batches_of(tiny_shards, transposed=True)
     assert np.array_equal(half.batch(5, range(2, 4)).inputs, whole.batch(5, ROWS).inputs[2:])
@@ -103,21 +151,26 @@ def test_a_fraction_has_that_size_and_is_part_of_a_larger_one(count: int, fracti
 
 
 class Counted:
-    """A split of short made-up performances that counts how often one is read, and how many are still held."""
+    """A split of made-up performances that counts how often one is read."""
 
-    def __init__(self, count: int) -> None:
-        self.lengths = np.full(count, 2 + 2 * 20 + 1)
-        self.held: list[weakref.ref[np.ndarray]] = []
+    def __init__(self, count: int, num_notes: int = 20) -> None:
+        self.ids = np.array([BOS, PAD, *[9 + 60, 138] * num_notes, EOS], np.int16)
+        self.lengths = np.full(count, len(self.ids))
+        self.reads = 0
 
-    def tokens(self, index: int) -> np.ndarray:
-        ids = np.array([BOS, PAD, *[9 + 60, 138] * 20, EOS], np.int16)
-        self.held.append(weakref.ref(ids))
-        return ids
+    def tokens(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        self.reads += 1
+        return self.ids[start:stop].copy()
 
 
-def many_rows(split: Counted, rows: int) -> Batches:
+def many_rows(split: Counted, rows: int, excerpt_tokens: int = 4) -> Batches:
     return training_batches(
-        cast("Split", split), order="stream", excerpt_tokens=4, global_batch=rows, seed=3, transposed=False
+        cast("Split", split),
+        order="stream",
+        excerpt_tokens=excerpt_tokens,
+        global_batch=rows,
+        seed=3,
+        transposed=False,
     )
 
 
@@ -127,17 +180,23 @@ def test_a_row_of_a_stream_reads_each_of_its_performances_once(rows: int) -> Non
     batches = many_rows(split, rows)
     for step in range(batches.order.steps_per_epoch):
         batches.batch(step, range(rows))
-    assert len(split.held) <= 900 + rows  # lanes end within a performance
+    assert split.reads <= 900 + rows  # lanes end within a performance
 
 
-def test_each_row_keeps_one_performance_until_it_is_no_longer_read() -> None:
-    split = Counted(900)
-    batches = many_rows(split, 300)
-    for rows in (range(150), range(150, 250)):
-        for step in range(8):
-            batches.batch(step, rows)
-        gc.collect()
-        assert sum(ref() is not None for ref in split.held) <= len(rows)
+def test_a_row_of_a_stream_keeps_little_of_a_long_performance_and_nothing_once_it_is_not_read() -> None:
+    split = Counted(20, num_notes=50_000)
+    batches, held = many_rows(split, 20), []
+    batches.batch(0, range(1))
+    tracemalloc.start()
+    try:
+        for rows in (range(20), range(10), range(10, 11)):
+            batches.batch(1, rows)
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    kept = [2 * READ_AHEAD_TOKENS * rows for rows in (20, 10, 1)]
+    assert all(bytes_held < most + 8192 for bytes_held, most in zip(held, kept, strict=True))
 
 
 def test_continuing_and_jumping_give_the_same_rows(tiny_shards: Path) -> None:

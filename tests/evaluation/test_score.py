@@ -1,5 +1,7 @@
 """Scoring in rows and windows equals reading each performance alone, one token after another."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,40 @@ def test_rows_and_windows_equal_reading_one_token_after_another(kind, corpus, ro
     model = tiny(kind)
     expected = sum((score_token_by_token(model, ids, mask) for ids in corpus), start=Counts.zero())
     assert_same(score(model, corpus, mask, rows=rows, window=window), expected)
+
+
+@pytest.fixture
+def three_threads():
+    """As many threads of torch as three groups of rows need."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
+def test_groups_of_rows_in_threads_of_their_own_equal_one_group(kind, three_threads):
+    model, counts, groups_run = tiny(kind), {}, []
+    corpus = [spell("xxbos xxpad" + " n60 d1 xxsep d2" * (index % 7 + 1) + " n62 d3 xxeos") for index in range(40)]
+    model.register_forward_hook(lambda *_: groups_run.append(threading.get_ident()))
+    for rows in (7, 26):  # too few for a second group; enough for three
+        counts[rows] = score(model, corpus, "strict", rows=rows, window=5)
+        assert len(set(groups_run)) == (1 if rows == 7 else 3)
+        groups_run.clear()
+    assert_same(counts[7], counts[26])
+    assert torch.get_num_threads() == 3
+
+
+def test_a_failure_in_one_group_ends_the_scoring_and_gives_the_threads_back(three_threads):
+    model = tiny()
+
+    def fail(*_):
+        raise MemoryError("no room")
+
+    model.register_forward_hook(fail)
+    with pytest.raises(MemoryError, match="no room"):
+        score(model, [spell("xxbos xxpad n60 d1 xxeos")] * 24, "strict")
+    assert torch.get_num_threads() == 3
 
 
 @settings(max_examples=12, deadline=None)

@@ -153,6 +153,8 @@ def test_more_pieces_can_be_asked_for_later(run, out):
         ({"seed": 1}, "0000.json was generated with seed = 0, but 1 is requested; choose another --out"),
         ({"top_k": 3}, "generated with settings.top_k = None, but 3 is requested"),
         ({"tokens": 50}, "generated with settings.tokens = 40, but 50 is requested"),
+        ({"precision": "bf16"}, "generated with settings.precision = 'fp32', but 'bf16' is requested"),
+        ({"ops": "reference"}, "generated with settings.ops = 'auto', but 'reference' is requested"),
     ],
 )
 def test_pieces_of_another_request_are_left_alone(run, out, change, message):
@@ -161,6 +163,20 @@ def test_pieces_of_another_request_are_left_alone(run, out, change, message):
     with pytest.raises(RunError, match=message):
         make(run, out, replace(CONFIG, **change))
     assert contents(out) == before
+
+
+def test_pieces_of_bf16_are_recorded_as_such_and_do_not_mix_with_fp32(run, out):
+    make(run, out, replace(CONFIG, precision="bf16"))
+    assert sidecar(out, 0)["settings"]["precision"] == "bf16"
+    assert make(run, out, replace(CONFIG, precision="bf16", num=4))[3].exists()
+    with pytest.raises(RunError, match=r"generated with settings\.precision = 'bf16', but 'fp32' is requested"):
+        make(run, out, CONFIG)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_model_draws_in_the_precision_asked_for(run, out, precision):
+    make(run, out, replace(CONFIG, precision=precision))
+    assert run.model.bf16 == (precision == "bf16")
 
 
 def test_pieces_of_another_checkpoint_or_prompt_are_left_alone(run, out, prompt):

@@ -17,6 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launch.settings import SubmitConfig
 from launch.submit import submissions
 from pianogen.cli import main
 from pianogen.config import GenerateConfig, ModelConfig, TokenizerConfig, TrainConfig, to_dict
@@ -104,7 +105,8 @@ def test_a_part_makes_every_nth_piece(runs, out):
 def test_submit_puts_a_job_that_writes_the_index_behind_the_tasks():
     command = ["runs/attn", "--out", "pieces"]
     tasks = [["generate", "--part", part, *command] for part in ("0/2", "1/2")]
-    assert submissions("generate", command, 2) == [tasks, [["generate", *command]]]
+    jobs = submissions(SubmitConfig(array=2), "generate", command)
+    assert [commands for _, commands in jobs] == [tasks, [["generate", *command]]]
 
 
 def test_each_combination_has_a_folder_of_its_own(runs, prompts, out):

@@ -11,6 +11,7 @@ from submitting import ROOT, submit
 
 from launch.job_folder import make_job_folder
 from launch.settings import SubmitConfig, Verb, overridden_variables, resources_of, sbatch_parameters
+from launch.submit import submissions
 from pianogen.cli import main
 from pianogen.errors import SettingError
 
@@ -123,16 +124,40 @@ def test_a_link_to_a_folder_with_a_percent_sign_is_refused_too(tmp_path: Path) -
         make_job_folder(tmp_path / "link", "train")
 
 
-@pytest.mark.parametrize("verb", ["shards", "generate"])
 @given(gpus=st.integers(0, 16))
-def test_what_an_array_divides_is_one_process_per_task(verb: Verb, gpus: int) -> None:
-    assert resources_of(SubmitConfig(), verb, {"SBATCH_GPUS_PER_NODE": str(gpus)}).tasks_per_node == 1
+def test_a_task_of_shards_is_one_process_and_of_generate_one_for_each_gpu(gpus: int) -> None:
+    site = {"SBATCH_GPUS_PER_NODE": str(gpus)}
+    ranks = {verb: resources_of(SubmitConfig(), verb, site).tasks_per_node for verb in get_args(Verb)}
+    assert (ranks["shards"], ranks["generate"]) == (1, max(1, gpus))
 
 
 @pytest.mark.parametrize("name", ["nodes", "tasks_per_node"])
 def test_ranks_that_would_repeat_the_work_are_refused(name: str) -> None:
     with pytest.raises(SettingError, match=f"'{name}' is 2, but it must be 1 for shards, which is divided by --array"):
         resources_of(SubmitConfig(**{name: 2}), "shards", {})  # pyright: ignore[reportArgumentType]
+
+
+def test_ranks_whose_page_no_later_job_would_write_are_refused() -> None:
+    config = SubmitConfig(cluster="local", tasks_per_node=2)
+    with pytest.raises(SettingError, match="'tasks_per_node' is 2, but it must be 1 for generate with --cluster local"):
+        resources_of(config, "generate", {})
+
+
+@given(st.integers(1, 3), st.none() | st.integers(1, 3), st.none() | st.integers(0, 3), st.integers(1, 3))
+def test_one_process_writes_the_page_after_all_others(nodes: int, tasks: int | None, gpus: int | None, array: int):
+    config = SubmitConfig(nodes=nodes, tasks_per_node=tasks, gpus_per_node=gpus, array=array)
+    *shares, (final, commands) = submissions(config, "generate", ["runs/a", "--out", "p"])
+    assert commands == [["generate", "runs/a", "--out", "p"]]
+    resources = resources_of(final, "generate", {})
+    assert (resources.nodes, resources.tasks_per_node) == (1, 1)
+    is_divided = array > 1 or nodes * (tasks or gpus or 1) > 1
+    assert [len(commands) for _, commands in shares] == ([array] if is_divided else [])
+    assert final.gpus_per_node == (gpus and 1 if is_divided else gpus)
+
+
+@pytest.mark.parametrize(("verb", "ends_others"), [("train", 1), ("generate", 0)])
+def test_a_rank_that_fails_ends_the_others_unless_they_work_independently(verb: Verb, ends_others: int) -> None:
+    assert f"--kill-on-bad-exit={ends_others}" in sbatch_parameters(SubmitConfig(), verb)["srun_args"]
 
 
 @given(tasks=st.integers(1, 64))

@@ -55,6 +55,16 @@ def scored(run: Path, f1: float, step: int = 6) -> None:
     (run / "evaluation" / "test.json").write_text(json.dumps({"split": "test", "step": step, "metrics": scores}))
 
 
+def test_results_in_another_precision_have_names_of_their_own(client: "MlflowClient", run: Path) -> None:
+    scored(run, f1=0.5, step=6)
+    scores = {"test-bf16/f1_weighted": 0.4}
+    (run / "evaluation/test-bf16.json").write_text(json.dumps({"split": "test", "step": 4, "metrics": scores}))
+    track.sync(run)
+    metrics = there(client, run).data.metrics
+    names = ("test/f1_weighted", "test/step", "test-bf16/f1_weighted", "test-bf16/step")
+    assert [metrics[name] for name in names] == [0.5, 6, 0.4, 4]
+
+
 def test_settings_state_and_times_are_there(client: "MlflowClient", run: Path) -> None:
     track.sync(run)
     found = there(client, run)

@@ -2,6 +2,8 @@
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,18 +17,38 @@ class Kernel:
             *((size, ctypes.c_int) for size in (*sizes, "threads")),
             *((one, ctypes.c_void_p) for one in pointers),
         ]
-        self._arguments = type(f"{name}_arguments", (ctypes.Structure,), {"_fields_": fields})
+        self._fields = type(f"{name}_arguments", (ctypes.Structure,), {"_fields_": fields})
         self._function = library[name]
         self._function.argtypes, self._function.restype = [ctypes.c_void_p], None
         self._names = (*sizes, *pointers)
 
     def __call__(self, **values: int | Tensor | None) -> None:
         """Run it on torch's number of threads; every field must be given, a pointer may be None."""
+        self.run(self.arguments(**values))
+
+    def arguments(self, **values: int | Tensor | None) -> "Arguments":
+        """The fields of `__call__`, to be used several times."""
         assert values.keys() == set(self._names), sorted(set(self._names) ^ values.keys())
-        arguments = self._arguments(threads=torch.get_num_threads())
+        fields = self._fields()
         for name, value in values.items():
             if isinstance(value, Tensor):
                 assert value.is_contiguous(), name
                 assert value.device.type == "cpu", name
-            setattr(arguments, name, value.data_ptr() if isinstance(value, Tensor) else value)
-        self._function(ctypes.byref(arguments))
+            setattr(fields, name, value.data_ptr() if isinstance(value, Tensor) else value)
+        return Arguments(fields, [value for value in values.values() if isinstance(value, Tensor)])
+
+    def run(self, arguments: "Arguments", **changes: int) -> None:
+        """Run it with fields of which some are changed first: sizes, and addresses of what the caller keeps alive."""
+        fields = arguments.fields
+        fields.threads = torch.get_num_threads()
+        for name, value in changes.items():
+            setattr(fields, name, value)
+        self._function(ctypes.addressof(fields))
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The C struct, and the tensors that it points to."""
+
+    fields: Any
+    tensors: list[Tensor]

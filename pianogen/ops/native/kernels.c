@@ -1,4 +1,4 @@
-/* The recurrences, the causal attention and the masked loss for CPUs; compiled for the machine at hand, called by ctypes.
+/* The recurrences, the causal attention, the masked loss and sampling for CPUs; compiled for the machine at hand, called by ctypes.
 
    OpenMP is torch's own: nothing is linked here, so its symbols are found in what torch has loaded, and there is one pool
    of threads. */
@@ -11,6 +11,9 @@ const int lanes = LANES;
 
 #include "attention.h"
 #include "loss.h"
+#include "sampling.h"
+
+#define STEP_ROWS 96 /* of a position of a model that are computed at a time: a multiple of ROWS */
 
 #define NAME(x) x##_fp32
 #define STEP 1
@@ -22,6 +25,7 @@ INLINE float round_fp32(float x) { return x; }
 INLINE void store_fp32(float *to, vec x, int count) { store_some(to, x, count); }
 #include "product.h"
 #include "recurrence.h"
+#include "step.h"
 #undef NAME
 #undef STEP
 #undef operand
@@ -62,4 +66,5 @@ INLINE void store_bf16(uint16_t *to, vec x, int count) {
 #endif
 #include "product.h"
 #include "recurrence.h"
+#include "step.h"
 #endif

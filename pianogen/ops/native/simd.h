@@ -69,6 +69,13 @@ INLINE vec vexp(vec x) {
     return choose(x == x, (vec)((ivec)p + exponent), x); /* NaN stays NaN */
 }
 
+/* log(1 + x) to 1 ulp of the result for x from 0 to 1, as 2 artanh(x / (x + 2)); the series ends below 2^-28. */
+INLINE vec vlog1p(vec x) {
+    vec z = x / (x + 2), square = z * z, sum = splat(1.0f / 15);
+    for (int n = 13; n > 0; n -= 2) sum = sum * square + splat(1.0f / n);
+    return 2 * z * sum;
+}
+
 INLINE vec vsigmoid(vec x) { return splat(1.0f) / (splat(1.0f) + vexp(-x)); }
 INLINE vec vtanh(vec x) { return splat(2.0f) / (splat(1.0f) + vexp(splat(-2.0f) * x)) - splat(1.0f); }
 

@@ -1,6 +1,6 @@
 """A piece keeps its grammar and its limits whatever words are drawn."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,8 +11,9 @@ from pianogen.config import Mask
 from pianogen.errors import TokenError
 from pianogen.generation.choice import NoiseStream
 from pianogen.generation.limits import Limits
-from pianogen.generation.piece_builder import PieceBuilder
+from pianogen.generation.pieces import End, Pieces
 from pianogen.generation.prompt import Prompt, clock_and_end
+from pianogen.generation.rules import append_words, legal_words
 from pianogen.tokens import decode
 from pianogen.tokens.grammar import legal
 from pianogen.tokens.vocab import EOS, FIRST_NOTE, LOWEST_PITCH, SEP, ids_of
@@ -23,18 +24,30 @@ PROMPTS = st.sampled_from(["xxbos xxpad", "xxbos xxpad xxsep d3 n60 d9 n21 d1", 
 START = Prompt().ids
 
 
-def build(seed: int, limits: Limits, mask: Mask, prompt: np.ndarray = START, low: float = 0.0) -> PieceBuilder:
+@dataclass
+class Written:
+    """A finished piece."""
+
+    tokens: list[int]
+    end: End
+    end_step: int
+
+
+def build(seed: int, limits: Limits, mask: Mask, prompt: np.ndarray = START, low: float = 0.0) -> Written:
     """Write a piece of arbitrary legal words; `low` draws the lowest key and short lengths more often."""
-    piece, noise = PieceBuilder(prompt, limits, mask), NoiseStream(seed, 0)
+    pieces, noise = Pieces(1, mask), NoiseStream(seed, 0)
+    pieces.start(0, prompt, limits, seed, 0)
     bias = np.zeros(312)
     bias[FIRST_NOTE + LOWEST_PITCH] = bias[SEP] = low
     bias[EOS] = -0.99  # a uniform choice would end most pieces at once
-    while piece.end_reason is None:
-        words = piece.legal()
+    while not pieces.ended()[0]:
+        words, length = legal_words(pieces.rows, mask)[0], int(pieces.rows["length"][0])
         assert words.any()
-        scores = noise.bits(len(piece.tokens)) / 2**64 + bias
-        piece.append(int(np.argmax(np.where(words, scores, -np.inf))))
-    return piece
+        scores = noise.bits(length) / 2**64 + bias
+        pieces.make_room(length)
+        append_words(pieces.rows, np.array([np.argmax(np.where(words, scores, -np.inf))]))
+        pieces.write_last(np.arange(1))
+    return Written(pieces.tokens_of(0).tolist(), End(pieces.rows["end"][0]), int(pieces.rows["end_step"][0]))
 
 
 @given(SEEDS, MASKS, PROMPTS, st.integers(11, 80), st.integers(9, 60) | st.none(), st.sampled_from([0.0, 0.8]))
@@ -70,7 +83,7 @@ def test_where_limits_contradict_each_other_the_maximum_wins(seed, mask, max_tok
     piece = build(seed, limits, mask)
     assert len(piece.tokens) <= max_tokens
     assert 1 <= piece.end_step <= max_steps
-    assert piece.end_reason == "limit"
+    assert piece.end == End.LIMIT
 
 
 @given(SEEDS, MASKS, st.integers(7, 40), st.integers(0, 40))
@@ -85,7 +98,7 @@ def test_a_shorter_piece_is_the_beginning_of_a_longer_one(seed, mask, max_tokens
 def test_a_piece_that_the_model_ends_has_the_same_tokens_without_maxima(seed, max_tokens, max_steps):
     limits = Limits(max_tokens, max_steps)
     piece = build(seed, limits, "strict")
-    if piece.end_reason == "xxeos":
+    if piece.end == End.MODEL:
         assert build(seed, replace(limits, max_tokens=10_000), "strict").tokens == piece.tokens
 
 
@@ -100,7 +113,7 @@ def test_a_piece_that_the_model_ends_has_the_same_tokens_without_maxima(seed, ma
 )
 def test_a_prompt_that_cannot_be_continued_is_refused(words, message):
     with pytest.raises(TokenError, match=message):
-        PieceBuilder(ids_of(words.split()), Limits(max_tokens=10), "strict")
+        Pieces(1, "strict").start(0, ids_of(words.split()), Limits(max_tokens=10), 0, 0)
 
 
 def test_a_prompt_that_sounds_on_does_not_count_towards_the_minimum_of_steps():

@@ -1,10 +1,11 @@
-"""What the exchange of gradients costs a training step, measured on every rank of one job; `scaling.py` starts it.
+"""What the exchange of gradients costs a training step, measured on every rank of one job.
 
-    torchrun --standalone --nproc_per_node=2 benchmarks/scaling_exchange.py RUN [--rounds 5]
+    torchrun --standalone --nproc_per_node=2 -m benchmarks.scaling.exchange RUN [--rounds 5]
 
-RUN is a run folder, whose settings it takes. Each round takes the trainer's own step twice, once with the gradients
-exchanged and once with every rank keeping its own (DDP's no_sync), and then adds up over the ranks, alone, a buffer as
-large as the gradient and one of three numbers. The main rank prints a line of JSON: seconds, medians over the rounds.
+`python -m benchmarks.scaling` starts it. RUN is a run folder, whose settings it takes. Each round takes the trainer's
+own step twice, once with the gradients exchanged and once with every rank keeping its own (DDP's no_sync), and then
+adds up over the ranks, alone, a buffer as large as the gradient and one of three numbers. The main rank prints a line
+of JSON: seconds, medians over the rounds.
 """
 
 import argparse

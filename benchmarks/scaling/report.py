@@ -1,12 +1,13 @@
-"""The tables of `scaling.py`: speeds, what the exchange of gradients costs, and the cost model beside both."""
+"""Tables of speeds, of what the exchange of gradients costs, and of the cost model beside both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
-from scaling_cost import Cluster, Link, Step, Work, cost_of_step
-from scaling_counts import StepCounts
+
+from benchmarks.scaling.cost import Cluster, Link, Step, Work, cost_of_step
+from benchmarks.scaling.counts import StepCounts
 
 Way = tuple[int, int]
 """Ranks, and rows on each."""
@@ -22,7 +23,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What `scaling_exchange.py` prints."""
+    """What `exchange.py` prints."""
 
     step_s: float
     exposed_s: float

@@ -1,4 +1,4 @@
-"""What a training step of a model consists of, counted on the model itself: `python benchmarks/scaling_counts.py`.
+"""What a training step of a model consists of, counted on the model itself: `python -m benchmarks.scaling.counts`.
 
 A kernel is an operation that writes a tensor; on a GPU each is launched by the host, one after another. The host's time
 for one is that of a model so small that it does next to nothing else, on a CPU, where nothing is launched.

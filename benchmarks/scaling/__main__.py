@@ -1,6 +1,6 @@
 """How fast `pianogen train` is on 1, 2, 4 ranks of this machine, and whether the cost model says so.
 
-    python benchmarks/scaling.py --shards DIR [--ranks 1 2 4] [--steps 6] [--rounds 5] [-- --data.order excerpts ...]
+    python -m benchmarks.scaling --shards DIR [--ranks 1 2 4] [--steps 6] [--rounds 5] [-- --data.order excerpts ...]
 
 Every round trains once in each way, one way after another, so that a noisy machine disturbs all alike; what counts is
 the ratio within a round, its median and its range. Strong scaling shares one global batch out; weak scaling keeps the
@@ -8,69 +8,19 @@ rows of a rank. What follows `--` goes to `pianogen train`. Ranks take GPUs wher
 """
 
 import argparse
-import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 import torch
-from scaling_counts import counts_of
-from scaling_report import Exchange, Round, Speed, Way, check_table, exchange_table, speed_table
 
+from benchmarks.scaling.counts import counts_of
+from benchmarks.scaling.launcher import ROOT, WARM_UP_STEPS, Bench
+from benchmarks.scaling.report import Round, Way, check_table, exchange_table, speed_table
 from pianogen.runs import open_run
-
-ROOT = Path(__file__).parents[1]
-WARM_UP_STEPS = 2
-_LAUNCHER = (sys.executable, "-m", "torch.distributed.run", "--standalone")
-# validation and checkpoints only at the end
-_ONLY_STEPS = ("--validation.every_steps=1000000", "--validation.slice_tokens=3", "--validation.num_samples=0")
-_ONLY_STEPS += ("--checkpoint.every_steps=1000000",)
-_SHOWN_OF_ERROR = 3000  # characters
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Trains in one way after another, each in a run folder of its own."""
-
-    settings: Sequence[str]
-    steps: int
-    out: Path
-
-    def train(self, way: Way) -> Speed:
-        """Train for some steps."""
-        ranks, rows = way
-        shutil.rmtree(self.folder(way), ignore_errors=True)
-        words = ["-m", "pianogen.train", *self.settings, *_ONLY_STEPS, f"--budget.steps={self.steps}"]
-        self._start(ranks, [*words, f"--global_batch={ranks * rows}", f"--out={self.folder(way)}"])
-        lines = map(json.loads, (self.folder(way) / "metrics.jsonl").read_text().splitlines())
-        steps = [line for line in lines if "train/loss" in line]
-        counted = steps[WARM_UP_STEPS:]
-        seconds = [after["time"] - before["time"] for before, after in pairwise(steps[WARM_UP_STEPS - 1 :])]
-        return Speed(median(line["train/tokens_per_s"] for line in counted), median(seconds))
-
-    def exchange(self, way: Way) -> Exchange:
-        """Time the exchange of gradients with the settings of this way's run."""
-        printed = self._start(way[0], [str(ROOT / "benchmarks/scaling_exchange.py"), str(self.folder(way))])
-        return Exchange(**json.loads(printed.splitlines()[-1]))
-
-    def folder(self, way: Way) -> Path:
-        """Folder of a way's last run."""
-        return self.out / f"{way[0]}-ranks-{way[1]}-rows"
-
-    def _start(self, ranks: int, words: Sequence[str]) -> str:
-        variables = {"OMP_NUM_THREADS": "1", **os.environ, "PIANOGEN_TRACK": "off", "PYTHONPATH": str(ROOT)}
-        command = [*_LAUNCHER, f"--nproc_per_node={ranks}", *words]
-        done = subprocess.run(command, env=variables, capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-_SHOWN_OF_ERROR:]}")
-        return done.stdout
 
 
 def ways_of(ranks: Sequence[int], global_batch: int) -> list[Way]:

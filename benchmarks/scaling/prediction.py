@@ -1,9 +1,9 @@
 """What training should cost on 8 to 1024 GPUs: arithmetic, not measurement, with every assumption printed.
 
-    python benchmarks/scaling_prediction.py [--image docs/images/scaling.png] [--network_bytes_per_s 50e9 ...]
+    python -m benchmarks.scaling.prediction [--image docs/images/scaling.png] [--network_bytes_per_s 50e9 ...]
 
-The model is benchmarks/scaling_cost.py. What a step consists of is counted on the real network (`scaling_counts.py`);
-each assumption is a flag, so that figures of another cluster give its table. `scaling.py` measures.
+The model is benchmarks/scaling/cost.py. What a step consists of is counted on the real network (`counts.py`);
+each assumption is a flag, so that figures of another cluster give its table. `python -m benchmarks.scaling` measures.
 """
 
 import argparse
@@ -13,9 +13,8 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaling_cost import Cluster, Link, Step, Work, cost_of_step
-from scaling_counts import StepCounts, counts_of
-
+from benchmarks.scaling.cost import Cluster, Link, Step, Work, cost_of_step
+from benchmarks.scaling.counts import StepCounts, counts_of
 from pianogen.config import ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
@@ -35,9 +34,7 @@ class Figure:
 
 
 ASSUMED: Mapping[str, Figure] = {
-    "host_s_per_kernel": Figure(
-        7e-6, "assumed: the host's part, some 5 us on a CPU (scaling_counts.py), and the launch"
-    ),
+    "host_s_per_kernel": Figure(7e-6, "assumed: the host's part, some 5 us on a CPU (counts.py), and the launch"),
     "fused_position_s": Figure(20e-6, "assumed, if a position were a product and one pointwise kernel per direction"),
     "device_flop_per_s": Figure(15e12, "assumed: under a quarter of what an H100's vendor gives for fp32"),
     "gpus_per_node": Figure(8, "assumed"),

@@ -1,0 +1,22 @@
+"""A run folder with one checkpoint of untrained weights."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from pianogen.config import ModelConfig, TokenizerConfig, TrainConfig, to_dict
+from pianogen.models import build_model
+from pianogen.runs import create_run
+from pianogen.runs.checkpoint import write_checkpoint
+
+
+def make_run(path: Path, kind: Literal["rnn", "lstm", "attn"] = "attn") -> Path:
+    """Write a run of 8 hidden units at `path`, and return it."""
+    config = TrainConfig(out=str(path), model=ModelConfig(kind=kind, hidden_size=8))
+    torch.manual_seed(0)
+    state = {"model": build_model(config.model).state_dict()}
+    run = create_run(config, {"shards": {"tokenizer": asdict(TokenizerConfig())}})
+    write_checkpoint(run.checkpoints, 1, state, {"step": 1, "model": to_dict(config.model)})
+    return path
