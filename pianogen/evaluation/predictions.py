@@ -19,7 +19,7 @@ from pianogen.ops.masked_cross_entropy import IGNORE
 from pianogen.tokens.grammar import allowed, states_of
 from pianogen.tokens.vocab import PAD, VOCABULARY_SIZE
 
-_WINDOW = 128
+_WINDOW = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ def predict(
     mask: Mask,
     *,
     excerpt_tokens: int | None = None,
-    rows: int = 256,
+    rows: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Predict every target of every performance, in evaluation mode.
