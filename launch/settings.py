@@ -9,11 +9,12 @@ from typing import Any, Literal
 from pianogen.config import require
 from pianogen.errors import SettingError
 
-Verb = Literal["train", "shards", "generate", "evaluate", "sweep"]
+Verb = Literal["train", "shards", "generate", "evaluate", "sweep", "reproduce"]
 _DAY, _FOUR_HOURS = 24 * 60, 4 * 60
 TIME_MIN: dict[Verb, int] = {
     "train": _DAY,
     "sweep": _DAY,
+    "reproduce": _DAY,
     "shards": _FOUR_HOURS,
     "generate": _FOUR_HOURS,
     "evaluate": _FOUR_HOURS,
@@ -39,10 +40,10 @@ class SubmitConfig:
     partition: str | None = None
     """Slurm partition; by default SBATCH_PARTITION, or the cluster's own."""
     time_min: int | None = None
-    """Time limit in minutes; by default a day for train and sweep, four hours for the rest."""
+    """Time limit in minutes; by default a day for train, sweep and reproduce, four hours for the rest."""
     array: int = 1
-    """Array tasks: shards divides its files among them, generate its pieces; a sweep runs as many workers. The ranks of
-    a task of generate divide its pieces once more."""
+    """Array tasks: shards divides its files among them, generate its pieces, reproduce its runs; a sweep runs as many
+    workers. The ranks of a task of generate divide its pieces once more."""
     jobs: str = "jobs"
     """Folder for the job folders; on a file system that all nodes share."""
     dry_run: bool = False
@@ -89,7 +90,7 @@ def resources_of(config: SubmitConfig, verb: Verb, environment: Mapping[str, str
 
 
 def _reason_for_one_rank(config: SubmitConfig, verb: Verb) -> str:
-    if verb == "shards":
+    if verb in ("shards", "reproduce"):
         return ", which is divided by --array"
     # elsewhere a second job writes the page of all pieces
     return " with --cluster local" if verb == "generate" and config.cluster == "local" else ""

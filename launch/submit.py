@@ -72,7 +72,8 @@ def submissions(config: SubmitConfig, verb: Verb, arguments: Sequence[str]) -> l
     if verb == "sweep":  # its workers divide the trials among themselves
         return [(config, [[verb, *arguments] for _ in range(config.array)])]
     divided: list[Command] = [[verb, "--part", f"{task}/{config.array}", *arguments] for task in range(config.array)]
-    return [(config, divided), (one_process, whole)]  # the last job writes the shards, or the page of all pieces
+    # the last job writes the shards, or the page of all pieces or results
+    return [(config, divided), (one_process, whole)]
 
 
 def _on_slurm(config: SubmitConfig, verb: Verb, arguments: Sequence[str], folder: Path) -> str:

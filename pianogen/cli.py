@@ -28,6 +28,7 @@ VERBS = {
     "generate": "write pieces, from nothing or from a prompt",
     "submit": "run a command on a cluster, or show the state of a run",
     "track": "browse runs in MLflow, mirror or copy them",
+    "reproduce": "train and score the runs of a plan, and write their tables as a page",
     "demo": "see every step in minutes, on music that ships with music21",
 }
 """The verbs and their help lines; `pianogen.verbs` has a module of each name."""
@@ -41,6 +42,7 @@ _MAY_BE_URL = {
 _INSTEAD = {
     ("train", "out"): "train to disk, then copy the run: pianogen track sync RUN --to URL",
     ("sweep", "out"): "sweep on a disk that all workers share, then copy runs: pianogen track sync RUN --to URL",
+    ("reproduce", "out"): "work on disk, then copy runs: pianogen track sync RUN --to URL",
     ("shards", "out"): "make them on disk, then copy the folder there, its manifest.json last",
 }
 

@@ -57,6 +57,7 @@ shift
 case $name in
   train_*) run train --config "$project/configs/$model.yaml" --shards "$shards" --out "$runs/$model" "$@" ;;
   sweep) run sweep "${1:?usage: sbatch slurm/sweep.sh SPACE.yaml}" --shards "$shards" --out "$runs/sweep" "${@:2}" ;;
+  reproduce) run_one reproduce --out "$runs/reproduce" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@" ;;
   evaluate) run evaluate "$@" ;;
   generate) run_divided generate --out "${1:?usage: sbatch slurm/generate.sh RUN}/pieces" "${part[@]}" "$@" ;;
   shards) run_one shards --out "$shards" --workers "$SLURM_CPUS_PER_TASK" "${part[@]}" "$@" ;;

@@ -2,9 +2,9 @@
 
     step = rank_s + rows * row_s + exposed part of the exchange + small sums + the share of validation
 
-`rank_s` does not depend on the number of rows: a recurrent model reads its positions sequentially, and launches the same
-kernels for one row as for a thousand. It is added to the time of the rows, which overstates a step by
-at most a factor of two where a device computes while its host launches.
+`rank_s` does not depend on the number of rows: a recurrent model reads its positions sequentially, and launches the
+same kernels for one row as for a thousand. It is added to the time of the rows, which overstates a step by at most a
+factor of two where a device computes while its host launches.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ Defaults < `--config FILE.yaml` < `--model.hidden_size 512`. A run records its r
 from pianogen.config.evaluate import EvaluateConfig
 from pianogen.config.generate import GenerateConfig
 from pianogen.config.model import MODEL_KINDS, EmbeddingKind, Mask, ModelConfig
+from pianogen.config.reproduce import ReproduceConfig, ShardSetConfig
 from pianogen.config.rules import part_of, require
 from pianogen.config.serialization import flatten, from_dict, to_dict
 from pianogen.config.shards import ShardsConfig
@@ -24,6 +25,8 @@ __all__ = [
     "Mask",
     "ModelConfig",
     "OptimConfig",
+    "ReproduceConfig",
+    "ShardSetConfig",
     "ShardsConfig",
     "SweepConfig",
     "TokenizerConfig",

@@ -8,7 +8,7 @@ from typing import get_args
 from jsonargparse import Namespace
 
 from launch.settings import SubmitConfig, Verb
-from pianogen.config import EvaluateConfig, GenerateConfig, ShardsConfig, TrainConfig
+from pianogen.config import EvaluateConfig, GenerateConfig, ReproduceConfig, ShardsConfig, TrainConfig
 from pianogen.errors import SettingError
 from pianogen.parsing import Parser, settings_of
 
@@ -21,8 +21,9 @@ _SETTINGS: dict[Verb, type] = {
     "generate": GenerateConfig,
     "evaluate": EvaluateConfig,
     "sweep": TrainConfig,
+    "reproduce": ReproduceConfig,
 }
-_DIVISIBLE = ("shards", "generate", "sweep")
+_DIVISIBLE = ("shards", "generate", "sweep", "reproduce")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -71,6 +72,10 @@ def _target(verb: Verb, arguments: Namespace) -> str:
     settings = settings_of(_SETTINGS[verb], arguments)
     if isinstance(settings, TrainConfig) and not (settings.shards and settings.out):
         raise SettingError(f"{verb} needs --shards DIR and --out FOLDER")
+    if isinstance(settings, ReproduceConfig):
+        from pianogen.reproduce.plan import read_plan
+
+        read_plan(Path(settings.plan))
     return arguments.runs[0] if verb == "evaluate" else arguments.out
 
 

@@ -17,13 +17,14 @@ from pianogen.errors import SettingError
 
 SCRIPTS: list[tuple[str, str]] = [
     *(("train", f"train_{kind}.sh") for kind in ("rnn", "lstm", "attn")),
-    *((verb, f"{verb}.sh") for verb in ("shards", "generate", "evaluate", "sweep")),
+    *((verb, f"{verb}.sh") for verb in ("shards", "generate", "evaluate", "sweep", "reproduce")),
 ]
 ARGUMENTS = {
     "train": ["--shards", "s", "--out", "runs/a"],
     "shards": ["corpus", "--out", "s"],
     "generate": ["runs/a", "--out", "p"],
     "evaluate": ["runs/a"],
+    "reproduce": ["--out", "runs/reproduce"],
     "sweep": ["space.yaml", "--shards", "s", "--out", "runs/sweep", "--budget.steps", "5"],
 }
 
@@ -45,7 +46,7 @@ def test_a_batch_script_asks_for_what_submit_asks_for(
     submit("--dry_run", verb, *ARGUMENTS[verb])
     ours, theirs = sbatch_lines(capsys.readouterr().out), sbatch_lines((ROOT / "slurm" / script).read_text())
     names = {"job-name", "output"}
-    if verb not in ("train", "sweep"):
+    if verb not in ("train", "sweep", "reproduce"):
         names.add("signal")  # submitit writes one always; only the trainer listens to it
     assert {k: v for k, v in ours.items() if k not in names} == {k: v for k, v in theirs.items() if k not in names}
 

@@ -65,10 +65,13 @@ def test_gpus_are_asked_for_only_when_wanted(capsys: pytest.CaptureFixture[str])
         (("train", "--shards", "s", "--out", "r", "--optim.lrr", "1"), "did you mean 'optim.lr'"),
         (("train", "--out", "r"), "train needs --shards DIR and --out FOLDER"),
         (("train", "--shards", "s", "--out", "r", "--global_batch", "0"), "'global_batch' is 0"),
-        (("demo",), "'demo' cannot be submitted; choose from train, shards, generate, evaluate, sweep; or status RUN"),
+        (
+            ("demo",),
+            "'demo' cannot be submitted; choose from train, shards, generate, evaluate, sweep, reproduce; or status",
+        ),
         (("status",), "status takes one run folder"),
         (("--nods", "2", *TRAIN), "did you mean 'nodes'"),
-        (("--array", "2", *TRAIN), "only shards, generate, sweep can be divided"),
+        (("--array", "2", *TRAIN), "only shards, generate, sweep, reproduce can be divided"),
     ],
 )
 def test_a_mistake_is_found_before_anything_is_submitted(here: Path, words: tuple[str, ...], message: str) -> None:

@@ -1,0 +1,122 @@
+"""What a run's folder and its scores say, as the content of a result file."""
+
+import json
+import statistics
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pianogen.config import EvaluateConfig
+from pianogen.data import open_shards
+from pianogen.evaluation import results
+from pianogen.evaluation.predictions import Predictions, padding_of_batches, predict
+from pianogen.evaluation.subsets import Subset, read_subset
+from pianogen.metrics import PerformanceSums
+from pianogen.progress import Progress
+from pianogen.reproduce.machine import processor_name
+from pianogen.reproduce.plan import PlannedRun
+from pianogen.runs import Run, open_run
+
+CHECKPOINT = "last"  # of runs of equal tokens, the best checkpoints would differ in tokens
+
+
+def progress_of(planned: PlannedRun, folder: Path) -> dict[str, Any] | None:
+    """How far a run is; None if its folder has no step yet. A kill may have cut the last line."""
+    file = folder / "metrics.jsonl"
+    lines = [line for line in map(_parsed, file.read_text().splitlines()) if line] if file.exists() else []
+    tokens = {line["step"]: line["train/tokens"] for line in lines if "train/tokens" in line}
+    if not tokens:
+        return None
+    speeds = [line["train/tokens_per_s"] for line in lines if "train/tokens_per_s" in line]
+    run = open_run(folder)
+    return {
+        "entry": planned.entry,
+        "commit": run.environment.get("git_commit"),
+        "seed": run.config.seed,
+        "steps": max(tokens),
+        "tokens": max(tokens.values()),
+        "hours": round(_seconds(folder) / 3600, 3),
+        "tokens_per_s": round(statistics.median(speeds)) if speeds else None,
+        "machine": _machine(run),
+        "precision": run.config.precision,
+        "curve": _curve(lines, tokens),
+    }
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _curve(lines: list[dict[str, Any]], tokens: dict[int, int]) -> list[dict[str, Any]]:
+    by_step = {line["step"]: line for line in lines if "validation/nll" in line and line["step"] in tokens}
+    return [
+        {
+            "tokens": tokens[step],
+            "nll": round(line["validation/nll"], 5),
+            "weighted_f1": round(line["validation/f1_weighted"], 5),
+        }
+        for step, line in sorted(by_step.items())
+    ]
+
+
+def _seconds(folder: Path) -> float:
+    try:
+        return float(json.loads((folder / "status.json").read_text())["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+
+
+def _machine(run: Run) -> dict[str, Any]:
+    environment = run.environment
+    names = ("cores", "threads", "gpu", "operations")
+    return {"processor": processor_name(), **{name: environment.get(name) for name in names}}
+
+
+def score_run(folder: Path, shards: Path) -> tuple[dict[str, Any], PerformanceSums]:
+    """Score the last checkpoint of a run on the whole test split, carried and cut; return scores for its result."""
+    run = open_run(folder)
+    model, checkpoint = run.load_model(CHECKPOINT)
+    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    subset = read_subset(open_shards(shards), "test", EvaluateConfig())
+    excerpt_tokens = run.config.data.excerpt_tokens
+    with Progress(f"scoring {folder.name}", total=2 * sum(map(len, subset.performances)), unit="tokens") as bar:
+        carried, cut = (
+            predict(model, subset.performances, run.config.model.mask, excerpt_tokens=length, progress=bar.advance)
+            for length in (None, excerpt_tokens)
+        )
+    return {
+        "checkpoint": {"step": checkpoint.step, "sha256": checkpoint.sha256},
+        "shards": run.environment["shards"]["fingerprint"],
+        "test": {"performances": len(subset.performances), **_results(carried, subset)},
+        "paper_code": {
+            "excerpt_tokens": excerpt_tokens,
+            "nll": _results(cut, subset)["nll"]["nats_per_token"],
+            "without_padding": _results(cut, subset)["averages"],
+            "with_padding": asdict(cut.averages_with_padding(cut.padding)),
+            "padding_share": _share(cut.padding, cut),
+        },
+        "padded_batches": _padded_batches(carried, subset, run.config.global_batch),
+    }, carried.by_performance()
+
+
+def _results(found: Predictions, subset: Subset) -> dict[str, Any]:
+    return results(found.counts(), seconds=subset.seconds, notes=subset.notes)
+
+
+def _padded_batches(found: Predictions, subset: Subset, batch: int) -> dict[str, Any]:
+    """Scores with whole performances padded to the longest one of each batch, and padding as a class."""
+    padding = padding_of_batches([len(ids) - 1 for ids in subset.performances], batch)
+    return {
+        "batch": batch,
+        "with_padding": asdict(found.averages_with_padding(padding)),
+        "padding_share": _share(padding, found),
+    }
+
+
+def _share(padding: int, found: Predictions) -> float:
+    return padding / (padding + len(found.targets))
