@@ -22,7 +22,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -m "not cluster and not browser and not container"
 	@echo "not part of this: a real Slurm (make test-cluster), a browser (test-browser), the image's install (test-container)"
 
-# the tables of docs/performance.md for this machine: less than ten minutes
+# the tables of docs/performance.md for this machine: some eleven minutes
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 

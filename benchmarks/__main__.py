@@ -21,7 +21,8 @@ def main() -> None:
     """Measure, and print or write the tables."""
     arguments = _parse()
     for name in [arguments.name] if arguments.name else NAMES:
-        print(f"benchmark {name} ...", file=sys.stderr, flush=True)
+        if not arguments.name:
+            print(f"benchmark {name} ...", file=sys.stderr, flush=True)
         rows = importlib.import_module(f"benchmarks.speed.{name}").measure(arguments.rounds)
         table = f"`python -m benchmarks {name} --rounds {arguments.rounds}` on {machine_line()}:\n\n{as_markdown(rows)}"
         print(as_json(name, rows) if arguments.json else f"{table}\n", flush=True)

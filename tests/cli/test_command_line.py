@@ -14,6 +14,7 @@ from pianogen.config import TrainConfig, from_dict, to_dict
 from pianogen.errors import SettingError
 from pianogen.parsing import explain, settings_of
 
+SETTINGS = build_parser().settings()
 HEAVY = ("torch", "music21", "mlflow", "accelerate", "deepspeed", "matplotlib", "webdataset", "symusic")
 
 
@@ -209,6 +210,6 @@ def test_every_verb_takes_debug_and_records_nothing_of_it(verb: str, capsys: pyt
     assert "debug" not in build_parser().parse_args(["train", "--debug"])["train"]
 
 
-@given(st.sampled_from(build_parser().settings()))
+@given(st.sampled_from(SETTINGS))
 def test_no_setting_is_suggested_to_itself(name: str) -> None:
-    assert f"did you mean '{name}'" not in explain(f"unrecognized arguments: --{name}", build_parser().settings())
+    assert f"did you mean '{name}'" not in explain(f"unrecognized arguments: --{name}", SETTINGS)
