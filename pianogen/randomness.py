@@ -31,6 +31,8 @@ class RandomStream(IntEnum):
     """What a sweep's sampler chooses for a trial: (trial)."""
     ROUND = 8
     """Rounds of a permutation, whose own key is the seed: (round)."""
+    BOOTSTRAP = 9
+    """Performances that the draws of a bootstrap take: ()."""
 
 
 def stream_key(seed: int, stream: RandomStream, *indices: int) -> int:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from pianogen.randomness import RandomStream, mix, stream_key
+
 MEASURES = ("nll", "accuracy", "weighted_f1")
 NUM_DRAWS = 10_000
 _DRAWS_AT_ONCE = 1000  # bounds memory: 312 words take 2.5 MB for each array
@@ -61,8 +63,11 @@ def measures(sums: PerformanceSums, weights: Float[np.ndarray, "D P"]) -> Float[
 
 def draw_weights(performances: int, draws: int, seed: int) -> Float[np.ndarray, "D P"]:
     """How often each performance is drawn, in each of `draws` draws of as many as there are."""
-    share = np.full(performances, 1 / performances)
-    return np.random.default_rng(seed).multinomial(performances, share, size=draws).astype(np.float64)
+    numbers = np.arange(draws * performances, dtype=np.uint64)
+    drawn = mix(numbers + np.uint64(stream_key(seed, RandomStream.BOOTSTRAP))) % np.uint64(performances)
+    places = numbers // np.uint64(performances) * np.uint64(performances) + drawn
+    counts = np.bincount(places.astype(np.int64), minlength=len(numbers))
+    return counts.reshape(draws, performances).astype(np.float64)
 
 
 def resampled(sums: PerformanceSums, draws: int = NUM_DRAWS, seed: int = 0) -> Float[np.ndarray, "1+D measures"]:
