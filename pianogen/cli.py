@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; a user's mistake becomes one line on stderr and exit status 2."""
     # before torch loads: threads that spin while waiting made a busy machine twenty times slower than one thread
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # huge pages: large tensors are mapped again in every step, and a fault for each 4 kB took a tenth of it and more
+    # huge pages: large tensors are mapped again in every step, and a fault for each 4 kB takes up to a tenth of it
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     words = _canonical(sys.argv[1:] if argv is None else argv)
     try:

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -12,10 +11,10 @@ from pianogen.runs import create_run
 from pianogen.runs.checkpoint import write_checkpoint
 
 
-def make_run(path: Path, kind: Literal["rnn", "lstm", "attn"] = "attn") -> Path:
+def make_run(path: Path, kind: str = "attn", seed: int = 0) -> Path:
     """Write a run of 8 hidden units at `path`, and return it."""
     config = TrainConfig(out=str(path), model=ModelConfig(kind=kind, hidden_size=8))
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     state = {"model": build_model(config.model).state_dict()}
     run = create_run(config, {"shards": {"tokenizer": asdict(TokenizerConfig())}})
     write_checkpoint(run.checkpoints, 1, state, {"step": 1, "model": to_dict(config.model)})

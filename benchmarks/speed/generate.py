@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.speed.measure import Contender, Row, ratios, seconds_in_turn
+from benchmarks.speed.measure import Contender, Row, ratios, seconds_in_turn, threads
 from benchmarks.speed.plain import PlainModel
 from pianogen.config import GenerateConfig, ModelConfig
 from pianogen.generation.limits import Limits
@@ -29,12 +29,8 @@ _SAMPLER_BOUND = 1 / 1.1
 
 def measure(rounds: int = 5) -> list[Row]:
     """The models with an LSTM, with 1, 64 and 1,024 rows."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with threads(1):
         return [row for kind in ("lstm", "attn") for rows in _POSITIONS for row in _measure(kind, rows, rounds)]
-    finally:
-        torch.set_num_threads(before)
 
 
 def _measure(kind: str, rows: int, rounds: int) -> list[Row]:

@@ -1,11 +1,10 @@
 """Timing on a GPU, which runs behind the host: a clock is read only when it has caught up."""
 
 import sys
-import time
 
 import torch
 
-from benchmarks.speed.measure import Contender
+from benchmarks.speed.measure import Contender, seconds_in_turn
 
 
 def gpu() -> torch.device:
@@ -20,17 +19,17 @@ def seconds_of_rounds(
     contenders: dict[str, Contender], device: torch.device, repeats: int, rounds: int
 ) -> dict[str, list[float]]:
     """Seconds of one call of each contender in each round, taking turns, after a round to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for index in range(rounds + 1):
-        for name, run in contenders.items():
-            synchronize(device)
-            start = time.perf_counter()
+
+    def repeated(run: Contender) -> Contender:
+        def finish() -> None:
             for _ in range(repeats):
                 run()
             synchronize(device)
-            if index:
-                seconds[name].append((time.perf_counter() - start) / repeats)
-    return seconds
+
+        return finish
+
+    seconds = seconds_in_turn({name: repeated(run) for name, run in contenders.items()}, rounds)
+    return {name: [one / repeats for one in times] for name, times in seconds.items()}
 
 
 def synchronize(device: torch.device) -> None:

@@ -7,7 +7,7 @@ without TF32. A round is several steps between two synchronizations.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,12 +18,10 @@ from torch import Tensor, nn
 from benchmarks.speed.gpu import gpu, peak_mb, seconds_of_rounds
 from benchmarks.speed.measure import Contender, Row, ratios
 from benchmarks.speed.plain import PlainModel
-from benchmarks.speed.train_step import HIDDEN, STEPS, flop_per_token, legal_tokens
+from benchmarks.speed.train_step import HIDDEN, STEPS, Steps, flop_per_token, legal_tokens
 from pianogen.config import ModelConfig, OptimConfig
 from pianogen.models import build_model
 from pianogen.ops.arithmetic import reproducible_on_gpu
-from pianogen.ops.masked_cross_entropy import masked_cross_entropy
-from pianogen.tokens.grammar import allowed
 from pianogen.tokens.vocab import BOS
 from pianogen.train.optim import build_optimizer
 
@@ -77,43 +75,27 @@ def streamed_tokens(rows: int, steps: int, device: torch.device) -> tuple[Tensor
 
 def our_step(kind: str, hidden: int, batch: tuple[Tensor, Tensor, Tensor], precision: Precision) -> Contender:
     """The step of `pianogen.train.trainer.Trainer` on one rank."""
-    inputs, targets, states = batch
-    model = build_model(ModelConfig(kind, hidden)).with_bf16(precision == "bf16").to(inputs.device)
-    legal = torch.tensor(allowed("strict")).to(inputs.device)
-
-    def loss() -> Tensor:
-        logits, _ = model(inputs)
-        return masked_cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), states.flatten(), legal, reuse=True
-        ).loss_sum
-
-    return reproducible_on_gpu()(_step(model, loss, targets.numel()))
+    model = build_model(ModelConfig(kind, hidden)).with_bf16(precision == "bf16").to(batch[0].device)
+    return reproducible_on_gpu()(Steps(model, batch, _optimizer).ours)
 
 
 def plain_step(hidden: int, batch: tuple[Tensor, Tensor, Tensor], precision: Precision) -> Contender:
     """nn.LSTM on one-hot input, Linear and cross-entropy."""
     inputs, targets, _ = batch
-    model = PlainModel("lstm", hidden).to(inputs.device)
+    steps = Steps(PlainModel("lstm", hidden).to(inputs.device), batch, _optimizer)
 
-    def loss() -> Tensor:
+    def step() -> None:
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            logits = model(inputs)
-            return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+            logits = steps.model(inputs)
+            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+        steps.update(loss)
 
-    step = _step(model, loss, targets.numel())
     return step if precision == "bf16" else _without_tf32(step)
 
 
-def _step(model: nn.Module, loss: Callable[[], Tensor], num_targets: int) -> Contender:
-    optimizer = build_optimizer(model, OptimConfig())
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        (loss() / num_targets).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-
-    return step
+def _optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    """That of the trainer."""
+    return build_optimizer(model, OptimConfig())
 
 
 def _without_tf32(step: Contender) -> Contender:
@@ -159,7 +141,7 @@ def _rows(
 
 def _absolute_row(name: str, device: torch.device, ours: float, limit: float, speeds: Sequence[float]) -> Row:
     """The bound in tokens per second, which holds for an H100."""
-    wanted = 1e3 * _MTOK_PER_S_ON_H100[int(name.rpartition("_")[2])]
+    goal = 1e3 * _MTOK_PER_S_ON_H100[int(name.rpartition("_")[2])]
     is_h100 = device.type == "cuda" and "H100" in torch.cuda.get_device_name(device)
-    ratio = ratios(speeds, [wanted] * len(speeds))
-    return Row(f"{name}_vs_speed", "ktok/s", ours, wanted, limit, "wanted of an H100", *ratio, 1.0 if is_h100 else None)
+    ratio = ratios(speeds, [goal] * len(speeds))
+    return Row(f"{name}_vs_speed", "ktok/s", ours, goal, limit, "goal for an H100", *ratio, 1.0 if is_h100 else None)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pianogen.ops.forms import has_native_bf16
+from pianogen.reproduce.machine import processor_name
 
 Contender = Callable[[], object]
 _PACKAGES = ("torch", "numpy")
@@ -44,7 +45,7 @@ class Row:
     peak_mb: float | None = None
     """Memory that ours adds at its peak, in MB (10^6 bytes)."""
     error: float | None = None
-    """Largest difference from the same computation in float64, relative to the largest value of each result."""
+    """Largest difference from the same computation in float64, in the unit that docs/performance.md gives."""
 
     @property
     def verdict(self) -> str:
@@ -130,10 +131,8 @@ def gemm_flop(size: int = _GEMM_SIZE) -> float:
 
 def machine() -> dict[str, Any]:
     """The processor, its vector instructions and cores."""
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = next((line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")), "")
     return {
-        "processor": model or platform.machine(),
+        "processor": processor_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "bf16": has_native_bf16(torch.device("cpu")),
         "cores": len(os.sched_getaffinity(0)),

@@ -1,6 +1,7 @@
 """One training step of H = 512, B = 64, T = 256: forward, loss, backward, clipping, Adam."""
 
 import statistics
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -54,17 +55,27 @@ def legal_tokens(rows: int, steps: int) -> tuple[Tensor, Tensor, Tensor]:
     return tokens[:, :-1], tokens[:, 1:], torch.from_numpy(states)
 
 
+def fused_adam(model: nn.Module) -> torch.optim.Optimizer:
+    """Adam as one operation."""
+    return torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+
+
 class Steps:
     """Training steps of one model on one batch."""
 
-    def __init__(self, model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        batch: tuple[Tensor, Tensor, Tensor],
+        build: Callable[[nn.Module], torch.optim.Optimizer] = fused_adam,
+    ) -> None:
         self.model, self.batch = model, batch
-        self.allowed = torch.tensor(allowed("strict"))
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+        self.allowed = torch.tensor(allowed("strict"), device=batch[0].device)
+        self.optimizer = build(model)
 
     def ours(self) -> None:
         """As `pianogen.train.trainer.Trainer.step` on one rank."""
-        self._update(self.loss())
+        self.update(self.loss())
 
     def loss(self) -> Tensor:
         """Sum over the batch."""
@@ -77,14 +88,15 @@ class Steps:
     def plain(self) -> None:
         """The same of a plain model."""
         inputs, targets, states = self.batch
-        self._update(plain_loss(self.model(inputs), targets, states, self.allowed))
+        self.update(plain_loss(self.model(inputs), targets, states, self.allowed))
 
     def autocast(self) -> None:
         """The same with torch's automatic mixed precision."""
         with torch.autocast("cpu", torch.bfloat16):
             self.plain()
 
-    def _update(self, loss: Tensor) -> None:
+    def update(self, loss: Tensor) -> None:
+        """Backward, clipping and Adam."""
         self.optimizer.zero_grad(set_to_none=True)
         (loss / self.batch[1].numel()).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -120,11 +120,10 @@ def open_shards(folder: Path | str, *, verify: bool = True, tokenizer: Tokenizer
     found = _tokenizer(manifest.tokenizer, folder)
     _require_same(found, tokenizer, folder)
     shards = tuple(ShardFile(folder / shard.name, shard.num_bytes, shard.sha256) for shard in manifest.shards)
+    for shard in shards:
+        shard.verify(whole=False)
     if verify:
         verify_all(shards)
-    else:
-        for shard in shards:
-            shard.verify(whole=False)
     return ShardSet(folder, manifest.fingerprint, found, shards, members_of(manifest, shards, str(folder)))
 
 

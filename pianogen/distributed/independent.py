@@ -29,3 +29,18 @@ def take_one_gpu(environment: MutableMapping[str, str]) -> None:
     local_rank = int(environment.get("LOCAL_RANK") or environment.get("SLURM_LOCALID") or "0")
     devices = environment.get("CUDA_VISIBLE_DEVICES", str(local_rank)).split(",")
     environment["CUDA_VISIBLE_DEVICES"] = devices[local_rank % len(devices)]
+
+
+def separate_ranks(environment: MutableMapping[str, str]) -> None:
+    """Make each rank of a job a worker of its own, which trains on its own GPU of the node without a process group.
+
+    Also a single rank: a process group, which a launcher's variables request, would not last beyond the first trial.
+    """
+    if "WORLD_SIZE" not in environment:
+        return
+    if int(environment["WORLD_SIZE"]) > 1:
+        take_one_gpu(environment)
+    environment["RANK"] = "0"  # any of them may be the last that can request the requeue
+    # LOCAL_WORLD_SIZE stays: the workers of a node share its cores
+    for name in ("WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS"):
+        environment.pop(name, None)

@@ -58,7 +58,7 @@ def _paths(shards: ShardSet, mask: Mask) -> Iterator[Path]:
 
 
 def _read(path: Path, identity: str) -> Fit | None:
-    """The fit in a file, or None; a file that is of no use is named on the console."""
+    """The fit in a file, or None; an unusable file is named on the console."""
     try:
         data = path.read_bytes()
     except OSError:

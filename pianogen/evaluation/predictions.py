@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pianogen.config import Mask
-from pianogen.evaluation.counts import END, FIRST_TARGET, Counts, groups_of
+from pianogen.evaluation.counts import END, Counts, groups_of
+from pianogen.evaluation.score import Row, window_of
 from pianogen.metrics import Averages, PerformanceSums, averages
 from pianogen.models import PianoModel
 from pianogen.ops.masked_cross_entropy import IGNORE
-from pianogen.tokens.grammar import allowed, states_of
+from pianogen.tokens.grammar import allowed
 from pianogen.tokens.vocab import PAD, VOCABULARY_SIZE
 
 _WINDOW = 64
@@ -78,14 +79,10 @@ def padding_of_batches(lengths: Sequence[int], batch: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class _Piece:
-    """What one row reads: a performance or an excerpt of it."""
+class _Piece(Row):
+    """What one row reads: a performance or an excerpt of it, with the grammar states of the whole performance."""
 
     performance: int
-    inputs: Int[np.ndarray, " T"]
-    targets: Int[np.ndarray, " T"]
-    states: Int[np.ndarray, " T"]
-    """Grammar state in which each target is chosen: also of an excerpt that of the whole performance."""
 
 
 @torch.inference_mode()
@@ -107,18 +104,14 @@ def predict(
     """
     device = next(model.parameters()).device
     legal = torch.tensor(allowed(mask), device=device)
-    pieces = sorted(_pieces(performances, excerpt_tokens), key=lambda piece: -len(piece.inputs))
+    pieces = sorted(_pieces(performances, excerpt_tokens), key=len, reverse=True)
     found: list[tuple[np.ndarray, ...]] = []
-    was_training = model.training
-    model.eval()
-    try:
+    with model.in_evaluation_mode():
         for start in range(0, len(pieces), rows):
             for arrays in _predict_rows(model, pieces[start : start + rows], legal):
                 found.append(arrays)
                 if progress is not None:
                     progress(len(arrays[0]))
-    finally:
-        model.train(was_training)
     performance, targets, previous, words, nll = (np.concatenate(column) for column in zip(*found, strict=True))
     lengths = np.array([len(ids) - 1 for ids in performances])
     padding = 0 if excerpt_tokens is None else int((-lengths % excerpt_tokens).sum())
@@ -128,12 +121,11 @@ def predict(
 
 def _pieces(performances: Sequence[Int[np.ndarray, " T"]], excerpt_tokens: int | None) -> Iterator[_Piece]:
     for index, ids in enumerate(performances):
-        targets = ids[1:].astype(np.int64)
-        targets[: FIRST_TARGET - 1] = IGNORE
-        states, length = states_of(ids)[1:].astype(np.int64), excerpt_tokens or len(targets)
-        for start in range(0, len(targets), length):
+        whole = Row.of([ids])
+        length = excerpt_tokens or len(whole)
+        for start in range(0, len(whole), length):
             part = slice(start, start + length)
-            yield _Piece(index, ids[:-1][part].astype(np.int64), targets[part], states[part])
+            yield _Piece(whole.inputs[part], whole.targets[part], whole.states[part], index)
 
 
 def _predict_rows(
@@ -141,13 +133,9 @@ def _predict_rows(
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Performance, target, word before it, prediction and NLL of the targets of one window after another."""
     device, state = legal.device, None
-    for start in range(0, len(pieces[0].inputs), _WINDOW):
-        running = [piece for piece in pieces if len(piece.inputs) > start]
-        window = slice(start, start + min(_WINDOW, len(pieces[0].inputs) - start))
-        inputs, targets, states = (
-            _stacked([getattr(piece, name)[window] for piece in running], window.stop - start, fill)
-            for name, fill in (("inputs", PAD), ("targets", IGNORE), ("states", 0))
-        )
+    for start in range(0, len(pieces[0]), _WINDOW):
+        running = [piece for piece in pieces if len(piece) > start]
+        inputs, targets, states = window_of(running, start, _WINDOW)
         state = None if state is None else {name: value[: len(running)] for name, value in state.items()}
         logits, state = model(torch.from_numpy(inputs).to(device), state)
         row, column = np.nonzero(targets != IGNORE)
@@ -157,13 +145,6 @@ def _predict_rows(
         words, nll = _per_target(logits.flatten(0, 1)[at], wanted, admitted)
         index = np.array([piece.performance for piece in running])[row]
         yield index, targets[row, column], inputs[row, column], words.cpu().numpy(), nll.double().cpu().numpy()
-
-
-def _stacked(parts: Sequence[Int[np.ndarray, " T"]], length: int, fill: int) -> Int[np.ndarray, "B T"]:
-    stacked = np.full((len(parts), length), fill, np.int64)
-    for row, part in zip(stacked, parts, strict=True):
-        row[: len(part)] = part
-    return stacked
 
 
 def _per_target(

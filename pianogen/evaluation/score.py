@@ -48,23 +48,18 @@ def score(
     num_groups = max(1, min(threads, len(filled) // _MIN_ROWS))
     groups = [_Group(model, mask, filled[index::num_groups]) for index in range(num_groups)]
     window = window or _WINDOWS.get(device.type, 256)
-    was_training = model.training
-    model.eval()
-    try:
-        with _side_by_side(num_groups, threads // num_groups) as map_groups:
-            for start in range(0, len(filled[0]) if filled else 0, window):
-                num_targets = sum(map_groups(lambda group, start=start: group.read(start, window), groups))
-                if progress is not None:
-                    progress(num_targets)
-    finally:
-        model.train(was_training)
+    with model.in_evaluation_mode(), _side_by_side(num_groups, threads // num_groups) as map_groups:
+        for start in range(0, len(filled[0]) if filled else 0, window):
+            num_targets = sum(map_groups(lambda group, start=start: group.read(start, window), groups))
+            if progress is not None:
+                progress(num_targets)
     return sum((Counts.from_vector(group.total.cpu().numpy()) for group in groups), start=Counts.zero())
 
 
 class _Group:
     """Rows that are read together, the state after what was read, and its counts so far."""
 
-    def __init__(self, model: PianoModel, mask: Mask, rows: list["_Row"]) -> None:
+    def __init__(self, model: PianoModel, mask: Mask, rows: list["Row"]) -> None:
         self._model, self._rows, self._state = model, rows, None
         self._device = next(model.parameters()).device
         self._legal = torch.tensor(allowed(mask), device=self._device)
@@ -76,7 +71,7 @@ class _Group:
         self._rows = [row for row in self._rows if len(row) > start]
         if not self._rows:
             return 0
-        batch = _window(self._rows, start, window)
+        batch = window_of(self._rows, start, window)
         inputs, targets, states = (torch.from_numpy(array).to(self._device) for array in batch)
         state = self._state
         state = None if state is None else {name: value[: len(inputs)] for name, value in state.items()}
@@ -140,7 +135,7 @@ def divide(lengths: Sequence[int] | Int[np.ndarray, " P"], parts: int) -> list[l
 
 
 @dataclass(frozen=True, eq=False)
-class _Row:
+class Row:
     """Performances concatenated as inputs, and for each input its target and the grammar state of the target."""
 
     inputs: Int[np.ndarray, " T"]
@@ -148,7 +143,7 @@ class _Row:
     states: Int[np.ndarray, " T"]
 
     @classmethod
-    def of(cls, performances: Sequence[Int[np.ndarray, " T"]]) -> "_Row":
+    def of(cls, performances: Sequence[Int[np.ndarray, " T"]]) -> "Row":
         targets = [np.array(ids[1:], dtype=np.int16) for ids in performances]
         for ids in targets:
             ids[: FIRST_TARGET - 1] = IGNORE
@@ -165,14 +160,14 @@ class _Row:
 _Arrays = tuple[Int[np.ndarray, "B T"], Int[np.ndarray, "B T"], Int[np.ndarray, "B T"]]
 
 
-def _rows_of(performances: Sequence[Int[np.ndarray, " T"]], num_rows: int) -> list[_Row]:
+def _rows_of(performances: Sequence[Int[np.ndarray, " T"]], num_rows: int) -> list[Row]:
     """Rows in descending order of length, so that unfinished rows are always the first."""
     shares = divide([len(ids) for ids in performances], num_rows)
-    filled = [_Row.of([performances[index] for index in share]) for share in shares if share]
+    filled = [Row.of([performances[index] for index in share]) for share in shares if share]
     return sorted(filled, key=len, reverse=True)
 
 
-def _window(rows: list[_Row], start: int, window: int) -> _Arrays:
+def window_of(rows: Sequence[Row], start: int, window: int) -> _Arrays:
     """Inputs, targets and states of one window of rows that all reach it, the longest first."""
     shape = len(rows), min(window, len(rows[0]) - start)
     inputs, targets, states = np.full(shape, PAD), np.full(shape, IGNORE), np.zeros(shape, np.int64)

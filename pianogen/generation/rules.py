@@ -43,7 +43,7 @@ def append_words(pieces: Shaped[np.ndarray, " B"], words: Int[np.ndarray, " B"])
     pieces["has_note"] |= sounds
     pieces["state"] = np.where(ended, pieces["state"], NEXT_STATE[pieces["state"], words])
     pieces["last"] = np.where(ended, EOS, words)
-    pieces["length"] += 1 - too_long.astype(np.int64)  # xxeos stands in place of the xxsep
+    pieces["length"] += 1 - too_long.astype(np.int64)  # xxeos replaces the xxsep
 
 
 def awaits_lengths(pieces: Shaped[np.ndarray, " B"]) -> Bool[np.ndarray, " B"]:

@@ -6,7 +6,6 @@ and its state copied to every piece that starts from it: neither the batch nor t
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,7 +66,7 @@ def sample_each(
     Raises:
         TokenError: A prompt breaks the grammar; the message names the position.
     """
-    with _evaluation_mode(model), model.packed():
+    with model.in_evaluation_mode(), model.packed():
         waiting = deque(requests)
         batch = Batch(model, config, mask, min(config.batch, len(waiting)))
         while batch.fill(waiting):
@@ -137,13 +136,3 @@ class Batch:
                 _, state = self._model(chunk, state)
             self._prompts[key] = state
         return self._prompts[key]
-
-
-@contextmanager
-def _evaluation_mode(model: PianoModel) -> Iterator[None]:
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)

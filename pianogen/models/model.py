@@ -96,6 +96,16 @@ class PianoModel(nn.Module):
         finally:
             self._packed = None
 
+    @contextmanager
+    def in_evaluation_mode(self) -> Iterator[None]:
+        """Without dropout, until the end of the `with` block."""
+        was_training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(was_training)
+
     def step(self, tokens: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         """Read one token a row: what `forward` computes in evaluation mode, at the cost of one position.
 

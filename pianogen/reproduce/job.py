@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pianogen.config import ReproduceConfig, TrainConfig, part_of
+from pianogen.distributed.independent import separate_ranks
 from pianogen.distributed.preemption import Preemption
 from pianogen.errors import RunError, SettingError
 from pianogen.folders import refuse_run, refuse_shards
@@ -23,7 +24,6 @@ from pianogen.reproduce.page import write_page
 from pianogen.reproduce.plan import Plan, PlannedRun, read_plan
 from pianogen.reproduce.results import read_result, result_file, write_result, write_unfinished
 from pianogen.reproduce.shard_sets import make_shards
-from pianogen.sweep.worker import separate_ranks
 from pianogen.train import train
 
 _SIGNAL_EVERY_S = 1.0

@@ -14,18 +14,19 @@ from pianogen.evaluation import results
 from pianogen.evaluation.predictions import Predictions, padding_of_batches, predict
 from pianogen.evaluation.subsets import Subset, read_subset
 from pianogen.metrics import PerformanceSums
+from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.progress import Progress
 from pianogen.reproduce.machine import processor_name
 from pianogen.reproduce.plan import PlannedRun
 from pianogen.runs import Run, open_run
+from pianogen.track.run_folder import RunFolder
 
 CHECKPOINT = "last"  # of runs of equal tokens, the best checkpoints would differ in tokens
 
 
 def progress_of(planned: PlannedRun, folder: Path) -> dict[str, Any] | None:
-    """How far a run is; None if its folder has no step yet. A kill may have cut the last line."""
-    file = folder / "metrics.jsonl"
-    lines = [line for line in map(_parsed, file.read_text().splitlines()) if line] if file.exists() else []
+    """How far a run is; None if its folder has no step yet."""
+    lines = list(RunFolder(folder).lines())
     tokens = {line["step"]: line["train/tokens"] for line in lines if "train/tokens" in line}
     if not tokens:
         return None
@@ -43,13 +44,6 @@ def progress_of(planned: PlannedRun, folder: Path) -> dict[str, Any] | None:
         "precision": run.config.precision,
         "curve": _curve(lines, tokens),
     }
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
 
 
 def _curve(lines: list[dict[str, Any]], tokens: dict[int, int]) -> list[dict[str, Any]]:
@@ -77,6 +71,7 @@ def _machine(run: Run) -> dict[str, Any]:
     return {"processor": processor_name(), **{name: environment.get(name) for name in names}}
 
 
+@reproducible_on_gpu()
 def score_run(folder: Path, shards: Path) -> tuple[dict[str, Any], PerformanceSums]:
     """Score the last checkpoint of a run on the whole test split, carried and cut; return scores for its result."""
     run = open_run(folder)
@@ -89,14 +84,15 @@ def score_run(folder: Path, shards: Path) -> tuple[dict[str, Any], PerformanceSu
             predict(model, subset.performances, run.config.model.mask, excerpt_tokens=length, progress=bar.advance)
             for length in (None, excerpt_tokens)
         )
+    cut_results = _results(cut, subset)
     return {
         "checkpoint": {"step": checkpoint.step, "sha256": checkpoint.sha256},
         "shards": run.environment["shards"]["fingerprint"],
         "test": {"performances": len(subset.performances), **_results(carried, subset)},
         "paper_code": {
             "excerpt_tokens": excerpt_tokens,
-            "nll": _results(cut, subset)["nll"]["nats_per_token"],
-            "without_padding": _results(cut, subset)["averages"],
+            "nll": cut_results["nll"]["nats_per_token"],
+            "without_padding": cut_results["averages"],
             "with_padding": asdict(cut.averages_with_padding(cut.padding)),
             "padding_share": _share(cut.padding, cut),
         },

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import MutableMapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import yaml
 from pianogen import track
 from pianogen.config import SweepConfig, TrainConfig, flatten, to_dict
 from pianogen.data import open_shards_at
-from pianogen.distributed.independent import take_one_gpu
+from pianogen.distributed.independent import separate_ranks
 from pianogen.distributed.preemption import Preemption
 from pianogen.distributed.requeue import requeue
 from pianogen.errors import RunError, SettingError
@@ -73,21 +72,6 @@ def work(space_file: Path, config: TrainConfig, settings: SweepConfig) -> bool:
     print_results(study)
     preemption.raise_if_interrupted()
     return group.leave() and stopped and not requeued
-
-
-def separate_ranks(environment: MutableMapping[str, str]) -> None:
-    """Make each rank of a job a worker of its own, which trains on its own GPU of the node without a process group.
-
-    Also a single rank: a process group, which a launcher's variables request, would not last beyond the first trial.
-    """
-    if "WORLD_SIZE" not in environment:
-        return
-    if int(environment["WORLD_SIZE"]) > 1:
-        take_one_gpu(environment)
-    environment["RANK"] = "0"  # any of them may be the last that can request the requeue
-    # LOCAL_WORLD_SIZE stays: the workers of a node share its cores
-    for name in ("WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS"):
-        environment.pop(name, None)
 
 
 def _record(base: TrainConfig, space: Space, settings: SweepConfig) -> dict[str, Any]:

@@ -6,21 +6,16 @@ import os
 import re
 import signal
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
-import torch
 from arrays import EACH_A_NODE, nodes_of, process_of_task, wait_for_tasks
 from project import ROOT, Project
+from small_run import make_run
 from training import Trainings
 
-from pianogen.config import ModelConfig, TokenizerConfig, TrainConfig, to_dict
-from pianogen.models import build_model
-from pianogen.runs import create_run
-from pianogen.runs.checkpoint import write_checkpoint
 from pianogen.tokens import Notes, write_midi
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -66,16 +61,7 @@ def shards(trainings: Trainings, music: Path) -> Path:
 def models(trainings: Trainings) -> list[Path]:
     """Two run folders, each with a checkpoint of weights that nobody trained."""
     kinds: tuple[str, ...] = ("attn", "lstm")
-    return [make_run(trainings.run(f"untrained {kind}").path, kind) for kind in kinds]
-
-
-def make_run(path: Path, kind: str) -> Path:
-    config = TrainConfig(out=str(path), model=ModelConfig(kind=kind, hidden_size=8))
-    torch.manual_seed(1)
-    state = {"model": build_model(config.model).state_dict()}
-    run = create_run(config, {"shards": {"tokenizer": asdict(TokenizerConfig())}})
-    write_checkpoint(run.checkpoints, 1, state, {"step": 1, "model": to_dict(config.model)})
-    return path
+    return [make_run(trainings.run(f"untrained {kind}").path, kind, seed=1) for kind in kinds]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from form_laws import GPU, NEEDS_GPU, Inputs, assert_near, exactly, moved, results_and_gradients
+from form_laws import GPU, NEEDS_GPU, Inputs, assert_near, attention_inputs, exactly, moved, results_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -20,16 +20,6 @@ SCORES = {
 }
 
 
-def arguments(batch: int, time: int, hidden: int, seed: int = 0, started: bool = True) -> Inputs:
-    """Scores, values, a past (or none) and a keep mask with resets here and there, in float32."""
-    torch.manual_seed(seed)
-    scores, values = (torch.randn(batch, time, hidden).requires_grad_() for _ in range(2))
-    lse, context = (torch.randn(batch, hidden) for _ in range(2))
-    if not started:
-        lse, context = torch.full_like(lse, -torch.inf), torch.zeros_like(context)
-    return scores, values, lse.requires_grad_(), context.requires_grad_(), torch.rand(batch, time) > 0.2
-
-
 def assert_near_the_reference(inputs: Inputs) -> None:
     got = results_and_gradients(gpu.causal_mean, moved(inputs, GPU))
     assert_near(got, results_and_gradients(reference.causal_mean, exactly(inputs)), 3e-6)
@@ -42,17 +32,17 @@ def assert_near_the_reference(inputs: Inputs) -> None:
     started=st.booleans(),
 )
 def test_results_and_gradients_are_those_of_float64(sizes: tuple[int, int, int], seed: int, started: bool):
-    assert_near_the_reference(arguments(*sizes, seed=seed, started=started))
+    assert_near_the_reference(attention_inputs(*sizes, seed=seed, started=started))
 
 
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (1, 6, 33), (3, 1, 32), (1, 2, 70)])
 def test_one_row_one_step_and_several_blocks_of_channels(sizes: tuple[int, int, int]):
-    assert_near_the_reference(arguments(*sizes))
+    assert_near_the_reference(attention_inputs(*sizes))
 
 
 @pytest.mark.parametrize("keep", [torch.zeros, torch.ones], ids=["every step is reset", "no step is reset"])
 def test_resets_at_every_step_or_at_none(keep):
-    assert_near_the_reference((*arguments(2, 4, 5)[:-1], keep(2, 4).bool()))
+    assert_near_the_reference((*attention_inputs(2, 4, 5)[:-1], keep(2, 4).bool()))
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -68,7 +58,7 @@ def test_contexts_and_gradients_stay_near_float64_wherever_scores_drift(name: st
 
 
 def test_float64_inputs_are_computed_in_float64():
-    inputs = exactly(arguments(2, 4, 5))
+    inputs = exactly(attention_inputs(2, 4, 5))
     got = results_and_gradients(gpu.causal_mean, moved(inputs, GPU))
     expected = results_and_gradients(reference.causal_mean, inputs)
     for a, b in zip(got, expected, strict=True):
@@ -76,14 +66,14 @@ def test_float64_inputs_are_computed_in_float64():
 
 
 def test_contexts_are_the_same_without_gradients():
-    inputs = moved(arguments(2, 5, 3), GPU)
+    inputs = moved(attention_inputs(2, 5, 3), GPU)
     with torch.no_grad():
         got = gpu.causal_mean(*inputs)
     assert all(torch.equal(a, b) for a, b in zip(got, gpu.causal_mean(*inputs), strict=True))
 
 
 def test_two_passes_with_carried_state_equal_one_pass_to_the_bit():
-    scores, values, lse, context, keep = moved(arguments(2, 7, 3), GPU)
+    scores, values, lse, context, keep = moved(attention_inputs(2, 7, 3), GPU)
     first, lse_then, context_then = gpu.causal_mean(scores[:, :3], values[:, :3], lse, context, keep[:, :3])
     second, *last = gpu.causal_mean(scores[:, 3:], values[:, 3:], lse_then, context_then, keep[:, 3:])
     whole = gpu.causal_mean(scores, values, lse, context, keep)
@@ -92,7 +82,7 @@ def test_two_passes_with_carried_state_equal_one_pass_to_the_bit():
 
 
 def test_a_nan_score_stays_in_its_row_until_the_next_reset():
-    scores, values, lse, context, _ = arguments(2, 5, 4)
+    scores, values, lse, context, _ = attention_inputs(2, 5, 4)
     keep = torch.ones(2, 5).bool()
     scores.detach()[1, 1, 3], keep[1, 3] = torch.nan, False
     contexts = gpu.causal_mean(*moved((scores, values, lse, context, keep), GPU))[0].detach().clone()
@@ -103,7 +93,7 @@ def test_a_nan_score_stays_in_its_row_until_the_next_reset():
 
 @NEEDS_GPU
 def test_a_batch_of_training_size_equals_the_torch_form_on_the_gpu():
-    inputs: tuple[Tensor, ...] = moved(arguments(64, 256, 512), GPU)
+    inputs: tuple[Tensor, ...] = moved(attention_inputs(64, 256, 512), GPU)
     got = results_and_gradients(gpu.causal_mean, inputs)
     expected = results_and_gradients(fused.causal_mean, inputs)
     assert_near(got, tuple(tensor.cpu().double() for tensor in expected), 1e-4)

@@ -1,10 +1,10 @@
 """Triton's masked cross-entropy against the reference: in the interpreter, or on a GPU where there is one."""
 
-from dataclasses import fields
+from functools import partial
 
 import pytest
 import torch
-from form_laws import GPU, NEEDS_GPU
+from form_laws import GPU, NEEDS_GPU, LossProblem, assert_same_loss, loss_and_gradient_on, loss_problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -15,37 +15,13 @@ from pianogen.tokens.vocab import VOCABULARY_SIZE, ids_of
 
 # the interpreter computes with NumPy, which warns of infinities that the kernel leaves to a `where`
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
-Problem = tuple[Tensor, Tensor, Tensor, Tensor]
+random_problem = partial(loss_problem, num_positions=12)
 
 
-def random_problem(seed: int, num_positions: int = 12, spread: float = 1.0) -> Problem:
-    """Logits in float32, targets of which some are ignored, states and a random mask."""
-    torch.manual_seed(seed)
-    allowed = torch.rand(5, VOCABULARY_SIZE) < 0.3
-    allowed[:, 0] = True
-    states = torch.randint(0, 5, (num_positions,))
-    targets = torch.multinomial(allowed[states].float(), 1).squeeze(1)
-    targets[torch.rand(num_positions) < 0.2] = IGNORE
-    return spread * torch.randn(num_positions, VOCABULARY_SIZE), targets, states, allowed
-
-
-def loss_and_gradient(form, problem: Problem, **options: bool) -> tuple[MaskedLoss, Tensor]:
+def loss_and_gradient(form, problem: LossProblem, **options: bool) -> tuple[MaskedLoss, Tensor]:
     """The loss of the problem on the CPU by the reference, otherwise where the GPU's form runs."""
     device = problem[0].device if form is reference else GPU
-    logits = problem[0].detach().clone().to(device).requires_grad_()
-    loss = form.masked_cross_entropy(logits * 1, *(tensor.to(device) for tensor in problem[1:]), **options)
-    (3 * loss.loss_sum).backward()
-    assert logits.grad is not None
-    return loss, logits.grad
-
-
-def assert_same(got: MaskedLoss, expected: MaskedLoss) -> None:
-    for field in fields(MaskedLoss):
-        a, b = getattr(got, field.name).cpu(), getattr(expected, field.name).cpu()
-        if a.is_floating_point():
-            torch.testing.assert_close(a.double(), b.double(), rtol=3e-6, atol=1e-6, msg=field.name)
-        else:
-            assert torch.equal(a, b), field.name
+    return loss_and_gradient_on(device, form, problem, **options)
 
 
 @settings(max_examples=8)
@@ -54,7 +30,7 @@ def test_loss_counts_and_gradient_are_those_of_float64(seed: int, spread: float,
     problem = random_problem(seed, spread=spread)
     loss, gradient = loss_and_gradient(gpu, problem, reuse=reuse)
     exact, exact_gradient = loss_and_gradient(reference, (problem[0].double(), *problem[1:]))
-    assert_same(loss, exact)
+    assert_same_loss(loss, exact)
     torch.testing.assert_close(gradient.cpu().double(), exact_gradient, rtol=1e-5, atol=1e-6)
 
 
@@ -65,13 +41,13 @@ def test_targets_of_a_piece_are_counted_in_the_groups_of_the_reference(mask):
     targets, states = torch.from_numpy(ids).long(), torch.from_numpy(grammar.states_of(ids)).long()
     targets[:2] = IGNORE
     problem = torch.randn(len(ids), VOCABULARY_SIZE), targets, states, torch.from_numpy(grammar.allowed(mask).copy())
-    assert_same(loss_and_gradient(gpu, problem)[0], loss_and_gradient(reference, problem)[0])
+    assert_same_loss(loss_and_gradient(gpu, problem)[0], loss_and_gradient(reference, problem)[0])
 
 
 @pytest.mark.parametrize("num_positions", [0, 1])
 def test_one_row_and_no_row(num_positions: int):
     problem = random_problem(1, num_positions)
-    assert_same(loss_and_gradient(gpu, problem)[0], loss_and_gradient(reference, problem)[0])
+    assert_same_loss(loss_and_gradient(gpu, problem)[0], loss_and_gradient(reference, problem)[0])
 
 
 def test_bf16_logits_give_an_fp32_loss_and_a_bf16_gradient():
@@ -79,14 +55,14 @@ def test_bf16_logits_give_an_fp32_loss_and_a_bf16_gradient():
     loss, gradient = loss_and_gradient(gpu, (logits.bfloat16(), targets, states, allowed))
     exact, exact_gradient = loss_and_gradient(reference, (logits.bfloat16().double(), targets, states, allowed))
     assert loss.loss_sum.dtype == torch.float32
-    assert_same(loss, exact)
+    assert_same_loss(loss, exact)
     torch.testing.assert_close(gradient.cpu().double(), exact_gradient, rtol=0.01, atol=1e-3)
 
 
 def test_integers_of_16_bits_are_read():
     logits, targets, states, allowed = random_problem(3)
     small = logits, targets.short(), states.short(), allowed
-    assert_same(loss_and_gradient(gpu, small)[0], loss_and_gradient(gpu, (logits, targets, states, allowed))[0])
+    assert_same_loss(loss_and_gradient(gpu, small)[0], loss_and_gradient(gpu, (logits, targets, states, allowed))[0])
 
 
 def test_without_reuse_the_logits_are_kept_and_with_it_they_hold_the_gradient():
@@ -145,5 +121,5 @@ def test_a_batch_of_training_size_equals_the_reference_on_the_gpu():
     problem = random_problem(6, num_positions=64 * 256)
     loss, gradient = loss_and_gradient(gpu, problem, reuse=True)
     exact, exact_gradient = loss_and_gradient(reference, (problem[0].double(), *problem[1:]))
-    assert_same(loss, exact)
+    assert_same_loss(loss, exact)
     torch.testing.assert_close(gradient.cpu().double(), exact_gradient, rtol=1e-5, atol=1e-6)

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from form_laws import assert_near, exactly, results_and_gradients
+from form_laws import assert_near, attention_inputs, exactly, results_and_gradients
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from pianogen.ops.causal_attention import native, reference
 
@@ -19,23 +18,13 @@ SCORES = {
 }
 
 
-def arguments(batch: int, time: int, hidden: int, seed: int = 0, started: bool = True) -> tuple[Tensor, ...]:
-    """Scores, values, a past (or none) and a keep mask with resets here and there, in float32."""
-    torch.manual_seed(seed)
-    scores, values = (torch.randn(batch, time, hidden).requires_grad_() for _ in range(2))
-    lse, context = (torch.randn(batch, hidden) for _ in range(2))
-    if not started:
-        lse, context = torch.full_like(lse, -torch.inf), torch.zeros_like(context)
-    return scores, values, lse.requires_grad_(), context.requires_grad_(), torch.rand(batch, time) > 0.2
-
-
 @given(
     sizes=st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 40)),
     seed=st.integers(0, 1000),
     started=st.booleans(),
 )
 def test_results_and_gradients_are_those_of_float64(sizes: tuple[int, int, int], seed: int, started: bool):
-    inputs = arguments(*sizes, seed=seed, started=started)
+    inputs = attention_inputs(*sizes, seed=seed, started=started)
     got = results_and_gradients(native.causal_mean, inputs)
     assert_near(got, results_and_gradients(reference.causal_mean, exactly(inputs)), 3e-6)
 
@@ -53,13 +42,13 @@ def test_contexts_and_gradients_stay_near_float64_wherever_scores_drift(name: st
 
 
 def test_a_width_beyond_one_block_of_channels_is_handled():
-    inputs = arguments(2, 3, 1100)
+    inputs = attention_inputs(2, 3, 1100)
     got = results_and_gradients(native.causal_mean, inputs)
     assert_near(got, results_and_gradients(reference.causal_mean, exactly(inputs)), 3e-6)
 
 
 def test_the_number_of_threads_changes_no_bit():
-    inputs = arguments(5, 7, 90)
+    inputs = attention_inputs(5, 7, 90)
     alone = results_and_gradients(native.causal_mean, inputs)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
@@ -71,7 +60,7 @@ def test_the_number_of_threads_changes_no_bit():
 
 
 def test_a_nan_score_stays_nan():
-    scores, values, *rest = arguments(2, 4, 20)
+    scores, values, *rest = attention_inputs(2, 4, 20)
     scores.detach()[1, 2, 3] = torch.nan
     contexts = native.causal_mean(scores, values, *rest)[0]
     assert contexts[1, 2, 3].isnan()

@@ -1,45 +1,18 @@
 """The compiled masked cross-entropy against the reference: loss, gradient and every count."""
 
-from dataclasses import fields
+from functools import partial
 
 import pytest
 import torch
+from form_laws import assert_same_loss, loss_and_gradient_on, loss_problem
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
-from pianogen.ops.masked_cross_entropy import IGNORE, MaskedLoss, native, reference
+from pianogen.ops.masked_cross_entropy import IGNORE, native, reference
 
 pytestmark = pytest.mark.usefixtures("compiled_kernels")
-Problem = tuple[Tensor, Tensor, Tensor, Tensor]
-
-
-def random_problem(seed: int, num_positions: int = 40, num_words: int = 312, spread: float = 1.0) -> Problem:
-    """Logits in float32, targets of which some are ignored, states and a random mask."""
-    torch.manual_seed(seed)
-    allowed = torch.rand(5, num_words) < 0.3
-    allowed[:, 0] = True
-    states = torch.randint(0, 5, (num_positions,))
-    targets = torch.multinomial(allowed[states].float(), 1).squeeze(1)
-    targets[torch.rand(num_positions) < 0.2] = IGNORE
-    return spread * torch.randn(num_positions, num_words), targets, states, allowed
-
-
-def loss_and_gradient(form, problem: Problem, **options: bool) -> tuple[MaskedLoss, Tensor]:
-    logits = problem[0].detach().clone().requires_grad_()
-    loss = form.masked_cross_entropy(logits * 1, *problem[1:], **options)
-    (3 * loss.loss_sum).backward()
-    assert logits.grad is not None
-    return loss, logits.grad
-
-
-def assert_same(got: MaskedLoss, expected: MaskedLoss) -> None:
-    for field in fields(MaskedLoss):
-        a, b = getattr(got, field.name), getattr(expected, field.name)
-        if a.is_floating_point():
-            torch.testing.assert_close(a.double(), b.double(), rtol=3e-6, atol=1e-6, msg=field.name)
-        else:
-            assert torch.equal(a, b), field.name
+random_problem = partial(loss_problem, num_positions=40)
+loss_and_gradient = partial(loss_and_gradient_on, torch.device("cpu"))
 
 
 @given(seed=st.integers(0, 10_000), spread=st.sampled_from([0.0, 1.0, 30.0, 1e4]), reuse=st.booleans())
@@ -47,14 +20,14 @@ def test_loss_counts_and_gradient_are_those_of_float64(seed: int, spread: float,
     problem = random_problem(seed, spread=spread)
     loss, gradient = loss_and_gradient(native, problem, reuse=reuse)
     exact, exact_gradient = loss_and_gradient(reference, (problem[0].double(), *problem[1:]))
-    assert_same(loss, exact)
+    assert_same_loss(loss, exact)
     torch.testing.assert_close(gradient.double(), exact_gradient, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("num_positions", [0, 1])
 def test_one_row_and_no_row(num_positions: int):
     problem = random_problem(1, num_positions)
-    assert_same(loss_and_gradient(native, problem)[0], loss_and_gradient(reference, problem)[0])
+    assert_same_loss(loss_and_gradient(native, problem)[0], loss_and_gradient(reference, problem)[0])
 
 
 def test_without_reuse_the_logits_are_kept():

@@ -17,9 +17,9 @@ from searching import LEARNING_RATES, rows_of, search, small
 from pianogen import track
 from pianogen.cli import main
 from pianogen.config import DataConfig, TrainConfig
+from pianogen.distributed.independent import separate_ranks
 from pianogen.errors import RunError, SettingError, ShardError
 from pianogen.runs import open_run
-from pianogen.sweep.worker import separate_ranks
 from pianogen.train import train
 
 MakeRun = Callable[..., TrainConfig]

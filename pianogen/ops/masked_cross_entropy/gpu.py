@@ -12,12 +12,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pianogen.ops.masked_cross_entropy import reference
-from pianogen.ops.masked_cross_entropy.reference import IGNORE, NUM_GROUPS, MaskedLoss
-from pianogen.tokens import vocab
+from pianogen.ops.masked_cross_entropy.reference import DURATION, END, IGNORE, NOTE, NUM_GROUPS, WAIT, MaskedLoss
+from pianogen.tokens.vocab import EOS, FIRST_DURATION, FIRST_NOTE, LAST_DURATION, SEP
 
-_GROUPS = {name: getattr(reference, name) for name in ("NOTE", "WAIT", "DURATION", "END")}
-_WORDS = {name: getattr(vocab, name) for name in ("FIRST_NOTE", "FIRST_DURATION", "LAST_DURATION", "SEP", "EOS")}
+# a kernel reads only such constants of its module
+_IGNORE, _NUM_GROUPS = tl.constexpr(IGNORE), tl.constexpr(NUM_GROUPS)
+_NOTE, _WAIT, _DURATION, _END = (tl.constexpr(group) for group in (NOTE, WAIT, DURATION, END))
+_FIRST_NOTE, _FIRST_DURATION = tl.constexpr(FIRST_NOTE), tl.constexpr(FIRST_DURATION)
+_LAST_DURATION, _SEP, _EOS = tl.constexpr(LAST_DURATION), tl.constexpr(SEP), tl.constexpr(EOS)
 
 
 def masked_cross_entropy(
@@ -52,11 +54,12 @@ class _MaskedLoss(torch.autograd.Function):
             NUM_GROUPS, num_rows, dtype=torch.promote_types(logits.dtype, torch.float32), device=logits.device
         )
         counts = torch.zeros(3, NUM_GROUPS, num_words, dtype=torch.int64, device=logits.device)
+        block = triton.next_power_of_2(num_words)
+        sizes: dict[str, Any] = {"num_rows": num_rows, "num_words": num_words, "BLOCK": block, "num_warps": 1}
         _kernel[(num_rows,)](
             **{"logits": logits, "targets": targets.contiguous(), "states": states.contiguous()},
             **{"allowed": allowed.contiguous(), "gradient": gradient, "nll": nll, "counts": counts},
-            **{"num_rows": num_rows, "num_words": num_words, "BLOCK": triton.next_power_of_2(num_words)},
-            **{"IGNORE": IGNORE, "NUM_GROUPS": NUM_GROUPS, **_GROUPS, **_WORDS, "num_warps": 1},
+            **sizes,
         )
         ctx.save_for_backward(gradient)
         nll_sum = nll.sum(dim=1, dtype=torch.float64)
@@ -82,22 +85,11 @@ def _kernel(
     num_rows,
     num_words,
     BLOCK: tl.constexpr,
-    IGNORE: tl.constexpr,
-    NUM_GROUPS: tl.constexpr,
-    NOTE: tl.constexpr,
-    WAIT: tl.constexpr,
-    DURATION: tl.constexpr,
-    END: tl.constexpr,
-    FIRST_NOTE: tl.constexpr,
-    FIRST_DURATION: tl.constexpr,
-    LAST_DURATION: tl.constexpr,
-    SEP: tl.constexpr,
-    EOS: tl.constexpr,
 ):
     row, word = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK)
     inside = word < num_words
     target = tl.load(targets + row).to(tl.int64)
-    counted = target != IGNORE
+    counted = target != _IGNORE
     state = tl.load(states + row, mask=counted, other=0).to(tl.int64)
     admitted = (tl.load(allowed + state * num_words + word, mask=inside, other=0) != 0) & inside
     x = tl.load(logits + row * num_words + word, mask=inside, other=0.0).to(nll.dtype.element_ty)
@@ -114,13 +106,13 @@ def _kernel(
     slope = tl.where(counted & legal, relative / total - tl.where(is_target, 1.0, 0.0), 0.0)
     tl.store(gradient + row * num_words + word, slope.to(gradient.dtype.element_ty), mask=inside)
 
-    group = tl.where((target >= FIRST_NOTE) & (target < FIRST_DURATION), NOTE, DURATION)
-    may_wait = tl.load(allowed + state * num_words + LAST_DURATION) != 0
-    group = tl.where((target == SEP) | (may_wait & (target >= FIRST_DURATION)), WAIT, group)
-    group = tl.where(target == EOS, END, group)
-    each = tl.arange(0, NUM_GROUPS)
+    group = tl.where((target >= _FIRST_NOTE) & (target < _FIRST_DURATION), _NOTE, _DURATION)
+    may_wait = tl.load(allowed + state * num_words + _LAST_DURATION) != 0
+    group = tl.where((target == _SEP) | (may_wait & (target >= _FIRST_DURATION)), _WAIT, group)
+    group = tl.where(target == _EOS, _END, group)
+    each = tl.arange(0, _NUM_GROUPS)
     tl.store(nll + each * num_rows + row, tl.where(counted & (each == group), loss, 0.0))
-    table = num_words * NUM_GROUPS
+    table = num_words * _NUM_GROUPS
     tl.atomic_add(counts + group * num_words + target, 1, mask=counted & (prediction == target))
     tl.atomic_add(counts + table + group * num_words + prediction, 1, mask=counted)
     tl.atomic_add(counts + 2 * table + group * num_words + target, 1, mask=counted)

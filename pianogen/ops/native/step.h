@@ -1,6 +1,6 @@
 /* One position of a whole model, for every row of a batch; included once for each type of the operands, as product.h.
 
-   Every thread owns some panels of each weight, and one barrier stands between two layers. A row's sums are taken in one
+   Every thread owns some panels of each weight, with one barrier between two layers. A row's sums are taken in one
    order, whatever the batch and the number of threads: a row has the same bits in any batch. Shapes: B rows, L layers,
    H units, G = H or 4 H gates, V words; a state is (B, L, H) or, of the attention, (B, H). */
 
