@@ -46,7 +46,7 @@ def test_targets_of_a_piece_are_counted_in_the_groups_of_the_reference(mask):
 
 @pytest.mark.parametrize("num_positions", [0, 1])
 def test_one_row_and_no_row(num_positions: int):
-    problem = random_problem(1, num_positions)
+    problem = random_problem(1, num_positions=num_positions)
     assert_same_loss(loss_and_gradient(gpu, problem)[0], loss_and_gradient(reference, problem)[0])
 
 

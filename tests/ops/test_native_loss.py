@@ -26,7 +26,7 @@ def test_loss_counts_and_gradient_are_those_of_float64(seed: int, spread: float,
 
 @pytest.mark.parametrize("num_positions", [0, 1])
 def test_one_row_and_no_row(num_positions: int):
-    problem = random_problem(1, num_positions)
+    problem = random_problem(1, num_positions=num_positions)
     assert_same_loss(loss_and_gradient(native, problem)[0], loss_and_gradient(reference, problem)[0])
 
 
