@@ -1,8 +1,8 @@
-"""docs/results/reproduction.md says what the result files beside it say."""
+"""docs/results.md says what the result files beside it say."""
 
 from pathlib import Path
 
-from pianogen.reproduce.page import load_results, page_of
+from pianogen.reproduce.page import load_results, page_file, page_of
 from pianogen.reproduce.plan import read_plan
 
 _REPOSITORY = Path(__file__).parents[1]
@@ -10,4 +10,4 @@ _REPOSITORY = Path(__file__).parents[1]
 
 def test_the_committed_page_is_the_one_that_the_committed_results_make() -> None:
     plan, folder = read_plan(_REPOSITORY / "configs/reproduce.yaml"), _REPOSITORY / "docs/results"
-    assert (folder / "reproduction.md").read_text() == page_of(plan, *load_results(plan, folder), folder)
+    assert page_file(folder).read_text() == page_of(plan, *load_results(plan, folder), folder)

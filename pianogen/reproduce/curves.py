@@ -11,7 +11,7 @@ import numpy as np
 
 from pianogen.evaluation.report import MODEL_NAMES, PAPER_PERCENT
 from pianogen.reproduce.results import Result
-from pianogen.reproduce.tables import ABSENT, markdown
+from pianogen.reproduce.rows import ABSENT, markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,9 @@ from pianogen.distributed.preemption import Preemption
 from pianogen.errors import RunError, SettingError
 from pianogen.folders import refuse_run, refuse_shards
 from pianogen.locks import FileLock, LockHeldError
+from pianogen.manifest import MANIFEST_NAME
 from pianogen.progress import console
+from pianogen.reproduce import baselines
 from pianogen.reproduce.measure import progress_of, score_run
 from pianogen.reproduce.page import write_page
 from pianogen.reproduce.plan import Plan, PlannedRun, read_plan
@@ -53,6 +55,7 @@ def reproduce(out: Path, config: ReproduceConfig) -> bool:
     try:
         with _locked(out, shared=config.part is not None):
             failed = job.carry_out(missing, preemption)
+            job.score_baselines()
     finally:
         preemption.release()
     if config.part is None:  # else other processes may be writing results: a later call makes the page
@@ -126,8 +129,17 @@ class Job:
         if outcome == "stopped":
             self.stopped = self.left_s() > 0
             return
-        scores, sums = score_run(folder, shards)
+        scores, sums = score_run(run, folder, shards)
         write_result(self.results, run.name, {**(progress_of(run, folder) or {}), **scores}, sums)
+
+    def score_baselines(self) -> None:
+        """Score the baselines of the tables on the shards that there are, unless time is over."""
+        for run in baselines.wanted(self.plan):
+            shards = self.out / "shards" / run.shard_set
+            if self.left_s() <= 0 or self.stopped or baselines.baselines_file(self.results, run.shard_set).exists():
+                continue
+            if (shards / MANIFEST_NAME).exists():
+                baselines.write_baselines(self.results, run, shards)
 
     def _note_unfinished(self, runs: list[PlannedRun]) -> None:
         for run in runs:

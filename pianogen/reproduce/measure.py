@@ -3,6 +3,7 @@
 import json
 import statistics
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pianogen.reproduce.machine import processor_name
 from pianogen.reproduce.plan import PlannedRun
 from pianogen.runs import Run, open_run
 from pianogen.track.run_folder import RunFolder
+from pianogen.train.usage import CPU
 
 CHECKPOINT = "last"  # of runs of equal tokens, the best checkpoints would differ in tokens
 
@@ -31,6 +33,9 @@ def progress_of(planned: PlannedRun, folder: Path) -> dict[str, Any] | None:
     if not tokens:
         return None
     speeds = [line["train/tokens_per_s"] for line in lines if "train/tokens_per_s" in line]
+    per_cpu_s = [
+        line["train/tokens_per_s"] * 100 / line[CPU] for line in lines if "train/tokens_per_s" in line and line.get(CPU)
+    ]
     run = open_run(folder)
     return {
         "entry": planned.entry,
@@ -40,6 +45,7 @@ def progress_of(planned: PlannedRun, folder: Path) -> dict[str, Any] | None:
         "tokens": max(tokens.values()),
         "hours": round(_seconds(folder) / 3600, 3),
         "tokens_per_s": round(statistics.median(speeds)) if speeds else None,
+        "tokens_per_cpu_s": round(statistics.median(per_cpu_s)) if per_cpu_s else None,
         "machine": _machine(run),
         "precision": run.config.precision,
         "curve": _curve(lines, tokens),
@@ -72,32 +78,44 @@ def _machine(run: Run) -> dict[str, Any]:
 
 
 @reproducible_on_gpu()
-def score_run(folder: Path, shards: Path) -> tuple[dict[str, Any], PerformanceSums]:
-    """Score the last checkpoint of a run on the whole test split, carried and cut; return scores for its result."""
+def score_run(planned: PlannedRun, folder: Path, shards: Path) -> tuple[dict[str, Any], PerformanceSums]:
+    """Score the last checkpoint of a run on the test split and a part of train; return scores for its result."""
     run = open_run(folder)
     model, checkpoint = run.load_model(CHECKPOINT)
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    subset = read_subset(open_shards(shards), "test", EvaluateConfig())
-    excerpt_tokens = run.config.data.excerpt_tokens
-    with Progress(f"scoring {folder.name}", total=2 * sum(map(len, subset.performances)), unit="tokens") as bar:
-        carried, cut = (
-            predict(model, subset.performances, run.config.model.mask, excerpt_tokens=length, progress=bar.advance)
-            for length in (None, excerpt_tokens)
-        )
-    cut_results = _results(cut, subset)
+    opened = open_shards(shards)
+    test, train = (read_subset(opened, split, EvaluateConfig()) for split in ("test", "train"))
+    passes = [test, train, *[test] * planned.paper_code]
+    with Progress(f"scoring {folder.name}", total=sum(map(_num_targets, passes)), unit="tokens") as bar:
+        score = partial(predict, model, mask=run.config.model.mask, progress=bar.advance)
+        carried, trained = score(test.performances), score(train.performances)
+        scores = {
+            "parameters": model.num_parameters,
+            "checkpoint": {"step": checkpoint.step, "sha256": checkpoint.sha256},
+            "shards": run.environment["shards"]["fingerprint"],
+            "test": {"performances": len(test.performances), **_results(carried, test)},
+            "train": {"performances": len(train.performances), **_results(trained, train)},
+        }
+        if planned.paper_code:
+            excerpt_tokens = run.config.data.excerpt_tokens
+            cut = score(test.performances, excerpt_tokens=excerpt_tokens)
+            scores["paper_code"] = {"excerpt_tokens": excerpt_tokens, **_as_paper_code(cut, test)}
+            scores["padded_batches"] = _padded_batches(carried, test, run.config.global_batch)
+    return scores, carried.by_performance()
+
+
+def _num_targets(subset: Subset) -> int:
+    return sum(map(len, subset.performances))
+
+
+def _as_paper_code(cut: Predictions, subset: Subset) -> dict[str, Any]:
+    found = _results(cut, subset)
     return {
-        "checkpoint": {"step": checkpoint.step, "sha256": checkpoint.sha256},
-        "shards": run.environment["shards"]["fingerprint"],
-        "test": {"performances": len(subset.performances), **_results(carried, subset)},
-        "paper_code": {
-            "excerpt_tokens": excerpt_tokens,
-            "nll": cut_results["nll"]["nats_per_token"],
-            "without_padding": cut_results["averages"],
-            "with_padding": asdict(cut.averages_with_padding(cut.padding)),
-            "padding_share": _share(cut.padding, cut),
-        },
-        "padded_batches": _padded_batches(carried, subset, run.config.global_batch),
-    }, carried.by_performance()
+        "nll": found["nll"]["nats_per_token"],
+        "without_padding": found["averages"],
+        "with_padding": asdict(cut.averages_with_padding(cut.padding)),
+        "padding_share": _share(cut.padding, cut),
+    }
 
 
 def _results(found: Predictions, subset: Subset) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The page of a plan: a function of the plan and the result files, which holds with any part of them.
 
-RESULTS/reproduction.md  learning-curves.png  rules-TABLE.png
+RESULTS.md  RESULTS/learning-curves.png  RESULTS/rules-TABLE.png
 """
 
 import io
@@ -9,28 +9,23 @@ from functools import partial
 from pathlib import Path
 
 from pianogen.files import write_atomic
+from pianogen.reproduce.averages import level_sentence, rules_table, switches_table
+from pianogen.reproduce.baselines import Scores, read_baselines
+from pianogen.reproduce.comparisons import Comparisons, interval_text, pairs_of
 from pianogen.reproduce.curves import extrapolation_table, write_curves
 from pianogen.reproduce.plan import Plan, Table
 from pianogen.reproduce.results import Result, read_result, read_sums, read_unfinished
+from pianogen.reproduce.rows import ABSENT, Row, rows_of
 from pianogen.reproduce.rules_figure import write_rules_figure
-from pianogen.reproduce.tables import (
-    Comparisons,
-    Row,
-    level_sentence,
-    models_table,
-    rows_of,
-    rules_table,
-    runs_table,
-    switches_table,
-    unfinished_table,
-)
+from pianogen.reproduce.tables import models_table, recipes_table, runs_table, unfinished_table
 
-PAGE, CURVES = "reproduction.md", "learning-curves.png"
+CURVES = "learning-curves.png"
 _NOTES = {
     "models": (
         "NLL in nats per token, xxeos included; the rest in percent. Of several runs the mean, then each. weighted: "
         "mean over classes, weighted by their targets. micro: share of the targets predicted. All on the whole test "
-        "split, by the last checkpoint, with the past carried."
+        "split, by the last checkpoint, with the past carried; train: a seeded choice of performances with about "
+        "300,000 targets. paper: read off its Figure 5, on its own split of MAESTRO v1."
     ),
     "rules": (
         "In percent, the mean over runs. macro, occurring classes: 2PR / (P + R) of the mean precision and recall "
@@ -44,11 +39,19 @@ _NOTES = {
         "each batch. Padding is always right. The last column is the share of padding with which the carried F1 "
         "would be the paper's."
     ),
+    "recipes": (
+        "NLL in nats, on the test split; per note, it is the sum of the NLL of note, wait and length tokens (and of "
+        "the ends, which are few). change: of the NLL per note, against the first row. In brackets the middle 95 % of "
+        "a paired bootstrap over the test performances, for rows with the same tokens; it says nothing of other seeds. "
+        "Where the grid or the pedal differs, compare per note and per second: a finer grid must also predict finer "
+        "waits and lengths. tokens/s: per second of processor time (the median over the steps), which other work on "
+        "the machine changes less than wall time."
+    ),
 }
 _COMPARED = (
     "Paired bootstrap over the test performances: the difference, and the middle 95 % of it over 10,000 draws with "
-    "replacement (seed 0), the same performances for both. Runs are not drawn: the intervals say nothing of other "
-    "seeds."
+    "replacement (seed 0), the same performances for both; higher or lower means an interval without 0. Runs are not "
+    "drawn: the intervals say nothing of other seeds."
 )
 _EXTRAPOLATED = (
     "Extrapolation, not a measurement: a straight line through the second half of the curve, over the logarithm of "
@@ -58,7 +61,7 @@ _EXTRAPOLATED = (
 
 
 def write_page(plan: Plan, folder: Path) -> Path:
-    """Write the page and its figures into the folder of the results; return the page's path.
+    """Write the page beside the folder of the results and its figures into it; return the page's path.
 
     Raises:
         RunError: A result file is damaged.
@@ -73,8 +76,14 @@ def write_page(plan: Plan, folder: Path) -> Path:
         rows = [row for row in rows_of(table, finished) if row.found]
         if table.columns == "rules" and rows:
             _write_figure(folder / rules_figure(table), partial(write_rules_figure, rows))
-    write_atomic(folder / PAGE, page_of(plan, finished, unfinished, folder))
-    return folder / PAGE
+    page = page_file(folder)
+    write_atomic(page, page_of(plan, finished, unfinished, folder))
+    return page
+
+
+def page_file(folder: Path) -> Path:
+    """RESULTS.md, beside the folder RESULTS."""
+    return folder.with_name(f"{folder.name}.md")
 
 
 def load_results(plan: Plan, folder: Path) -> tuple[dict[str, Result], list[Result]]:
@@ -89,8 +98,9 @@ def page_of(plan: Plan, finished: Mapping[str, Result], unfinished: Sequence[Res
     comparisons = Comparisons(partial(read_sums, folder))
     parts = [f"# {plan.title}", plan.text, f"{len(finished)} of {len(plan.runs)} runs of the plan are finished."]
     for table in plan.tables:
-        parts += _section(table, rows_of(table, finished), comparisons)
-    parts += _curves([*finished.values(), *unfinished])
+        scores = read_baselines(folder, plan.runs[table.first_run]) if table.baselines else {}
+        parts += _section(table, rows_of(table, finished), comparisons, scores, folder.name)
+    parts += _curves([*finished.values(), *unfinished], folder.name)
     if unfinished:
         parts += ["## Unfinished runs", unfinished_table(unfinished), "Scores are of the validation slice."]
     if finished or unfinished:
@@ -98,20 +108,40 @@ def page_of(plan: Plan, finished: Mapping[str, Result], unfinished: Sequence[Res
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _section(table: Table, rows: Sequence[Row], comparisons: Comparisons) -> Iterator[str]:
+def _section(
+    table: Table, rows: Sequence[Row], comparisons: Comparisons, scores: Mapping[str, Scores], folder: str
+) -> Iterator[str]:
     yield f"## {table.title}"
     if not any(row.found for row in rows):
         yield "None of these runs is finished."
         return
-    yield {"models": models_table, "rules": rules_table, "switches": switches_table}[table.columns](rows)
+    yield _table(table, rows, comparisons, scores)
     yield _NOTES[table.columns]
     if table.columns == "rules":
         yield level_sentence(rows)
-        yield f"![Precision, recall and F1 under every rule of averaging]({rules_figure(table)})"
+        yield f"![Precision, recall and F1 under every rule of averaging]({folder}/{rules_figure(table)})"
     yield table.text
     if table.compared and (differences := comparisons.table(rows)):
         yield differences
-        yield _COMPARED
+        yield f"{comparisons.verdict(rows)} {_COMPARED}"
+
+
+def _table(table: Table, rows: Sequence[Row], comparisons: Comparisons, scores: Mapping[str, Scores]) -> str:
+    if table.columns == "models":
+        return models_table(rows, scores)
+    if table.columns == "recipes":
+        return recipes_table(rows, partial(_against, rows[0], comparisons))
+    return {"rules": rules_table, "switches": switches_table}[table.columns](rows)
+
+
+def _against(first: Row, comparisons: Comparisons, row: Row) -> str:
+    """The difference in NLL per token from the first row of a table; only runs on the same tokens can be paired."""
+    pairs = [
+        pair
+        for pair in pairs_of(first, row)
+        if row is not first and pair[0].content["shards"] == pair[1].content["shards"]
+    ]
+    return interval_text(comparisons.pooled(pairs)["nll"]) if pairs else ABSENT
 
 
 def rules_figure(table: Table) -> str:
@@ -119,11 +149,11 @@ def rules_figure(table: Table) -> str:
     return f"rules-{table.name}.png"
 
 
-def _curves(results: Sequence[Result]) -> Iterator[str]:
+def _curves(results: Sequence[Result], folder: str) -> Iterator[str]:
     if not any(result.curve for result in results):
         return
     yield "## Learning curves"
-    yield f"![Validation NLL and weighted F1 against the targets seen, of every run]({CURVES})"
+    yield f"![Validation NLL and weighted F1 against the targets seen, of every run]({folder}/{CURVES})"
     if table := extrapolation_table(results):
         yield table
         yield _EXTRAPOLATED

@@ -23,7 +23,8 @@ from pianogen.config import ShardSetConfig, TrainConfig, flatten, to_dict
 from pianogen.errors import SettingError
 from pianogen.sweep.naming import with_settings
 
-Columns = Literal["models", "rules", "switches"]
+Columns = Literal["models", "rules", "switches", "recipes"]
+_OF_PAPER_CODE = ("rules", "switches")  # columns that need the scores of cut excerpts
 _COMMAND_ONLY = ("shards", "out", "resume")
 # settings on which neither weights nor scores depend, or that name no value but a place
 _NOT_COMPARED = {*_COMMAND_ONLY, "micro_batch", "deepspeed", "ops", "rank_timeout_s", "checkpoint"}
@@ -39,6 +40,8 @@ class PlannedRun:
     shards: ShardSetConfig
     train: TrainConfig
     """Its settings, but for the folders."""
+    paper_code: bool = True
+    """Whether it is also scored as the paper's code does it, on cut excerpts, which takes as long again."""
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -58,8 +61,15 @@ class Table:
     columns: Columns = "models"
     compared: bool = False
     """Whether each row is tested against the one before, by a bootstrap over the performances."""
+    baselines: bool = False
+    """Whether the baselines follow, on the shards of the first run."""
     text: str = ""
     """Paragraphs below the table."""
+
+    @property
+    def first_run(self) -> str:
+        """The name of the first run of the first row."""
+        return next(iter(self.rows.values()))[0]
 
 
 @dataclass(frozen=True)
@@ -109,11 +119,14 @@ def _defaults() -> dict[str, Any]:
     )
 
 
+_MERGE = "tag:yaml.org,2002:merge"  # `<<: *other` takes over the values of another mapping
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses a name that is given twice, of which YAML's loader takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        names = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
         for name in names:
             if names.count(name) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", node.start_mark)
@@ -149,7 +162,7 @@ def _run(
     name: str, values: Any, shards: Mapping[str, ShardSetConfig], common: dict[str, Any], folder: Path
 ) -> PlannedRun:
     where = f"run {name!r}"
-    values = _named(where, values, ("config", "shards", "settings"), needed=("shards",))
+    values = _named(where, values, ("config", "shards", "settings", "paper_code"), needed=("shards",))
     if values["shards"] not in shards:
         raise SettingError(f"{where} needs shards {values['shards']!r}, which the plan does not have; {_known(shards)}")
     given = common | flatten(_mapping(f"{where}: settings", values.get("settings", {})))
@@ -164,7 +177,9 @@ def _run(
         raise SettingError(
             f"{where} needs budget.tokens or budget.steps, and no budget.seconds: results must be repeatable"
         )
-    return PlannedRun(name, values["shards"], shards[values["shards"]], train)
+    return PlannedRun(
+        name, values["shards"], shards[values["shards"]], train, _boolean(where, "paper_code", values, default=True)
+    )
 
 
 def _config(file: str | None, folder: Path) -> dict[str, Any]:
@@ -180,8 +195,12 @@ def _config(file: str | None, folder: Path) -> dict[str, Any]:
 
 def _table(name: str, values: Any, runs: Mapping[str, PlannedRun]) -> Table:
     where = f"table {name!r}"
-    values = _named(where, values, ("title", "rows", "columns", "compared", "text"), needed=("title", "rows"))
+    values = _named(
+        where, values, ("title", "rows", "columns", "compared", "baselines", "text"), needed=("title", "rows")
+    )
     rows = _mapping(f"{where}: rows", values["rows"])
+    if not rows:
+        raise SettingError(f"{where} has no rows")
     for label, members in rows.items():
         if not isinstance(members, list) or not members:
             raise SettingError(f"{where}: row {label!r} is {members!r}, but it must be a list of runs")
@@ -190,17 +209,24 @@ def _table(name: str, values: Any, runs: Mapping[str, PlannedRun]) -> Table:
                 raise SettingError(
                     f"{where}: row {label!r} has run {member!r}, which the plan does not have; {_known(runs)}"
                 )
-    columns, compared = values.get("columns", "models"), values.get("compared", False)
+    columns, compared = values.get("columns", "models"), _boolean(where, "compared", values, default=False)
     if columns not in get_args(Columns):
         raise SettingError(f"{where} has columns {columns!r}, but there are {', '.join(get_args(Columns))}")
-    if not isinstance(compared, bool):
-        raise SettingError(f"{where} has compared {compared!r}, but it must be true or false")
     members = {label: tuple(names) for label, names in rows.items()}
+    unscored = [name for names in members.values() for name in names if not runs[name].paper_code]
+    if columns in _OF_PAPER_CODE and unscored:
+        raise SettingError(
+            f"{where} has columns {columns!r}, which need the scores that run {unscored[0]!r} leaves out by "
+            "paper_code: false"
+        )
     if compared and len({runs[name].shard_set for names in members.values() for name in names}) > 1:
         raise SettingError(
             f"{where} is compared, but its runs have different shards, and so other performances to score"
         )
-    return Table(name, str(values["title"]), members, columns, compared, str(values.get("text", "")).strip())
+    baselines = _boolean(where, "baselines", values, default=False)
+    if baselines and columns != "models":
+        raise SettingError(f"{where} has baselines, which only the columns 'models' can show, but its are {columns!r}")
+    return Table(name, str(values["title"]), members, columns, compared, baselines, str(values.get("text", "")).strip())
 
 
 def _named(where: str, values: Any, known: Iterable[str], needed: Iterable[str] = ()) -> dict[str, Any]:
@@ -215,6 +241,13 @@ def _named(where: str, values: Any, known: Iterable[str], needed: Iterable[str] 
         if name not in values:
             raise SettingError(f"{where} has no {name!r}, which it needs")
     return values
+
+
+def _boolean(where: str, name: str, values: Mapping[str, Any], *, default: bool) -> bool:
+    value = values.get(name, default)
+    if not isinstance(value, bool):
+        raise SettingError(f"{where} has {name} {value!r}, but it must be true or false")
+    return value
 
 
 def _mapping(where: str, values: Any) -> dict[str, Any]:

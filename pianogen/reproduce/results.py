@@ -23,7 +23,8 @@ from pianogen.reproduce.plan import PlannedRun, difference
 FORMAT = 1
 _ALWAYS = {"entry", "commit", "seed", "tokens", "hours", "tokens_per_s", "machine", "precision", "curve"}
 _UNFINISHED = ".unfinished.json"
-_FINISHED = {"checkpoint", "shards", "test", "paper_code", "padded_batches"}
+_FINISHED = {"checkpoint", "shards", "test"}
+_PAPER_CODE = {"paper_code", "padded_batches"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read_result(folder: Path, planned: PlannedRun) -> Result | None:
     file = result_file(folder, planned.name)
     if not file.exists():
         return None
-    result = Result(planned.name, _read_json(file))
+    result = Result(planned.name, read_json(file, _ALWAYS | _FINISHED | (_PAPER_CODE if planned.paper_code else set())))
     if found := difference(planned.entry, result.content["entry"]):
         setting, now, then = found
         raise SettingError(
@@ -82,7 +83,7 @@ def read_result(folder: Path, planned: PlannedRun) -> Result | None:
 def read_unfinished(folder: Path, name: str) -> Result | None:
     """What is known of a run without a result; None if it has not been trained at all."""
     file = _unfinished_file(folder, name)
-    return Result(name, _read_json(file)) if file.exists() else None
+    return Result(name, read_json(file, _ALWAYS)) if file.exists() else None
 
 
 def write_result(folder: Path, name: str, content: Mapping[str, Any], sums: PerformanceSums) -> None:
@@ -114,12 +115,17 @@ def read_sums(folder: Path, name: str) -> PerformanceSums:
         raise RunError(f"{file} cannot be read: {error}; remove {name}.json beside it to make both again") from error
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path, sections: set[str]) -> dict[str, Any]:
+    """The content of a file of results.
+
+    Raises:
+        RunError: It cannot be read, is of another format, or lacks one of the sections.
+    """
     try:
         content = json.loads(file.read_text())
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']!r}, not {FORMAT}")
-        missing = sorted((_ALWAYS | (set() if file.name.endswith(_UNFINISHED) else _FINISHED)) - set(content))
+        missing = sorted(sections - set(content))
         if missing or not isinstance(content["entry"], dict):
             raise ValueError(f"it has no {', '.join(missing) or 'entry of a plan'}")
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, BinaryIO
 
-from pianogen.reproduce.tables import RULES, Row, Rule, mean_percent
+from pianogen.reproduce.rows import RULES, Row, Rule, mean_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,19 +36,19 @@ def write_rules_figure(rows: Sequence[Row], file: str | Path | BinaryIO) -> None
         _draw_panel(axes, rows, rule)
     handles = [Patch(color=colour, label=name) for colour, name in zip(_COLOURS, _MEASURES, strict=True)]
     label = "the paper (on its own split of MAESTRO v1)"
-    marks = [Line2D([], [], color=_PAPER_COLOUR, linewidth=2, label=label)] if any(row.paper for row in rows) else []
+    marks = [Line2D([], [], color=_PAPER_COLOUR, linewidth=2, label=label)] if any(row.paper() for row in rows) else []
     figure.legend(handles=[*handles, *marks], loc="outside upper left", ncols=4, frameon=False, fontsize=9)
     figure.savefig(file, format="png", metadata={"Software": None})
 
 
 def _draw_panel(axes: "Axes", rows: Sequence[Row], rule: Rule) -> None:
     for position, row in enumerate(rows):
-        values = mean_percent(row, rule)
+        values, paper = mean_percent(row, rule), row.paper()
         for index, value in enumerate(values):
             centre = position + (index - 1) * _BAR_WIDTH
             axes.bar(centre, value, _BAR_WIDTH * 0.92, color=_COLOURS[index], zorder=2)
-            if row.paper is not None:
-                axes.hlines(row.paper[index], centre - 0.1, centre + 0.1, color=_PAPER_COLOUR, linewidth=2, zorder=4)
+            if paper is not None:
+                axes.hlines(paper[index], centre - 0.1, centre + 0.1, color=_PAPER_COLOUR, linewidth=2, zorder=4)
         offset = {"textcoords": "offset points", "ha": "center", "fontsize": 6.5, "color": _INK, "zorder": 5}
         axes.annotate(f"{values[2]:.1f}", (position + _BAR_WIDTH, values[2]), (0, 2), **offset)
     labels = [fill(row.label, _NAME_WIDTH) for row in rows]

@@ -1,98 +1,28 @@
-"""The tables of the page, in Markdown; every number in them comes from a result file."""
+"""The tables of models, of recipes and of runs, in Markdown; every number in them comes from a result file."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
-from pianogen.errors import RunError
-from pianogen.evaluation.report import PAPER_PERCENT
-from pianogen.metrics import Interval, PerformanceSums, intervals, resampled
-from pianogen.reproduce.plan import Table
+from pianogen.metrics import GROUPS
+from pianogen.reproduce.baselines import Scores
 from pianogen.reproduce.results import Result
-
-_PAPER_F1 = [paper["test"][2] for paper in PAPER_PERCENT.values()]
-ABSENT = "-"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table."""
-
-    label: str
-    results: tuple[Result | None, ...]
-    """One for each of its runs, in the order of the plan; None if it is not finished."""
-
-    @property
-    def found(self) -> list[Result]:
-        """The results there are."""
-        return [result for result in self.results if result]
-
-    def mean(self, of: Callable[[Result], float]) -> float:
-        """The mean over the runs."""
-        return fmean(map(of, self.found))
-
-    @property
-    def paper(self) -> tuple[float, float, float] | None:
-        """The paper's precision, recall and F1 in percent, if it has this kind of model."""
-        return PAPER_PERCENT.get(self.found[0].kind, {}).get("test") if self.found else None
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule of averaging: where precision, recall and F1 are in a result."""
-
-    title: str
-    section: tuple[str, str]
-    names: tuple[str, str, str]
-
-    def percent(self, result: Result) -> tuple[float, float, float]:
-        """Precision, recall and F1 in percent."""
-        averages = result.content[self.section[0]][self.section[1]]
-        precision, recall, f1 = (100 * averages[name] for name in self.names)
-        return precision, recall, f1
-
-
-def _rule(title: str, section: tuple[str, str], prefix: str) -> Rule:
-    return Rule(title, section, (f"{prefix}_precision", f"{prefix}_recall", f"{prefix}_f1"))
-
-
-_CARRIED, _CUT, _PADDED = ("test", "averages"), ("paper_code", "without_padding"), ("paper_code", "with_padding")
-_MICRO = ("accuracy", "accuracy", "accuracy")
-RULES = (
-    _rule("macro, occurring classes", _CARRIED, "macro"),
-    Rule("macro, mean of F1", _CARRIED, ("macro_precision", "macro_recall", "macro_f1_sklearn")),
-    _rule("macro, all 312 words", _CARRIED, "all_classes"),
-    _rule("weighted", _CARRIED, "weighted"),
-    Rule("micro", _CARRIED, _MICRO),
-    _rule("as the paper's code, macro", _PADDED, "macro"),
-    _rule("as the paper's code, weighted", _PADDED, "weighted"),
-    Rule("as the paper's code, micro", _PADDED, _MICRO),
-)
-WEIGHTED = RULES[3]
-_SWITCHES = (
-    ("carried, no padding", WEIGHTED),
-    ("cut, no padding", _rule("", _CUT, "weighted")),
-    ("cut, padding counted", _rule("", _PADDED, "weighted")),
-    ("carried, padded batches", _rule("", ("padded_batches", "with_padding"), "weighted")),
+from pianogen.reproduce.rows import (
+    ABSENT,
+    RULES,
+    TRAIN_WEIGHTED,
+    WEIGHTED,
+    Row,
+    markdown,
+    mean_percent,
+    nll_of,
+    percents,
 )
 
 
-def rows_of(table: Table, results: Mapping[str, Result]) -> list[Row]:
-    """The rows of a table, with the runs that are finished."""
-    return [Row(label, tuple(results.get(name) for name in names)) for label, names in table.rows.items()]
-
-
-def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in (headings, ["---"] * len(headings), *lines))
-
-
-def models_table(rows: Sequence[Row]) -> str:
-    """Mean and each run of every row, beside the paper's figures."""
+def models_table(rows: Sequence[Row], baselines: Mapping[str, Scores]) -> str:
+    """Mean and each run of every row, beside the paper's figures, then the baselines."""
     headings = [
         "model",
         "runs",
@@ -102,14 +32,18 @@ def models_table(rows: Sequence[Row]) -> str:
         "weighted F1 of each",
         "micro",
         "paper P / R / F1",
+        "weighted P / R / F1, train",
+        "paper, train",
     ]
-    return markdown(headings, [_models_line(row) for row in rows])
+    lines = [_models_line(row) for row in rows]
+    return markdown(headings, [*lines, *[_baseline_line(name, scores) for name, scores in baselines.items()]])
 
 
 def _models_line(row: Row) -> list[str]:
-    paper = percents(row.paper) if row.paper else ABSENT
+    paper, paper_train = (percents(values) if values else ABSENT for values in (row.paper(), row.paper("train")))
     if not row.found:
-        return [row.label, _runs(row), *[ABSENT] * 5, paper]
+        return [row.label, _runs(row), *[ABSENT] * 5, paper, ABSENT, paper_train]
+    trained = Row(row.label, tuple(result for result in row.found if "train" in result.content))
     return [
         row.label,
         _runs(row),
@@ -119,22 +53,29 @@ def _models_line(row: Row) -> list[str]:
         ", ".join(f"{WEIGHTED.percent(result)[2]:.1f}" for result in row.found),
         f"{mean_percent(row, RULES[4])[0]:.1f}",
         paper,
+        percents(mean_percent(trained, TRAIN_WEIGHTED)) if trained.found else ABSENT,
+        paper_train,
     ]
 
 
-def nll_of(result: Result) -> float:
-    """Nats per token on the test split."""
-    return result.content["test"]["nll"]["nats_per_token"]
+def _baseline_line(name: str, scores: Scores) -> list[str]:
+    test, train = (scores[split]["averages"] for split in ("test", "train"))
+    return [
+        name,
+        ABSENT,
+        ABSENT,
+        f"{scores['test']['nll']['nats_per_token']:.3f}",
+        _weighted(test),
+        ABSENT,
+        f"{100 * test['accuracy']:.1f}",
+        ABSENT,
+        _weighted(train),
+        ABSENT,
+    ]
 
 
-def mean_percent(row: Row, rule: Rule) -> tuple[float, ...]:
-    """Precision, recall and F1 in percent, each the mean over the runs."""
-    return tuple(fmean(values) for values in zip(*map(rule.percent, row.found), strict=True))
-
-
-def percents(values: Sequence[float]) -> str:
-    """Percentages with slashes between."""
-    return " / ".join(f"{value:.1f}" for value in values)
+def _weighted(averages: Mapping[str, float]) -> str:
+    return percents([100 * averages[f"weighted_{name}"] for name in ("precision", "recall", "f1")])
 
 
 def _runs(row: Row) -> str:
@@ -155,104 +96,57 @@ def _mean_and_each(row: Row, of: Callable[[Result], float], form: str) -> str:
     return mean if len(row.found) == 1 else f"{mean} ({each})"
 
 
-def rules_table(rows: Sequence[Row]) -> str:
-    """F1 under every rule of averaging."""
-    lines = [
-        [row.label, *[f"{mean_percent(row, rule)[2]:.1f}" if row.found else ABSENT for rule in RULES], _paper_f1(row)]
-        for row in rows
+def recipes_table(rows: Sequence[Row], against_first: Callable[[Row], str]) -> str:
+    """What each row predicts and costs, beside the first row."""
+    headings = [
+        "recipe",
+        "runs",
+        "parameters",
+        "tokens/s",
+        "NLL per note",
+        "of notes + waits + lengths",
+        "per second",
+        "change",
+        "per token",
+        "per token minus the first [95 %]",
+        "weighted F1",
     ]
-    return markdown(["F1", *[rule.title for rule in RULES], "paper"], lines)
+    return markdown(headings, [_recipe_line(row, rows[0], against_first) for row in rows])
 
 
-def _paper_f1(row: Row) -> str:
-    return f"{row.paper[2]:.1f}" if row.paper else ABSENT
-
-
-def switches_table(rows: Sequence[Row]) -> str:
-    """Weighted F1 of the same model under each switch, and how much padding would give the paper's figure."""
-    headings = ["weighted F1", *[title for title, _ in _SWITCHES], "padding of excerpts", "of batches"]
-    headings.append("padding for the paper's F1")
-    return markdown(headings, [_switches_line(row) for row in rows])
-
-
-def _switches_line(row: Row) -> list[str]:
+def _recipe_line(row: Row, first: Row, against_first: Callable[[Row], str]) -> list[str]:
     if not row.found:
-        return [row.label, *[ABSENT] * (len(_SWITCHES) + 3)]
-    f1 = [mean_percent(row, rule)[2] for _, rule in _SWITCHES]
-    excerpts, batches = (
-        row.mean(lambda result, section=section: result.content[section]["padding_share"])
-        for section in ("paper_code", "padded_batches")
-    )
-    needed = f"{100 * padding_needed(f1[0], row.paper[2]):.0f} %" if row.paper else ABSENT
-    return [row.label, *[f"{value:.1f}" for value in f1], f"{100 * excerpts:.1f} %", f"{100 * batches:.1f} %", needed]
-
-
-def padding_needed(f1: float, wanted: float) -> float:
-    """The share of padding among all positions with which weighted F1, in percent, would be `wanted`.
-
-    A class that is always right and never predicted elsewhere has F1 100: the weighted mean is linear in its share.
-    """
-    return max(0.0, (wanted - f1) / (100 - f1))
-
-
-def level_sentence(rows: Sequence[Row]) -> str:
-    """Which rules and models reach the paper's level."""
-    low, high = min(_PAPER_F1), max(_PAPER_F1)
-    reached = [
-        f"{row.label}, {rule.title} ({mean_percent(row, rule)[2]:.1f})"
-        for rule in RULES
-        for row in rows
-        if row.found and low <= mean_percent(row, rule)[2] <= high
+        return [row.label, _runs(row), *[ABSENT] * 9]
+    per_note = row.mean(lambda result: _likelihoods(result)["nats_per_note"])
+    base = first.mean(lambda result: _likelihoods(result)["nats_per_note"]) if first.found else None
+    return [
+        row.label,
+        _runs(row),
+        _given(row, "parameters"),
+        _given(row, "tokens_per_cpu_s"),
+        f"{per_note:.3f}",
+        " + ".join(f"{row.mean(partial(_nats_per_note, group=group)):.3f}" for group in GROUPS[:3]),
+        f"{row.mean(lambda result: _likelihoods(result)['nats_per_second']):.2f}",
+        f"{100 * (per_note / base - 1):+.1f} %" if base else ABSENT,
+        _mean_and_each(row, nll_of, "{:.3f}"),
+        against_first(row),
+        f"{mean_percent(row, WEIGHTED)[2]:.1f}",
     ]
-    found = "; ".join(reached) or "none of these"
-    return f"F1 from {low:.1f} to {high:.1f} %, as in the paper: {found}."
 
 
-class Comparisons:
-    """The bootstrap of every pair of neighbouring rows; each run is resampled once."""
-
-    def __init__(self, read: Callable[[str], PerformanceSums]) -> None:
-        self._read = read
-        self._sums: dict[str, PerformanceSums] = {}
-        self._draws: dict[str, np.ndarray] = {}
-
-    def table(self, rows: Sequence[Row]) -> str | None:
-        """Differences of the measures with their intervals, per pair of runs and pooled; None without any pair."""
-        lines = [line for first, second in pairwise(rows) for line in self._lines(first, second)]
-        headings = ["second minus first", "runs", "NLL, nats per token", "micro, points", "weighted F1, points"]
-        return markdown(headings, lines) if lines else None
-
-    def _lines(self, first: Row, second: Row) -> Iterator[list[str]]:
-        pairs = [(one, other) for one, other in zip(first.results, second.results, strict=False) if one and other]
-        name = f"{second.label} minus {first.label}"
-        for one, other in pairs:
-            yield [name, f"{other.name}, {one.name}", *_cells(self._intervals([(one, other)]))]
-        if len(pairs) > 1:
-            yield [name, f"all {len(pairs)}", *_cells(self._intervals(pairs))]
-
-    def _intervals(self, pairs: Sequence[tuple[Result, Result]]) -> dict[str, Interval]:
-        for one, other in pairs:
-            if not np.array_equal(self._sums_of(one).support, self._sums_of(other).support):
-                raise RunError(
-                    f"{one.name} and {other.name} were scored on different targets, so they cannot be paired"
-                )
-        return intervals([self._draws[one.name] for one, _ in pairs], [self._draws[other.name] for _, other in pairs])
-
-    def _sums_of(self, result: Result) -> PerformanceSums:
-        if result.name not in self._sums:
-            self._sums[result.name] = self._read(result.name)
-            self._draws[result.name] = resampled(self._sums[result.name])
-        return self._sums[result.name]
+def _likelihoods(result: Result) -> Mapping[str, Any]:
+    return result.content["test"]["nll"]
 
 
-def _cells(found: Mapping[str, Interval]) -> list[str]:
-    scales = (("nll", 1, 4), ("accuracy", 100, 2), ("weighted_f1", 100, 2))
-    return [_interval(found[name], scale, digits) for name, scale, digits in scales]
+def _nats_per_note(result: Result, group: str) -> float:
+    test = result.content["test"]
+    return test["nll"]["nats_per_token_by_group"][group] * test["targets"][group] / test["notes"]
 
 
-def _interval(one: Interval, scale: float, digits: int) -> str:
-    difference, low, high = (f"{scale * value:+.{digits}f}" for value in (one.difference, one.low, one.high))
-    return f"{difference} [{low}, {high}]"
+def _given(row: Row, name: str) -> str:
+    """The mean of a number that results of earlier versions lack."""
+    found = [result.content[name] for result in row.found if result.content.get(name)]
+    return f"{fmean(found):,.0f}" if found else ABSENT
 
 
 def runs_table(results: Sequence[Result]) -> str:

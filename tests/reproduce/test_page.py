@@ -9,14 +9,16 @@ import pytest
 from planned import NAMES, Reproduction
 
 from pianogen.cli import main
-from pianogen.errors import RunError
+from pianogen.errors import RunError, SettingError
 from pianogen.evaluation.counts import Counts
-from pianogen.metrics import classification
+from pianogen.metrics import Interval, classification
+from pianogen.reproduce.averages import padding_needed
+from pianogen.reproduce.comparisons import direction
 from pianogen.reproduce.curves import slope_of
-from pianogen.reproduce.page import load_results, page_of, write_page
+from pianogen.reproduce.page import load_results, page_file, page_of, write_page
 from pianogen.reproduce.plan import read_plan
 from pianogen.reproduce.results import Result, read_sums
-from pianogen.reproduce.tables import RULES, markdown, padding_needed, rows_of
+from pianogen.reproduce.rows import RULES, markdown, rows_of
 
 
 def page(reproduction: Reproduction) -> str:
@@ -31,7 +33,7 @@ def cells(text: str, first: str) -> list[list[str]]:
 
 
 def test_the_command_writes_the_page_that_its_results_make(quiet: Reproduction) -> None:
-    assert (quiet.results / "reproduction.md").read_text() == page(quiet)
+    assert page_file(quiet.results).read_text() == page(quiet)
 
 
 @pytest.mark.parametrize("names", [names for count in range(3) for names in itertools.combinations(NAMES, count)])
@@ -100,6 +102,54 @@ def test_a_difference_is_that_of_the_two_rows(quiet: Reproduction) -> None:
     assert line[2].startswith(f"{difference:+.4f} [")
 
 
+def test_a_verdict_names_only_what_the_interval_excludes() -> None:
+    assert direction(Interval(0.2, 0.1, 0.3)) == "higher"
+    assert direction(Interval(-0.2, -0.3, -0.1)) == "lower"
+    assert direction(Interval(0.2, -0.1, 0.3)) == "not distinguished"
+
+
+def test_each_row_after_the_first_has_a_verdict(quiet: Reproduction) -> None:
+    assert page(quiet).count("LSTM + attention against RNN (1 pair of runs): NLL ") == 1
+
+
+def test_a_recipe_is_compared_with_the_first_row(quiet: Reproduction) -> None:
+    first, second = (quiet.result(name)["test"]["nll"] for name in ("attn-0", "attn-1"))
+    line = cells(page(quiet).partition("## Recipes")[2], "seed 1")[0]
+    assert line[4] == f"{second['nats_per_note']:.3f}"
+    assert line[7] == f"{100 * (second['nats_per_note'] / first['nats_per_note'] - 1):+.1f} %"
+    assert line[9].startswith(f"{second['nats_per_token'] - first['nats_per_token']:+.4f} [")
+    assert cells(page(quiet).partition("## Recipes")[2], "base")[0][9] == "-"
+
+
+def test_the_parts_of_a_recipes_nll_per_note_add_up_to_all_but_the_ends(quiet: Reproduction) -> None:
+    parts = cells(page(quiet).partition("## Recipes")[2], "base")[0][5]
+    test = quiet.result("attn-0")["test"]
+    ends = test["nll"]["nats_per_token_by_group"]["end"] * test["targets"]["end"] / test["notes"]
+    assert sum(map(float, parts.split(" + "))) == pytest.approx(test["nll"]["nats_per_note"] - ends, abs=2e-3)
+
+
+def test_a_run_without_the_scores_of_the_papers_code_has_none(quiet: Reproduction) -> None:
+    assert "paper_code" in quiet.result("attn-0")
+    assert "paper_code" not in quiet.result("attn-1")
+
+
+def test_the_baselines_follow_the_models(quiet: Reproduction) -> None:
+    found = json.loads((quiet.results / "tiny.baselines.json").read_text())["baselines"]
+    for name in ("unigram", "5-gram", "repeat-last"):
+        line = cells(page(quiet), name)[0]
+        assert line[3] == f"{found[name]['test']['nll']['nats_per_token']:.3f}"
+        assert line[8].endswith(f" / {100 * found[name]['train']['averages']['weighted_f1']:.1f}")
+
+
+def test_baselines_of_other_shards_are_refused(quiet: Reproduction, copy: Callable[..., Reproduction]) -> None:
+    other = copy("attn-0")
+    content = json.loads((quiet.results / "tiny.baselines.json").read_text())
+    content["entry"]["shards"]["seed"] = 7
+    (other.results / "tiny.baselines.json").write_text(json.dumps(content))
+    with pytest.raises(SettingError, match="made with other settings"):
+        page(other)
+
+
 def test_every_rule_is_read_from_the_results(quiet: Reproduction) -> None:
     plan = read_plan(quiet.file)
     row = rows_of(plan.tables[1], load_results(plan, quiet.results)[0])[0]
@@ -138,7 +188,8 @@ def test_the_figures_are_the_same_bytes_again(quiet: Reproduction) -> None:
     images = {path.name: path.read_bytes() for path in quiet.results.glob("*.png")}
     write_page(read_plan(quiet.file), quiet.results)
     assert images == {path.name: path.read_bytes() for path in quiet.results.glob("*.png")}
-    assert set(images) == {part.partition(")")[0] for part in page(quiet).split("](")[1:]}
+    links = {part.partition(")")[0] for part in page(quiet).split("](")[1:]}
+    assert links == {f"{quiet.results.name}/{name}" for name in images}
 
 
 @pytest.mark.parametrize(

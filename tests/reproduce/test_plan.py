@@ -38,8 +38,15 @@ def put(plan: dict[str, Any], *names_and_value: Any) -> None:
         (("tables", "scores", "rows", {"RNN": ["rnn-9"]}), "table 'scores': row 'RNN' has run 'rnn-9'"),
         (("tables", "scores", "rows", {"RNN": "rnn-0"}), "it must be a list of runs"),
         (
+            ("tables", "rules", "rows", {"LSTM": ["attn-1"]}),
+            "which need the scores that run 'attn-1' leaves out by paper_code: false",
+        ),
+        (("tables", "scores", "rows", {}), "table 'scores' has no rows"),
+        (("tables", "rules", "baselines", True), "which only the columns 'models' can show, but its are 'rules'"),
+        (("runs", "rnn-0", "paper_code", 1), "run 'rnn-0' has paper_code 1, but it must be true or false"),
+        (
             ("tables", "scores", "columns", "all"),
-            "table 'scores' has columns 'all', but there are models, rules, switches",
+            "table 'scores' has columns 'all', but there are models, rules, switches, recipes",
         ),
     ],
 )
@@ -56,6 +63,13 @@ def test_a_name_given_twice_is_refused(fresh: Reproduction, capsys: Any) -> None
     fresh.file.write_text("shards: {a: {}, a: {}}\nruns: {}\n")
     assert main(fresh.words) == 2
     assert "'a' is given twice" in capsys.readouterr().err
+
+
+def test_a_run_can_take_over_the_values_of_another(fresh: Reproduction) -> None:
+    settings = "settings: {budget.steps: 3, model.kind: rnn}"
+    fresh.file.write_text(f"shards: {{a: {{}}}}\nruns: {{b: &b {{shards: a, {settings}}}, c: {{<<: *b}}}}\n")
+    runs = read_plan(fresh.file).runs
+    assert runs["c"].entry == runs["b"].entry
 
 
 @pytest.mark.parametrize("content", ["", "[]", "3", "{", "runs: 3", "shards: {a: {}}"])
