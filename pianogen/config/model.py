@@ -28,6 +28,8 @@ class ModelConfig:
     """What the first layer sees: the paper's one-hot word, a learned vector, or musical features of the word."""
     embedding_size: int = 256
     """Width of a learned or musical embedding; one_hot has none."""
+    layer_norm: bool = False
+    """Normalise what the decoder reads: the hidden state and, apart, the attention's context."""
     mask: Mask = "strict"
     """Grammar filter before the softmax: the paper's alternation, or strict, which admits canonical streams only."""
 

@@ -1,4 +1,4 @@
-"""The whole network: embedding, recurrent layers, optional attention, and a linear decoder.
+"""The whole network: embedding, recurrent layers, optional attention and layer norms, and a linear decoder.
 
 The loss and the sampler, not the model, apply the grammar mask. Parameter names are the checkpoint format.
 """
@@ -18,6 +18,7 @@ from pianogen.models.embedding import build_embedding
 from pianogen.models.layer import LayerState, RecurrentLayer
 from pianogen.models.linear import linear_of_parts
 from pianogen.models.lstm import LstmLayer
+from pianogen.models.norm import LayerNorm
 from pianogen.models.packed import PackedModel, can_pack
 from pianogen.models.rnn import RnnLayer
 from pianogen.ops.forms import for_gpu
@@ -44,6 +45,8 @@ class PianoModel(nn.Module):
         self.embedding = build_embedding(config, layer.gates_per_unit * size)
         self.layers = nn.ModuleList(layer(size, first=index == 0) for index in range(config.num_layers))
         self.attention = CausalAttention(size) if attends else None
+        self.norm = LayerNorm(size) if config.layer_norm else nn.Identity()
+        self.context_norm = LayerNorm(size) if config.layer_norm and attends else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.decoder = nn.Linear(2 * size if attends else size, VOCABULARY_SIZE)
 
@@ -84,8 +87,9 @@ class PianoModel(nn.Module):
         state_after = _stacked(layer_states)
         if self.attention is not None:
             contexts, attention_state = self.attention(x, state, keep, self.bf16)
-            return self._decode(self.dropout(x), self.dropout(contexts)), state_after | attention_state
-        return self._decode(self.dropout(x)), state_after
+            features = (self.dropout(self.norm(x)), self.dropout(self.context_norm(contexts)))
+            return self._decode(*features), state_after | attention_state
+        return self._decode(self.dropout(self.norm(x))), state_after
 
     @contextmanager
     def packed(self) -> Iterator[None]:
@@ -126,8 +130,9 @@ class PianoModel(nn.Module):
         state_after = _stacked(layer_states)
         if self.attention is not None:
             attention_state = self.attention.step(x, state, self.bf16)
-            return self._decode(x, attention_state["context"]), state_after | attention_state
-        return self._decode(x), state_after
+            features = (self.norm(x), self.context_norm(attention_state["context"]))
+            return self._decode(*features), state_after | attention_state
+        return self._decode(self.norm(x)), state_after
 
     def _embedded(self, tokens: Int[Tensor, "B T"]) -> tuple[Tensor, Int[Tensor, "B T"] | None]:
         """Gate sums (B, T, G); or for a long input those of all words, (V, G), and the rows that the layer reads."""

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pianogen.models.lstm import LstmLayer
+from pianogen.models.norm import LayerNorm
 from pianogen.models.rnn import RnnLayer
 from pianogen.ops.forms import compiled
 from pianogen.ops.native import Kernel, kernels, pack_weight
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 _SIZES = ("rows", "layers", "units", "gates_per_unit", "words", "first_word")
 _WEIGHTS = ("tokens", "table", "recurrent", "below", "biases", "attention", "decoder", "decoder_bias")
-_STATES = (*("h0", "c0", "lse0", "context0"), *("before", "after", "mean"), *("h", "c", "lse", "context", "logits"))
+_STATES = (
+    *("h0", "c0", "lse0", "context0"),
+    *("before", "after", "mean", "normed"),
+    *("h", "c", "lse", "context", "logits"),
+)
 
 _FEW_PRODUCTS = 1 << 18  # about as long as threads take to begin and end
 
@@ -42,9 +47,10 @@ class PackedModel:
         assert library is not None
         config, layers = model.config, [layer for layer in model.layers if isinstance(layer, LstmLayer | RnnLayer)]
         self._bf16, self._scratch = model.bf16, torch.empty(0, device="cpu")
+        self._has_norms = isinstance(model.norm, LayerNorm)
         self._names = (*model.layer_state_names, *(model.attention.state_names if model.attention else ()))
         above = [(layer.weight_ih, layer.bias) for layer in layers[1:]]
-        decoder = model.decoder.weight.split(config.hidden_size, dim=1)
+        decoder, decoder_bias = _decoder_after_norms(model)
         self._kernel = Kernel(library, f"model_step_{'bf16' if model.bf16 else 'fp32'}", _SIZES, (*_WEIGHTS, *_STATES))
         self._arguments = self._kernel.arguments(
             **{"rows": 0, "layers": len(layers), "units": config.hidden_size, "words": VOCABULARY_SIZE},
@@ -55,7 +61,7 @@ class PackedModel:
             biases=torch.stack([bias for _, bias in above if bias is not None]) if above else None,
             attention=self._packed(library, [model.attention.weight] if model.attention else [], by_unit=False),
             decoder=self._packed(library, decoder, by_unit=False),
-            decoder_bias=model.decoder.bias.clone(),
+            decoder_bias=decoder_bias,
             **dict.fromkeys(_STATES),
         )
         matrices = (*(layer.weight_hh for layer in layers), *(weight for weight, _ in above), *decoder)
@@ -89,9 +95,20 @@ class PackedModel:
     def _set_operands(self, after: "State") -> None:
         """Say where the kernel puts what it multiplies; in float32 h and context are where the new state is."""
         fields, size = self._arguments.fields, after["h"].numel()
-        if self._scratch.numel() < 3 * size:
-            self._scratch = torch.empty(3 * size, dtype=torch.bfloat16 if self._bf16 else torch.float32, device="cpu")
+        if self._scratch.numel() < 5 * size:
+            self._scratch = torch.empty(5 * size, dtype=torch.bfloat16 if self._bf16 else torch.float32, device="cpu")
         start, width = self._scratch.data_ptr(), size * self._scratch.element_size()
         fields.before, fields.after, fields.mean = start, start + width, start + 2 * width
+        fields.normed = start + 3 * width if self._has_norms else None
         if not self._bf16:
             fields.after, fields.mean = fields.h, fields.context
+
+
+def _decoder_after_norms(model: "PianoModel") -> tuple[list[Tensor], Float[Tensor, " V"]]:
+    """The decoder's weight by feature, and its bias, with the scales and shifts of the layer norms multiplied in."""
+    parts, bias = list(model.decoder.weight.split(model.config.hidden_size, dim=1)), model.decoder.bias.clone()
+    for index, norm in enumerate((model.norm, model.context_norm)):
+        if isinstance(norm, LayerNorm):
+            bias += parts[index] @ norm.bias
+            parts[index] = parts[index] * norm.weight
+    return parts, bias

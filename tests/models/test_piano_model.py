@@ -16,13 +16,21 @@ from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
 ALL: list[tuple[str, EmbeddingKind]] = list(
     itertools.product(("rnn", "lstm", "attn"), ("one_hot", "learned", "musical"))
 )
+NORMS = pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "norm"])
 KINDS = pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
 
 
-def small(kind: str, embedding: EmbeddingKind = "one_hot", num_layers: int = 2, dropout: float = 0.0) -> PianoModel:
+def small(
+    kind: str,
+    embedding: EmbeddingKind = "one_hot",
+    num_layers: int = 2,
+    dropout: float = 0.0,
+    *,
+    layer_norm: bool = False,
+) -> PianoModel:
     """A float64 model in evaluation mode, always with the same weights."""
     torch.manual_seed(0)
-    config = ModelConfig(kind, 7, num_layers, dropout, embedding, embedding_size=5)
+    config = ModelConfig(kind, 7, num_layers, dropout, embedding, embedding_size=5, layer_norm=layer_norm)
     return build_model(config).double().eval()
 
 
@@ -33,9 +41,10 @@ def tokens(batch: int = 3, time: int = 9, seed: int = 0) -> Tensor:
     return words.masked_fill(torch.rand(batch, time) < 0.2, BOS)
 
 
+@NORMS
 @pytest.mark.parametrize(("kind", "embedding"), ALL)
-def test_stepping_one_token_at_a_time_equals_one_pass(kind: str, embedding: EmbeddingKind):
-    model, words = small(kind, embedding), tokens()
+def test_stepping_one_token_at_a_time_equals_one_pass(kind: str, embedding: EmbeddingKind, layer_norm: bool):
+    model, words = small(kind, embedding, layer_norm=layer_norm), tokens()
     logits, last = model(words)
     state, steps = model.initial_state(3), []
     for t in range(words.shape[1]):
@@ -47,9 +56,11 @@ def test_stepping_one_token_at_a_time_equals_one_pass(kind: str, embedding: Embe
 
 
 @settings(max_examples=25)
-@given(case=st.sampled_from(ALL), cut=st.integers(1, 8), seed=st.integers(0, 1000))
-def test_a_stream_cut_anywhere_gives_the_same_logits(case: tuple[str, EmbeddingKind], cut: int, seed: int):
-    model, words = small(*case), tokens(seed=seed)
+@given(case=st.sampled_from(ALL), cut=st.integers(1, 8), seed=st.integers(0, 1000), layer_norm=st.booleans())
+def test_a_stream_cut_anywhere_gives_the_same_logits(
+    case: tuple[str, EmbeddingKind], cut: int, seed: int, layer_norm: bool
+):
+    model, words = small(*case, layer_norm=layer_norm), tokens(seed=seed)
     first, state = model(words[:, :cut])
     second, last = model(words[:, cut:], state)
     torch.testing.assert_close((torch.cat((first, second), dim=1), last), model(words))
@@ -91,20 +102,22 @@ def test_one_hot_models_equal_torch_nn_on_dense_one_hot_input(kind: str):
     torch.testing.assert_close(model(words)[0], model.decoder(hidden))
 
 
+@NORMS
 @pytest.mark.parametrize(("kind", "embedding"), ALL)
 def test_every_parameter_reports_one_gradient_a_pass_as_data_parallel_training_needs(
-    kind: str, embedding: EmbeddingKind
+    kind: str, embedding: EmbeddingKind, layer_norm: bool
 ):
-    model, reported = small(kind, embedding), []
+    model, reported = small(kind, embedding, layer_norm=layer_norm), []
     for name, parameter in model.named_parameters():
         parameter.register_post_accumulate_grad_hook(lambda _, name=name: reported.append(name))
     model(tokens())[0].square().sum().backward()
     assert sorted(reported) == sorted(name for name, _ in model.named_parameters())
 
 
+@NORMS
 @KINDS
-def test_gradients_agree_with_finite_differences(kind: str):
-    model, words = small(kind, num_layers=1), tokens(batch=2, time=4)
+def test_gradients_agree_with_finite_differences(kind: str, layer_norm: bool):
+    model, words = small(kind, num_layers=1, layer_norm=layer_norm), tokens(batch=2, time=4)
     names, values = zip(*model.named_parameters(), strict=True)
 
     def loss(*parameters: Tensor) -> Tensor:
@@ -143,6 +156,21 @@ def test_parameter_names_are_the_checkpoint_format():
     ]
 
 
+def test_layer_norms_add_a_scale_and_a_shift_for_each_vector_that_the_decoder_reads():
+    def added(kind: str) -> list[str]:
+        return sorted(small(kind, layer_norm=True).state_dict().keys() - small(kind).state_dict().keys())
+
+    assert added("lstm") == ["norm.bias", "norm.weight"]
+    assert added("attn") == ["context_norm.bias", "context_norm.weight", "norm.bias", "norm.weight"]
+
+
+def test_the_decoder_reads_the_state_and_the_context_each_normalised():
+    model, words = small("attn", num_layers=1, layer_norm=True), tokens()
+    logits, state = model(words)
+    normed = [F.layer_norm(vector, (7,)) for vector in (state["h"][:, 0], state["context"])]
+    torch.testing.assert_close(logits[:, -1], model.decoder(torch.cat(normed, dim=1)))
+
+
 def test_the_papers_lstm_has_its_number_of_parameters():
     v, h = VOCABULARY_SIZE, 512
     assert build_model(ModelConfig()).num_parameters == (v * 4 * h + 4 * h) + 4 * h * h + (h * v + v)
@@ -165,8 +193,9 @@ def test_bf16_products_change_the_logits_by_less_than_two_percent(kind: str):
     assert 0 < (rough - exact).norm() < 0.02 * exact.norm()
 
 
-def test_dropout_acts_in_training_only_and_follows_torchs_seed():
-    model, words = small("attn", dropout=0.5), tokens()
+@NORMS
+def test_dropout_acts_in_training_only_and_follows_torchs_seed(layer_norm: bool):
+    model, words = small("attn", dropout=0.5, layer_norm=layer_norm), tokens()
     still = model(words)[0]
     assert torch.equal(model(words)[0], still)
     model.train()

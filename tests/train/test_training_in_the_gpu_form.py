@@ -52,12 +52,13 @@ def losses(config: TrainConfig, form: Form) -> list[float]:
         return [trainer.step(batch, batch.num_targets)["train/loss"] for _ in range(STEPS)]
 
 
-@pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
+@pytest.mark.parametrize(("kind", "layer_norm"), [("rnn", False), ("lstm", False), ("attn", False), ("attn", True)])
 def test_five_steps_in_the_gpu_form_have_the_losses_of_the_reference(
-    tiny_run: Callable[..., TrainConfig], kind: str
+    tiny_run: Callable[..., TrainConfig], kind: str, layer_norm: bool
 ) -> None:
     def run(form: Form) -> list[float]:
-        return losses(tiny_run(form, global_batch=2, model=ModelConfig(kind=kind, hidden_size=16)), form)
+        model = ModelConfig(kind=kind, hidden_size=16, layer_norm=layer_norm)
+        return losses(tiny_run(form, global_batch=2, model=model), form)
 
     expected = run("reference")
     assert expected[-1] < expected[0]

@@ -46,6 +46,12 @@ INLINE void store_some(float *to, vec x, int count) {
     else memcpy(to, &x, (size_t)count * sizeof(float));
 }
 
+INLINE float lane_sum(vec x) {
+    float sum = 0;
+    for (int lane = 0; lane < LANES; lane++) sum += x[lane];
+    return sum;
+}
+
 INLINE vec choose(ivec mask, vec yes, vec no) { return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask)); }
 INLINE vec maximum(vec a, vec b) { return choose(a > b, a, b); }
 

@@ -12,10 +12,11 @@ typedef struct {
     const operand *below;        /* the packed W_ih of every layer but the first */
     const float *biases;         /* (L - 1, G) */
     const operand *attention;    /* the packed W_a, or null */
-    const operand *decoder;      /* packed: the weight of h, then that of the context */
+    const operand *decoder;      /* packed: the weight of h, then that of the context; layer norms' scales multiplied in */
     const float *decoder_bias;   /* (V) */
     const float *h0, *c0, *lse0, *context0;
     operand *before, *after, *mean; /* what weights are multiplied by: h0, h and context; in fp32 the last two may be these */
+    operand *normed; /* (2, B, H): with layer norms, h of the top layer and context as the decoder reads them; or null */
     float *h, *c, *lse, *context, *logits;
 } NAME(Step);
 
@@ -90,14 +91,40 @@ INLINE void NAME(step_attention)(const NAME(Step) * o, int p, int first, int row
         }
 }
 
+/* Mean 0 and variance 1 over the units of a row, as torch's layer_norm with its default epsilon. */
+static void NAME(step_norm)(int units, const float *x, operand *to) {
+    vec sum = {}, squares = {};
+    for (int u = 0; u < units; u += LANES) sum += load_some(x + u, units - u);
+    const vec mean = splat(lane_sum(sum) / (float)units);
+    for (int u = 0; u < units; u += LANES) {
+        const vec from_mean = load_some(x + u, units - u) - mean;
+        const vec inside = load_some((const float *)&from_mean, units - u);
+        squares += inside * inside;
+    }
+    const vec scale = splat(1 / sqrtf(lane_sum(squares) / (float)units + 1e-5f));
+    for (int u = 0; u < units; u += LANES)
+        NAME(store)(to + u, (load_some(x + u, units - u) - mean) * scale, units - u < LANES ? units - u : LANES);
+}
+
+static void NAME(step_norms)(const NAME(Step) * o) {
+    const Share mine = share_of(o->rows);
+    const int units = o->units;
+    for (long b = mine.first; b < mine.last; b++) {
+        NAME(step_norm)(units, o->h + ((b + 1) * o->layers - 1) * units, o->normed + b * units);
+        if (o->attention) NAME(step_norm)(units, o->context + b * units, o->normed + (o->rows + b) * units);
+    }
+}
+
 INLINE void NAME(step_decoder)(const NAME(Step) * o, int p, int first, int rows, float *tile) {
     const int units = o->units, stride = o->layers * units, left = o->words - p * WIDTH;
     const long panel = (long)p * units * WIDTH, size = (long)((o->words + WIDTH - 1) / WIDTH) * units * WIDTH;
     for (int r = 0; r < rows; r++)
         for (int k = 0; k < WIDTH && k < left; k += LANES)
             store(tile + r * WIDTH + k, load_some(o->decoder_bias + p * WIDTH + k, left - k));
-    NAME(product)(rows, units, o->after + (long)first * stride + stride - units, stride, o->decoder + panel, tile);
-    if (o->attention) NAME(product)(rows, units, o->mean + (long)first * units, units, o->decoder + size + panel, tile);
+    const operand *h = o->after + (long)first * stride + stride - units, *context = o->mean + (long)first * units;
+    if (o->normed) h = o->normed + (long)first * units, context = o->normed + (long)(o->rows + first) * units;
+    NAME(product)(rows, units, h, o->normed ? units : stride, o->decoder + panel, tile);
+    if (o->attention) NAME(product)(rows, units, context, units, o->decoder + size + panel, tile);
     for (int r = 0; r < rows; r++)
         for (int k = 0; k < WIDTH && k < left; k += LANES)
             store_some(o->logits + (long)(first + r) * o->words + p * WIDTH + k, load(tile + r * WIDTH + k), left - k);
@@ -125,6 +152,10 @@ void NAME(model_step)(const NAME(Step) * o) {
         for (int layer = 0; layer < o->layers; layer++)
             EACH_PANEL((o->units + units_of_panel - 1) / units_of_panel, NAME(step_panel)(o, layer, p, first, rows, tile));
         if (o->attention) EACH_PANEL((o->units + WIDTH - 1) / WIDTH, NAME(step_attention)(o, p, first, rows, tile));
+        if (o->normed) {
+            NAME(step_norms)(o);
+            wait_at(&barrier);
+        }
         EACH_PANEL((o->words + WIDTH - 1) / WIDTH, NAME(step_decoder)(o, p, first, rows, tile));
         free(tile);
     }
