@@ -36,7 +36,7 @@ VERBS = {
 
 # settings that may be URLs; elsewhere a URL would be used as the name of a folder
 _MAY_BE_URL = {
-    *(("train", "shards"), ("sweep", "shards"), ("evaluate", "shards")),
+    *(("train", "shards"), ("sweep", "shards"), ("evaluate", "shards"), ("train", "init"), ("sweep", "init")),
     *(("evaluate", "runs"), ("generate", "runs"), ("generate", "out"), ("track", "to")),
 }
 _INSTEAD = {
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = _canonical(sys.argv[1:] if argv is None else argv)
     try:
         arguments = _parse(words)
-        _run(arguments.verb, arguments[arguments.verb])
+        _run(arguments.verb, arguments[arguments.verb], words)
     except BrokenPipeError:  # the reader of stdout, such as `head`, has closed it
         sys.stderr.close()
         return 141
@@ -140,10 +140,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(verb: str, arguments: Namespace) -> None:
-    # submit runs and checks the command lines of other verbs
-    command_line = {"main": main, "parse": _parse} if verb == "submit" else {}
+def _run(verb: str, arguments: Namespace, words: Sequence[str]) -> None:
+    command_line: dict[str, Any] = {}
+    if verb == "submit":  # it runs and checks the command lines of other verbs
+        command_line = {"main": main, "parse": _parse}
+    elif verb == "train":
+        command_line = {"given": lambda: _given(verb, words)}
     _module(verb).run(arguments, **command_line)
+
+
+def _given(verb: str, words: Sequence[str]) -> set[str]:
+    """The dotted names of the settings that a command line and its config files give; others have their defaults."""
+    return set(build_parser([verb]).parse_args(words, defaults=False)[verb].keys())
 
 
 def _wants_traceback(words: Sequence[str]) -> bool:

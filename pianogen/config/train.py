@@ -131,6 +131,11 @@ class TrainConfig:
     """Longest time that ranks wait for another rank before the job ends and names it."""
     resume: Literal["auto", "never"] = "auto"
     """auto: resume from the newest complete checkpoint in `out`; never: refuse a folder that has one."""
+    init: str | None = None
+    """A run whose weights to start from, to fine-tune them on other shards: its folder, its URL, or `pretrained`, the
+    model that ships with pianogen. Settings of the model that are not given are those of that run."""
+    init_checkpoint: str = "best"
+    """Of `init`: best (lowest validation loss), last, or a step number."""
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -142,4 +147,5 @@ class TrainConfig:
         require(self.global_batch >= 1, "global_batch", self.global_batch, "at least 1")
         micro = self.micro_batch
         require(micro is None or micro >= 1, "micro_batch", micro, "at least 1")
+        require(self.init != "", "init", self.init, "a run folder, its URL, or pretrained")
         require(self.rank_timeout_s >= 1, "rank_timeout_s", self.rank_timeout_s, "at least 1")

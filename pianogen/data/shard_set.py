@@ -6,7 +6,7 @@ them. Nothing is unpickled, extracted or fetched. Legend: P performances, T toke
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,8 @@ class ShardSet:
     tokenizer: TokenizerConfig
     shards: tuple[ShardFile, ...]
     performances: Shaped[np.ndarray, " P"]
+    source: dict[str, Any] = field(default_factory=dict)
+    """What they were made of: its kind, and for example the version of MAESTRO."""
 
     def split(self, name: str, variants: bool = True) -> Split:
         """One split; tempo variants, which only train has, can be left out.
@@ -124,7 +126,8 @@ def open_shards(folder: Path | str, *, verify: bool = True, tokenizer: Tokenizer
         shard.verify(whole=False)
     if verify:
         verify_all(shards)
-    return ShardSet(folder, manifest.fingerprint, found, shards, members_of(manifest, shards, str(folder)))
+    members = members_of(manifest, shards, str(folder))
+    return ShardSet(folder, manifest.fingerprint, found, shards, members, manifest.source)
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -21,6 +21,7 @@ import yaml
 
 from pianogen.config import ShardSetConfig, TrainConfig, flatten, to_dict
 from pianogen.errors import SettingError
+from pianogen.storage import is_url
 from pianogen.sweep.naming import with_settings
 
 Columns = Literal["models", "rules", "switches", "recipes"]
@@ -173,6 +174,8 @@ def _run(
         train = with_settings(TrainConfig(), _config(values.get("config"), folder) | given)
     except SettingError as error:
         raise SettingError(f"{where}: {error}") from error
+    if is_url(train.init or ""):
+        raise SettingError(f"{where}: setting 'init' is {train.init!r}, but a URL must be on a command line; fetch it")
     if not any(to_dict(train.budget).values()) or train.budget.seconds is not None:
         raise SettingError(
             f"{where} needs budget.tokens or budget.steps, and no budget.seconds: results must be repeatable"

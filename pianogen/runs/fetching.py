@@ -14,6 +14,7 @@ from pathlib import Path
 from pianogen.errors import RunError, StorageError
 from pianogen.files import write_atomic
 from pianogen.runs.checkpoint import MANIFEST, list_checkpoints, step_of
+from pianogen.runs.pretrained import PRETRAINED, pretrained_run
 from pianogen.storage import Address, Expected, Remote, UnreadableError, fetch, is_name, is_url, keep_copy
 
 _RECORDS = ("config.yaml", "environment.json")
@@ -23,16 +24,18 @@ _CHECKPOINT = re.compile(rf"checkpoints/step-(\d{{8,18}})/{re.escape(MANIFEST)}"
 MAX_RECORD_BYTES = 64 << 20
 
 
-def local_run(path_or_url: str, checkpoint: str = "best") -> Path:
-    """Name the folder of a run, fetching it with one checkpoint if it is a URL.
+def local_run(name: str, checkpoint: str = "best") -> Path:
+    """The folder of a run: `pretrained`, a path, or a URL, which is fetched with one checkpoint.
 
     Raises:
-        RunError: The URL is not a run, or has no such checkpoint.
+        RunError: The URL is not a run, or has no such checkpoint; or this installation has no `pretrained`.
         SettingError, StorageError: The URL cannot be used, or its files cannot be fetched or are damaged.
     """
-    if not is_url(path_or_url):
-        return Path(path_or_url)
-    remote = Remote(Address.parse(path_or_url))
+    if name == PRETRAINED:
+        return pretrained_run()
+    if not is_url(name):
+        return Path(name)
+    remote = Remote(Address.parse(name))
     with keep_copy(remote.address) as folder:
         remote_run = _RemoteRun(remote, folder, read_manifest(remote))
         remote_run.fetch_records()

@@ -22,7 +22,7 @@ from pianogen.errors import SettingError
 from pianogen.sweep.naming import Value, with_settings
 
 _RANGE_KEYS = {"low", "high", "step", "log"}
-_COMMAND_LINE_ONLY = {"shards", "out", "resume"}
+_COMMAND_LINE_ONLY = {"shards", "out", "resume", "init", "init_checkpoint"}
 # validation NLLs for two values of these cannot be compared, or are undefined
 _NOT_SEARCHED = ("model.mask", "validation.", "checkpoint.")
 _CHANGES_WHAT_A_STEP_IS = {"global_batch", "data.excerpt_tokens"}

@@ -61,6 +61,7 @@ class RunFolder:
                 **model,
                 "shards": environment["shards"]["fingerprint"][:12],
                 "git_commit": str(environment["git_commit"]),
+                **_init(environment),
                 **{name: str(newest[name]) for name in _LAYOUT if name in newest},
             }
 
@@ -119,6 +120,14 @@ class RunFolder:
             yield
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(f"cannot read {self.path}: {type(error).__name__}: {error}") from error
+
+
+def _init(environment: dict[str, Any]) -> dict[str, str]:
+    """The run whose weights this one started from, if any."""
+    if "init" not in environment:
+        return {}
+    init = environment["init"]
+    return {"init": f"{init['run']}, step {init['step']}, weights {init['sha256'][:12]}"}
 
 
 def run_folders_in(path: Path) -> list[RunFolder]:

@@ -64,5 +64,6 @@ def describe(shards: ShardSet, folder: str, world_size: int, device: torch.devic
             "folder": folder if is_url(folder) else str(Path(folder).resolve()),
             "fingerprint": shards.fingerprint,
             "tokenizer": to_dict(shards.tokenizer),
+            "source": shards.source,
         },
     }

@@ -1,7 +1,7 @@
 """The training loop: steps, validation and checkpoints until the budget is spent or a stop is requested."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Literal
@@ -31,10 +31,14 @@ OnValidation = Callable[[int, dict[str, float]], bool]
 
 
 @reproducible_on_gpu()
-def train(config: TrainConfig, on_validation: OnValidation | None = None) -> Outcome:
+def train(
+    config: TrainConfig, on_validation: OnValidation | None = None, given: Collection[str] | None = None
+) -> Outcome:
     """Train until the budget is spent, `on_validation` prunes the run or a signal comes; resume if the run exists.
 
-    Returns the outcome of this attempt; after `stopped` the caller may requeue the job (`requeue.exit_unfinished`).
+    With `config.init`, the settings of the model that `given` does not name (None: that have their defaults) are those
+    of the run that it names. Returns the outcome of this attempt; after `stopped` the caller may requeue the job
+    (`requeue.exit_unfinished`).
 
     Raises:
         SettingError: The settings contradict each other, or those that the run was started with.
@@ -47,7 +51,7 @@ def train(config: TrainConfig, on_validation: OnValidation | None = None) -> Out
     preemption = Preemption()
     try:
         with ExitStack() as stack:
-            run, trainer, checkpoints, shards = open_training(config, accelerator, stack)
+            run, trainer, checkpoints, shards = open_training(config, accelerator, stack, given)
             journal = stack.enter_context(Journal(run if accelerator.is_main_process else None))
             stack.enter_context(track.mirroring(run.path if accelerator.is_main_process else None))
             validation = Validation(run, trainer, shards)
@@ -98,6 +102,8 @@ class TrainingLoop:
     def run(self) -> None:
         """Train until the budget is spent or a stop is requested, and save."""
         position, config = self.trainer.position, self.trainer.config
+        if config.init and position.step == 0:
+            self._validate()  # what the initial weights score, for comparison
         with _bar(config.budget, self.trainer) as bar:
             for batch in self.trainer.batches.iterate(position.step, self.trainer.rows):
                 num_targets, stopping = self._agree(batch.num_targets)

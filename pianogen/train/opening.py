@@ -1,6 +1,6 @@
 """Opening a run folder to train in it: it is locked, and its settings and shards match those given."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,11 @@ from pianogen.folders import refuse_shards
 from pianogen.locks import FileLock, LockHeldError
 from pianogen.ops.forms import choose_form, form_in_use, has_native_bf16
 from pianogen.progress import console
-from pianogen.runs import Run, create_run, open_run, record_config
+from pianogen.runs import PRETRAINED, Run, create_run, open_run, record_config
 from pianogen.train.checkpointing import CheckpointManager
 from pianogen.train.code import code_hash
 from pianogen.train.environment import describe
+from pianogen.train.initial import Initial, weights_again, with_model
 from pianogen.train.journal import truncate_after
 from pianogen.train.optim import horizon
 from pianogen.train.trainer import Trainer
@@ -33,9 +34,11 @@ _MAY_CHANGE = frozenset(
 
 
 def open_training(
-    config: TrainConfig, accelerator: Accelerator, stack: ExitStack
+    config: TrainConfig, accelerator: Accelerator, stack: ExitStack, given: Collection[str] | None = None
 ) -> tuple[Run, Trainer, CheckpointManager, ShardSet]:
     """Create or open the run folder of `config`, and make a trainer from its newest checkpoint.
+
+    `given` names the settings that come from the user; see `initial.with_model`.
 
     Raises:
         SettingError: The settings are not those that the run was started with, or the folder is inside shards.
@@ -44,16 +47,25 @@ def open_training(
     shards = open_shards_at(config.shards)
     batches = _batches(shards, config)
     path = Path(config.out)
+    if config.out == PRETRAINED:
+        raise SettingError(f"setting 'out' is '{PRETRAINED}', the model that ships with pianogen; give another --out")
     if not (path / "config.yaml").exists():  # older versions allowed it, and such a run may resume
         refuse_shards(path, "the run")
     if accelerator.is_main_process:
         path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(_locked(path))
     started = open_run(path) if (path / "config.yaml").exists() else None
-    config = _same_settings(config, started) if started else _resolved(config, batches, accelerator.device)
+    named_init, initial = config.init, None
+    if started:
+        config = _same_settings(config, started, given)
+    else:
+        initial = Initial.open(config, shards.tokenizer)
+        config = _resolved(initial.configure(config, given) if initial else config, batches, accelerator.device)
     choose_form(config.ops)
     is_bf16, device = config.precision == "bf16", accelerator.device
     environment = describe(shards, config.shards, accelerator.num_processes, device, bf16=is_bf16)
+    if initial:
+        environment["init"] = initial.describe()
     # not the shards' path, which may differ between nodes
     check_agreement(
         {
@@ -62,6 +74,7 @@ def open_training(
             "shards": shards.fingerprint,
             "form of operations": form_in_use(device),
             "arithmetic": environment["arithmetic"],
+            "initial weights": initial and initial.checkpoint.sha256,
         }
     )
     if started:
@@ -73,10 +86,13 @@ def open_training(
     wait_for_all(accelerator)
     run = Run(path, config)
     checkpoints = CheckpointManager(run, shards, accelerator)
-    trainer = Trainer(config, batches, accelerator, checkpoints.restore())
+    restored, weights = checkpoints.restore(), initial and initial.weights
+    if restored is None and started:
+        weights = weights_again(run, named_init, shards.tokenizer)
+    trainer = Trainer(config, batches, accelerator, restored, weights)
     if accelerator.is_main_process:
         record_config(path, config)
-        truncate_after(run.metrics_file, trainer.position.step)
+        truncate_after(run.metrics_file, restored.position.step if restored else -1)
     return run, trainer, checkpoints, shards
 
 
@@ -103,8 +119,12 @@ def _resolved(config: TrainConfig, batches: Batches, device: torch.device) -> Tr
     return replace(config, precision=precision, optim=replace(config.optim, horizon_tokens=tokens))
 
 
-def _same_settings(config: TrainConfig, started: Run) -> TrainConfig:
-    """Take the run's horizon and precision, and refuse settings that change its result."""
+def _same_settings(config: TrainConfig, started: Run, given: Collection[str] | None) -> TrainConfig:
+    """Take the run's horizon, precision and origin, and refuse settings that change its result."""
+    if started.config.init is not None:
+        config = with_model(config, started.config.model, given)
+        if config.init is None:
+            config = replace(config, init=started.config.init, init_checkpoint=started.config.init_checkpoint)
     if config.precision == "auto":
         config = replace(config, precision=started.config.precision)
     if config.optim.horizon_tokens is None:

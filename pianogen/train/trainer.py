@@ -30,17 +30,23 @@ class Trainer:
     """The model, its optimizer and the rows of the global batch that this rank reads."""
 
     def __init__(
-        self, config: TrainConfig, batches: Batches, accelerator: Accelerator, restored: TrainingState | None = None
+        self,
+        config: TrainConfig,
+        batches: Batches,
+        accelerator: Accelerator,
+        restored: TrainingState | None = None,
+        weights: dict[str, torch.Tensor] | None = None,
     ) -> None:
-        """Start at the first step, or at the restored state."""
+        """Start at the first step, from `weights` or random ones, or at the restored state."""
         self.config, self.batches, self.accelerator = config, batches, accelerator
         self.rows = rows_of_rank(config.global_batch, accelerator.process_index, accelerator.num_processes)
         self.micro_batch = config.micro_batch or len(self.rows)
         torch.manual_seed(stream_key(config.seed, RandomStream.WEIGHTS))
         model = build_model(config.model).with_bf16(config.precision == "bf16")
         self._initial_state = model.initial_state
-        if restored:  # before ZeRO 3 partitions the weights over the ranks
-            model.load_state_dict(restored.model)
+        weights = restored.model if restored else weights
+        if weights:  # before ZeRO 3 partitions them over the ranks
+            model.load_state_dict(weights)
         replicas = Zero if config.deepspeed else DataParallel
         self.replicas: Replicas = replicas(model, config.optim, accelerator)
         self.allowed = torch.tensor(allowed(config.model.mask)).to(accelerator.device)

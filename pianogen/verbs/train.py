@@ -1,5 +1,7 @@
 """`pianogen train`: train one model."""
 
+from collections.abc import Callable, Collection
+
 from jsonargparse import Namespace
 
 from pianogen.config import TrainConfig
@@ -12,11 +14,15 @@ def add_arguments(parser: Parser) -> None:
     parser.add_class_arguments(TrainConfig)
 
 
-def run(arguments: Namespace) -> None:
-    """Train, and request a requeue if the run was stopped before its budget was spent."""
+def run(arguments: Namespace, *, given: Callable[[], Collection[str]]) -> None:
+    """Train, and request a requeue if the run was stopped before its budget was spent.
+
+    `given` names the settings on the command line and in its files: with --init the others of the model are that run's.
+    """
     from pianogen.train import train
 
-    if train(settings_of(TrainConfig, arguments)) == "stopped":
+    config = settings_of(TrainConfig, arguments)
+    if train(config, given=given() if config.init else None) == "stopped":
         from pianogen.distributed.requeue import exit_unfinished
 
         exit_unfinished()  # the very last: Slurm ends the job as soon as its requeue is requested
