@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
-from pianogen.config import MODEL_KINDS, EvaluateConfig, GenerateConfig, ShardsConfig, TrainConfig, from_dict
+from pianogen.config import PAPER_KINDS, EvaluateConfig, GenerateConfig, ShardsConfig, TrainConfig, from_dict
 from pianogen.data import open_shards
 from pianogen.distributed.requeue import exit_unfinished
 from pianogen.errors import RunError
@@ -25,13 +25,13 @@ _PROMPT_BARS = 4
 def demo(out: Path, *, seconds: float, workers: int) -> None:
     """Run every step once, from shards to pieces; steps that an earlier call finished are reused."""
     _shards(out / "shards", workers)
-    for kind in MODEL_KINDS:
+    for kind in PAPER_KINDS:
         _headline(f"training {kind} for {seconds:.0f} s")
         if train(_config(kind, out, seconds)) == "stopped":
             exit_unfinished()
             return
     _headline("evaluating")
-    evaluate([out / kind for kind in MODEL_KINDS], EvaluateConfig(train_tokens=50_000))
+    evaluate([out / kind for kind in PAPER_KINDS], EvaluateConfig(train_tokens=50_000))
     _headline("generating")
     _pieces(out, _prompt(out))
     _print_paths(out)
@@ -75,7 +75,7 @@ def _prompt(out: Path) -> Path:
 
 def _pieces(out: Path, prompt: Path) -> None:
     """Generate pieces of every model, without and with the prompt; one page plays them all."""
-    runs = [out / kind for kind in MODEL_KINDS]
+    runs = [out / kind for kind in PAPER_KINDS]
     settings = GenerateConfig(num=_PIECES_EACH, bars=16, min_bars=8, top_p=0.95, musicxml=True, piano_roll=True)
     generate(runs, out / "pieces", settings)
     prompted = replace(settings, prompt=str(prompt), prompt_bars=_PROMPT_BARS)

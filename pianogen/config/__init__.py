@@ -5,7 +5,7 @@ Defaults < `--config FILE.yaml` < `--model.hidden_size 512`. A run records its r
 
 from pianogen.config.evaluate import EvaluateConfig
 from pianogen.config.generate import GenerateConfig
-from pianogen.config.model import MODEL_KINDS, EmbeddingKind, Mask, ModelConfig
+from pianogen.config.model import MODEL_KINDS, PAPER_KINDS, EmbeddingKind, Mask, ModelConfig
 from pianogen.config.reproduce import ReproduceConfig, ShardSetConfig
 from pianogen.config.rules import part_of, require
 from pianogen.config.serialization import flatten, from_dict, to_dict
@@ -16,6 +16,7 @@ from pianogen.config.train import BudgetConfig, CheckpointConfig, DataConfig, Op
 
 __all__ = [
     "MODEL_KINDS",
+    "PAPER_KINDS",
     "BudgetConfig",
     "CheckpointConfig",
     "DataConfig",

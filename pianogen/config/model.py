@@ -7,7 +7,8 @@ from typing import Literal
 from pianogen.config.rules import require
 from pianogen.plugins import extensions
 
-MODEL_KINDS = ("rnn", "lstm", "attn")
+PAPER_KINDS = ("rnn", "lstm", "attn")
+MODEL_KINDS = (*PAPER_KINDS, "sha")
 EmbeddingKind = Literal["one_hot", "learned", "musical"]
 Mask = Literal["strict", "paper"]
 
@@ -17,7 +18,8 @@ class ModelConfig:
     """The network; the defaults are the paper's."""
 
     kind: str = "lstm"
-    """rnn, lstm, or attn: an LSTM with feed-forward attention over its own past; or a kind that a plugin adds."""
+    """rnn, lstm, attn: an LSTM with feed-forward attention over its own past, or sha: an LSTM with one attention head
+    over its last 256 outputs and layer norms; or a kind that a plugin adds."""
     hidden_size: int = 512
     """Units in each recurrent layer."""
     num_layers: int = 1
@@ -30,6 +32,8 @@ class ModelConfig:
     """Width of a learned or musical embedding; one_hot has none."""
     layer_norm: bool = False
     """Normalise what the decoder reads: the hidden state and, apart, the attention's context."""
+    feed_forward: bool = False
+    """Whether sha has a feed-forward layer before the decoder; other kinds have none."""
     mask: Mask = "strict"
     """Grammar filter before the softmax: the paper's alternation, or strict, which admits canonical streams only."""
 
@@ -43,4 +47,9 @@ class ModelConfig:
         require(self.hidden_size >= 1, "model.hidden_size", self.hidden_size, "at least 1")
         require(self.num_layers >= 1, "model.num_layers", self.num_layers, "at least 1")
         require(0.0 <= self.dropout < 1.0, "model.dropout", self.dropout, "at least 0 and below 1")
+        require(
+            self.kind == "sha" or not self.feed_forward, "model.feed_forward", True, "false unless model.kind is sha"
+        )
+        own_norms = self.kind == "sha" and self.layer_norm
+        require(not own_norms, "model.layer_norm", True, "false if model.kind is sha, which has its own")
         require(self.embedding_size >= 1, "model.embedding_size", self.embedding_size, "at least 1")

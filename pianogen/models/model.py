@@ -21,14 +21,16 @@ from pianogen.models.lstm import LstmLayer
 from pianogen.models.norm import LayerNorm
 from pianogen.models.packed import PackedModel, can_pack
 from pianogen.models.rnn import RnnLayer
+from pianogen.models.sha import ShaBlock
 from pianogen.ops.forms import for_gpu
 from pianogen.ops.recurrence import gather_words
 from pianogen.plugins import extensions
 from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
 
-State = dict[str, Tensor]  # every tensor is batch first: h and c (B, L, H), lse and context (B, H)
+# every tensor is batch first: h and c (B, L, H), lse and context (B, H), memory (B, W, H), length (B)
+State = dict[str, Tensor]
 _EMPTY = {"lse": -torch.inf}  # what a part of the state holds before any token, if not 0
-_LAYERS: dict[str, type[RecurrentLayer]] = {"rnn": RnnLayer, "lstm": LstmLayer, "attn": LstmLayer}
+_LAYERS: dict[str, type[RecurrentLayer]] = {"rnn": RnnLayer, "lstm": LstmLayer, "attn": LstmLayer, "sha": LstmLayer}
 
 
 class PianoModel(nn.Module):
@@ -47,6 +49,7 @@ class PianoModel(nn.Module):
         self.attention = CausalAttention(size) if attends else None
         self.norm = LayerNorm(size) if config.layer_norm else nn.Identity()
         self.context_norm = LayerNorm(size) if config.layer_norm and attends else nn.Identity()
+        self.block = ShaBlock(size, feed_forward=config.feed_forward) if config.kind == "sha" else None
         self.dropout = nn.Dropout(config.dropout)
         self.decoder = nn.Linear(2 * size if attends else size, VOCABULARY_SIZE)
 
@@ -66,6 +69,8 @@ class PianoModel(nn.Module):
         shapes = dict.fromkeys(self.layer_state_names, layers)
         if self.attention is not None:
             shapes |= dict.fromkeys(self.attention.state_names, (batch, self.config.hidden_size))
+        if self.block is not None:
+            shapes |= {name: (batch, *shape) for name, shape in self.block.state_shapes.items()}
         empty = weight.new_empty(0, device=weight.device if device is None else device)
         return {name: empty.new_full(shape, _EMPTY.get(name, 0.0)) for name, shape in shapes.items()}
 
@@ -85,6 +90,9 @@ class PianoModel(nn.Module):
             x, layer_state = layer(given, self._layer_state(state, index), keep, self.bf16, **optional)
             layer_states.append(layer_state)
         state_after = _stacked(layer_states)
+        if self.block is not None:
+            x, block_state = self.block(x, state, keep, self.bf16)
+            state_after |= block_state
         if self.attention is not None:
             contexts, attention_state = self.attention(x, state, keep, self.bf16)
             features = (self.dropout(self.norm(x)), self.dropout(self.context_norm(contexts)))
@@ -128,6 +136,9 @@ class PianoModel(nn.Module):
             layer_states.append(layer.step(gates, self._layer_state(state, index), self.bf16))
             x = layer_states[-1]["h"]
         state_after = _stacked(layer_states)
+        if self.block is not None:
+            x, block_state = self.block.step(x, state, self.bf16)
+            state_after |= block_state
         if self.attention is not None:
             attention_state = self.attention.step(x, state, self.bf16)
             features = (self.norm(x), self.context_norm(attention_state["context"]))

@@ -35,7 +35,12 @@ def can_pack(model: "PianoModel") -> bool:
     """Whether the kernel computes what the model's own layers do, with its weights where and of the type they are."""
     layers_are_known = all(type(layer) in (LstmLayer, RnnLayer) for layer in model.layers)
     is_even = model.config.hidden_size % 2 == 0  # bfloat16 is multiplied by pairs
-    return layers_are_known and compiled(model.decoder.weight, bf16=model.bf16) and (is_even or not model.bf16)
+    return (
+        model.block is None
+        and layers_are_known
+        and compiled(model.decoder.weight, bf16=model.bf16)
+        and (is_even or not model.bf16)
+    )
 
 
 class PackedModel:

@@ -93,7 +93,7 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         (["train", "--model.hidden_size", "0"], "setting 'model.hidden_size' is 0, but it must be at least 1"),
         (
             ["train", "--model.kind", "gru"],
-            "setting 'model.kind' is 'gru', but it must be one of rnn, lstm, attn",
+            "setting 'model.kind' is 'gru', but it must be one of rnn, lstm, attn, sha",
         ),
         (["train", "--config", "no/such.yaml"], "no/such.yaml"),
         (["train", "--out", "run", "--budget.steps", "1"], "setting 'shards' is missing"),

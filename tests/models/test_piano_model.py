@@ -14,10 +14,10 @@ from pianogen.models import PianoModel, build_model
 from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
 
 ALL: list[tuple[str, EmbeddingKind]] = list(
-    itertools.product(("rnn", "lstm", "attn"), ("one_hot", "learned", "musical"))
+    itertools.product(("rnn", "lstm", "attn", "sha"), ("one_hot", "learned", "musical"))
 )
 NORMS = pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "norm"])
-KINDS = pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
+KINDS = pytest.mark.parametrize("kind", ["rnn", "lstm", "attn", "sha"])
 
 
 def small(
@@ -30,7 +30,16 @@ def small(
 ) -> PianoModel:
     """A float64 model in evaluation mode, always with the same weights."""
     torch.manual_seed(0)
-    config = ModelConfig(kind, 7, num_layers, dropout, embedding, embedding_size=5, layer_norm=layer_norm)
+    config = ModelConfig(
+        kind,
+        7,
+        num_layers,
+        dropout,
+        embedding,
+        embedding_size=5,
+        layer_norm=layer_norm and kind != "sha",
+        feed_forward=kind == "sha",
+    )
     return build_model(config).double().eval()
 
 

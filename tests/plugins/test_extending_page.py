@@ -145,7 +145,7 @@ def test_pieces_are_generated_from_a_prompt_of_the_toy_format(project: Project):
 def test_without_the_package_the_run_is_refused_in_one_line(project: Project):
     bare = Project(project.folder, {**project.environment, "PYTHONPATH": str(ROOT)})
     message = bare.run(*PIANOGEN, "generate", "run", "--out", "none", fails=True)
-    assert "'model.kind' is 'gru', but it must be one of rnn, lstm, attn; others need a plugin" in message
+    assert "'model.kind' is 'gru', but it must be one of rnn, lstm, attn, sha; others need a plugin" in message
     assert message.count("\n") == 1
 
 

@@ -69,7 +69,7 @@ def test_two_packages_with_the_same_name_are_both_named(install: Install):
 
 def test_an_unknown_kind_lists_those_of_plugins(install: Install):
     install("kind_plugin", "registry.add_model('transformer', 'no.module:Layer')")
-    with pytest.raises(SettingError, match="'gru', but it must be one of rnn, lstm, attn, transformer; others"):
+    with pytest.raises(SettingError, match="'gru', but it must be one of rnn, lstm, attn, sha, transformer; others"):
         ModelConfig(kind="gru")
     with pytest.raises(SettingError, match="; did you mean transformer"):
         ModelConfig(kind="transformr")

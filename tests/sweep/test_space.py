@@ -85,7 +85,7 @@ def test_the_example_is_a_space_of_each_model() -> None:
         ("validation: {slice_tokens: [1, 2]}", "cannot be compared"),
         ("optim.lr: [0.1]\nout: here", "belongs on the command line"),
         ("optim.lr: 0.1", "nothing is searched"),
-        ("optim: {lr: [0.1]}\nmodel: {kind: gru}", "'gru', but it must be one of rnn, lstm, attn"),
+        ("optim: {lr: [0.1]}\nmodel: {kind: gru}", "'gru', but it must be one of rnn, lstm, attn, sha"),
         ("", "must contain settings"),
         ("a: b: c", "cannot read"),
     ],

@@ -27,7 +27,7 @@ def run(launcher: tuple[str, ...], config: TrainConfig) -> None:
     assert ran.returncode == 0, ran.stderr[-3000:]
 
 
-@pytest.mark.parametrize(("stage", "kind"), [(1, "rnn"), (2, "lstm"), (3, "attn")])
+@pytest.mark.parametrize(("stage", "kind"), [(1, "rnn"), (2, "lstm"), (3, "attn"), (3, "sha")])
 def test_two_ranks_under_zero_train_as_one_without(tiny_run: MakeRun, stage: int, kind) -> None:
     model = ModelConfig(kind=kind, hidden_size=8, layer_norm=kind == "attn")
     alone, spread = tiny_run("alone", model=model), tiny_run("spread", model=model, deepspeed=file_of(stage))

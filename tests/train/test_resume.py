@@ -69,7 +69,7 @@ def training_of(run: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("order", ["stream", "excerpts"])
-@pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "attn", "sha"])
 def test_a_resumed_run_ends_bit_equal(tiny_run: MakeRun, kind: Any, order: Any) -> None:
     changes = {"model": ModelConfig(kind=kind, hidden_size=8), "data": DataConfig(order=order, excerpt_tokens=48)}
     quiet, stopped = tiny_run("quiet", STEPS, **changes), tiny_run("stopped", STEPS, **changes)

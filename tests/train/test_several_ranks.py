@@ -24,7 +24,7 @@ def weights(config: TrainConfig) -> dict[str, torch.Tensor]:
     return load_file(newest / "model.safetensors")
 
 
-@pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "attn", "sha"])
 def test_two_ranks_train_as_one(tiny_run: MakeRun, kind) -> None:
     alone, together = (tiny_run(name, model=ModelConfig(kind=kind, hidden_size=8)) for name in ("alone", "together"))
     train(alone)
