@@ -1,0 +1,199 @@
+"""The longest run that each piece copies from the train split, with its source, and the same of human performances.
+
+`pianogen.metrics.originality` defines the runs. A share is from 0 to 1.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from pianogen.data import KeptFile, Split, identity_of
+from pianogen.judge.copy_index import FOLDER, VERSION, CopyIndex
+from pianogen.metrics.originality import EXACT, NEAR, in_runs
+from pianogen.tokens import Notes, decode
+from pianogen.tokens.metre import COMMON_TIME, plausible_metre
+from pianogen.tokens.midi import DEFAULT_QUARTERS_PER_MINUTE
+
+MIN_NOTES = 16  # of a run that counts as copied; in human performances longer ones are rare
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the bars of a piece are, and how long a step takes."""
+
+    steps_per_bar: float
+    seconds_per_step: float
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Some notes without a gap between them."""
+
+    first_note: int
+    """Counted from 0, in the order of the tokens."""
+    notes: int
+    first_bar: int
+    """Counted from 1; bars are those of the metre that the file states, or 4/4, as in performances without bars."""
+    last_bar: int
+    start_s: float
+    end_s: float
+    """Onset of the last note."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The longest run of a piece: notes of the piece, and of the performance in the train split that has them too."""
+
+    in_piece: Passage
+    in_source: Passage
+    source: str
+    """The file that the performance was made from."""
+    composer: str | None
+    title: str | None
+    semitones: int
+    """How much higher the piece is."""
+
+    @property
+    def notes(self) -> int:
+        """Its length."""
+        return self.in_piece.notes
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What a piece has in common with the train split."""
+
+    notes: int
+    """Of the piece."""
+    exact: Run | None
+    """The longest exact run; None if no note occurs."""
+    near: Run | None
+    """The longest near run; None if the piece has no notes."""
+    exact_share: float
+    """Share of the notes that are part of an exact run of at least `MIN_NOTES` notes; 0 in a shorter piece."""
+    near_share: float
+    """The same for near runs."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A value for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Copies":
+        """The inverse of `to_json`."""
+        runs: dict[str, Any] = {name: _run_from_json(value[name]) for name in ("exact", "near")}
+        return cls(**(value | runs))
+
+
+def copies_of(
+    pieces: Sequence[Notes | Int[np.ndarray, " T"]], index: CopyIndex, timings: Sequence[Timing] | None = None
+) -> list[Copies]:
+    """What each piece copies.
+
+    Args:
+        pieces: As notes on the grid of the shards, or as token ids.
+        timings: Of each piece; by default 4/4 at the tempo that generated pieces have.
+
+    Raises:
+        TokenError: Token ids break the grammar.
+        ShardError: A source cannot be read.
+    """
+    usual = Timing(4.0 * _steps_per_quarter(index), _usual_seconds_per_step(index))
+    tables = [piece if isinstance(piece, Notes) else decode(piece) for piece in pieces]
+    return [_copies(*one, index) for one in zip(tables, timings or [usual] * len(tables), strict=True)]
+
+
+def human_copies(index: CopyIndex) -> list[Copies]:
+    """What each performance of the test split has in common with the train split; kept beside the shards.
+
+    Raises:
+        ShardError: A performance cannot be read.
+    """
+    test = index.shards.split("test")
+    file = KeptFile(
+        index.shards,
+        FOLDER,
+        "test.json",
+        identity_of(VERSION, index.shards, [index.train, test], MIN_NOTES),
+        content="what test performances have in common with the train split",
+        again="comparing the test split with the train split again",
+    )
+    if (body := file.read()) is not None:
+        return [Copies.from_json(value) for value in json.loads(bytes(body))]
+    tables = [decode(test.tokens(performance)) for performance in range(len(test))]
+    timings = [_timing(test, performance, notes, index) for performance, notes in enumerate(tables)]
+    found = copies_of(tables, index, timings)
+    file.keep(json.dumps([copies.to_json() for copies in found]).encode())
+    return found
+
+
+def _copies(notes: Notes, timing: Timing, index: CopyIndex) -> Copies:
+    runs, shares = [], []
+    for form in (EXACT, NEAR):
+        lengths, places = index.longest(form, notes)
+        runs.append(_longest_run(lengths, places, notes, timing, index))
+        shares.append(float(in_runs(lengths, MIN_NOTES).mean()) if len(notes) else 0.0)
+    return Copies(len(notes), *runs, *shares)
+
+
+def _longest_run(
+    lengths: Int[np.ndarray, " N"], places: Int[np.ndarray, " N"], notes: Notes, timing: Timing, index: CopyIndex
+) -> Run | None:
+    if not lengths.any():
+        return None
+    begin = int(np.argmax(lengths))
+    performance, at = index.source_of(int(places[begin]))
+    source, metadata = decode(index.train.tokens(performance)), index.train.metadata(performance)
+    return Run(
+        in_piece=_passage(notes, begin, int(lengths[begin]), timing),
+        in_source=_passage(source, at, int(lengths[begin]), _timing(index.train, performance, source, index)),
+        source=str(metadata.get("source")),
+        composer=metadata.get("composer"),
+        title=metadata.get("title"),
+        semitones=int(notes.pitch[begin] - source.pitch[at]),
+    )
+
+
+def _passage(notes: Notes, begin: int, length: int, timing: Timing) -> Passage:
+    onsets = notes.onset[[begin, begin + length - 1]]
+    bars = (onsets // timing.steps_per_bar + 1).astype(int).tolist()
+    return Passage(begin, length, *bars, *(onsets * timing.seconds_per_step).round(3).tolist())
+
+
+def _timing(split: Split, performance: int, notes: Notes, index: CopyIndex) -> Timing:
+    """By the metadata, at an even tempo."""
+    metadata = split.metadata(performance)
+    beats, unit = _metre(metadata.get("time_signature"))
+    last = int((notes.onset + notes.duration).max(initial=1))
+    seconds = metadata.get("seconds")
+    is_known = isinstance(seconds, int | float) and math.isfinite(seconds)
+    return Timing(
+        steps_per_bar=_steps_per_quarter(index) * 4 * beats / unit,
+        seconds_per_step=seconds / last if is_known else _usual_seconds_per_step(index),
+    )
+
+
+def _steps_per_quarter(index: CopyIndex) -> int:
+    return index.shards.tokenizer.steps_per_quarter
+
+
+def _usual_seconds_per_step(index: CopyIndex) -> float:
+    return 60 / (DEFAULT_QUARTERS_PER_MINUTE * _steps_per_quarter(index))
+
+
+def _metre(value: Any) -> tuple[int, int]:
+    if isinstance(value, list) and [type(part) for part in value] == [int, int]:
+        return plausible_metre((value[0], value[1]))
+    return COMMON_TIME
+
+
+def _run_from_json(value: dict[str, Any] | None) -> Run | None:
+    if value is None:
+        return None
+    passages: dict[str, Any] = {name: Passage(**value[name]) for name in ("in_piece", "in_source")}
+    return Run(**(value | passages))
