@@ -171,11 +171,11 @@ def _timing(split: Split, performance: int, notes: Notes, index: CopyIndex) -> T
     beats, unit = _metre(metadata.get("time_signature"))
     last = int((notes.onset + notes.duration).max(initial=1))
     seconds = metadata.get("seconds")
-    is_known = isinstance(seconds, int | float) and math.isfinite(seconds)
-    return Timing(
-        steps_per_bar=_steps_per_quarter(index) * 4 * beats / unit,
-        seconds_per_step=seconds / last if is_known else _usual_seconds_per_step(index),
-    )
+    if isinstance(seconds, int | float) and math.isfinite(seconds):
+        seconds_per_step = seconds / last
+    else:
+        seconds_per_step = _usual_seconds_per_step(index)
+    return Timing(_steps_per_quarter(index) * 4 * beats / unit, seconds_per_step)
 
 
 def _steps_per_quarter(index: CopyIndex) -> int:
