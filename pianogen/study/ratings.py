@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.stats import norm, t
 
 LOWEST, HIGHEST = 0, 5  # of the paper's scale
 NUM_DRAWS = 10_000
@@ -36,6 +37,13 @@ class Ratings:
         counts = present @ members
         sums = np.where(present, self.scores, 0.0) @ members
         return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+    def clusters(self) -> Int[np.ndarray, " C"]:
+        """The number of raters or of stimuli with a rating of each condition, whichever is smaller."""
+        present = ~np.isnan(self.scores)
+        raters = (present @ self._members() > 0).sum(axis=0)
+        stimuli = present.any(axis=0) @ self._members()
+        return np.minimum(raters, stimuli).astype(np.int64)
 
     def of(self, raters: Sequence[int]) -> "Ratings":
         """The ratings of some raters."""
@@ -75,8 +83,45 @@ def resampled_means(ratings: Ratings, random: np.random.Generator, draws: int = 
     return weighted_means(ratings, raters.astype(np.float64), stimuli)
 
 
-def interval(draws: Float[np.ndarray, "D C"], level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """The middle part of the draws, by condition: lower and upper ends."""
+def sampling_variance(ratings: Ratings) -> Float[np.ndarray, " C"]:
+    """Variance of each condition's mean over samples of raters and stimuli, clustered by both.
+
+    With residuals e: sum over raters of (sum e)^2, plus the same over stimuli, minus sum of e^2, which is in both; over
+    N^2. Sums over G clusters are multiplied by G / (G - 1).
+
+    Reference: Cameron, Gelbach & Miller (2011), Robust Inference with Multiway Clustering.
+    """
+    found = np.full(len(ratings.conditions), np.nan)
+    for condition, mean in enumerate(ratings.means()):
+        scores = ratings.scores[:, ratings.condition_of == condition]
+        heard, errors = ~np.isnan(scores), np.nan_to_num(scores - mean)
+        by_rater = _of_clusters(errors.sum(axis=1), int((heard.sum(axis=1) > 0).sum()))
+        by_stimulus = _of_clusters(errors.sum(axis=0), int((heard.sum(axis=0) > 0).sum()))
+        alone = _of_clusters(errors.ravel(), int(heard.sum()))
+        # a small sample can make the difference less than one of its parts
+        found[condition] = max(by_rater, by_stimulus, by_rater + by_stimulus - alone) / max(1, heard.sum()) ** 2
+    return found
+
+
+def _of_clusters(sums: Float[np.ndarray, " G"], count: int) -> float:
+    return float((sums**2).sum()) * count / (count - 1) if count > 1 else 0.0
+
+
+def interval(
+    ratings: Ratings, random: np.random.Generator, draws: int = NUM_DRAWS, level: float = 0.95
+) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
+    """Lower and upper end of each condition's interval: the middle part of the draws, at the spread of the samples.
+
+    The draws' own spread counts the error of a single rating three times (Owen 2007), which matters where each stimulus
+    has few ratings; so their distances from the mean are scaled to the standard deviation by `sampling_variance`, and
+    by the quantile of Student's t over the normal one, with as many degrees of freedom as the fewer of the raters and
+    the stimuli have.
+    """
+    means, drawn = ratings.means(), resampled_means(ratings, random, draws)
     tail = (1 - level) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    ends = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
+    spread = np.nanstd(drawn, axis=0)
+    scale = np.divide(np.sqrt(sampling_variance(ratings)), spread, out=np.ones_like(spread), where=spread > 0)
+    scale *= t.ppf(1 - tail, np.maximum(1, ratings.clusters() - 1)) / norm.ppf(1 - tail)
+    low, high = means + (ends - means) * scale
     return low, high

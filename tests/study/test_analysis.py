@@ -9,7 +9,7 @@ from scipy import stats
 from pianogen.study.agreement import ordinal_alpha
 from pianogen.study.comparison import compare, holm, sign_flip_p
 from pianogen.study.mixed_model import fit_mixed_model
-from pianogen.study.ratings import Ratings, resampled_means, weighted_means
+from pianogen.study.ratings import Ratings, interval, resampled_means, weighted_means
 from pianogen.study.simulation import Size, Spread, expected_rating, simulate
 
 SEEDS = st.integers(0, 10_000)
@@ -105,3 +105,20 @@ def test_the_mixed_model_finds_the_variances_and_effects_of_a_simulation() -> No
     assert found.rater_sd == pytest.approx(0.6, abs=0.25)
     assert found.stimulus_sd == pytest.approx(0.4, abs=0.2)
     assert found.error_sd == pytest.approx(0.8, abs=0.15)
+
+
+@pytest.mark.parametrize("spread", [Spread(), Spread(0.6, 0.6, 0.5), Spread(0.3, 0.2, 1.0)], ids=str)
+def test_intervals_cover_the_truth_of_simulated_studies(spread: Spread) -> None:
+    means = (1.0, 2.2, 2.5, 3.5, 2.6, 3.8, 4.9, 0.5)
+    truth = np.array([expected_rating(mean, spread) for mean in means])
+    covered = []
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        low, high = interval(simulate(means, Size(), spread, random), random, draws=300)
+        covered.append((low <= truth) & (truth <= high))
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_an_interval_without_spread_is_the_mean() -> None:
+    low, high = interval(simulate((2.0,), Size(), Spread(0, 0, 0), np.random.default_rng(0)), np.random.default_rng(0))
+    assert (low, high) == ([2.0], [2.0])
