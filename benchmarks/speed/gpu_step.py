@@ -23,7 +23,7 @@ from pianogen.config import ModelConfig, OptimConfig
 from pianogen.models import build_model
 from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.tokens.vocab import BOS
-from pianogen.train.optim import build_optimizer
+from pianogen.train.optim import build_optimizers
 
 Precision = Literal["fp32", "bf16"]
 TOKENS_PER_PERFORMANCE = 17_308  # MAESTRO's mean
@@ -95,7 +95,7 @@ def plain_step(hidden: int, batch: tuple[Tensor, Tensor, Tensor], precision: Pre
 
 def _optimizer(model: nn.Module) -> torch.optim.Optimizer:
     """That of the trainer."""
-    return build_optimizer(model, OptimConfig())
+    return build_optimizers(model, OptimConfig())[0]
 
 
 def _without_tf32(step: Contender) -> Contender:

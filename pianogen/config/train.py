@@ -27,10 +27,14 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """Adam with warm-up and cosine decay, both functions of the targets seen."""
+    """Adam or Muon with warm-up and cosine decay, both functions of the targets seen."""
 
+    kind: Literal["adam", "muon"] = "adam"
+    """adam; or muon: momentum made orthogonal for the matrices of hidden layers, Adam for all other parameters."""
     lr: float = 2e-3
-    """Peak learning rate."""
+    """Peak learning rate of Adam."""
+    muon_lr: float = 0.02
+    """Peak learning rate of Muon, which follows the same schedule."""
     beta1: float = 0.9
     """Adam's decay of the gradient mean."""
     beta2: float = 0.999
@@ -46,6 +50,7 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         require(self.lr > 0, "optim.lr", self.lr, "above 0")
+        require(self.muon_lr > 0, "optim.muon_lr", self.muon_lr, "above 0")
         require(0 <= self.beta1 < 1, "optim.beta1", self.beta1, "at least 0 and below 1")
         require(0 <= self.beta2 < 1, "optim.beta2", self.beta2, "at least 0 and below 1")
         require(self.clip_norm > 0, "optim.clip_norm", self.clip_norm, "above 0")
@@ -148,4 +153,6 @@ class TrainConfig:
         micro = self.micro_batch
         require(micro is None or micro >= 1, "micro_batch", micro, "at least 1")
         require(self.init != "", "init", self.init, "a run folder, its URL, or pretrained")
+        rule = "adam with --deepspeed, which splits the matrices that muon takes whole; leave it out to use DDP"
+        require(not self.deepspeed or self.optim.kind == "adam", "optim.kind", self.optim.kind, rule)
         require(self.rank_timeout_s >= 1, "rank_timeout_s", self.rank_timeout_s, "at least 1")

@@ -2,7 +2,7 @@
 
     step-00000200/
       model.safetensors       weights by parameter name
-      optimizer.safetensors   Adam's moments as `exp_avg.NAME` and `exp_avg_sq.NAME`
+      optimizer.safetensors   Adam's moments as `exp_avg.NAME` and `exp_avg_sq.NAME`, Muon's as `momentum.NAME`
       state.safetensors       recurrent state of each row of the global batch (format 2: lanes.safetensors)
       training.json           step, targets seen, settings of the model and of the tokenizer, identity of the shards
       manifest.json           size and SHA-256 of each file above

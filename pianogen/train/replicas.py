@@ -16,7 +16,7 @@ from pianogen.config import OptimConfig
 from pianogen.distributed.heartbeat import record_collective
 from pianogen.distributed.process_group import wait_for_all
 from pianogen.models import PianoModel
-from pianogen.train.optim import build_optimizer, load_optimizer, optimizer_tensors
+from pianogen.train.optim import build_optimizers, load_optimizers, optimizer_tensors, set_learning_rate
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -44,7 +44,7 @@ class Replicas(Protocol):
         ...
 
     def optimizer_state(self) -> dict[str, torch.Tensor]:
-        """Adam's moments and step counts as `MOMENT.PARAMETER`, on the CPU; empty before the first step."""
+        """Moments and step counts as `MOMENT.PARAMETER`, on the CPU; empty before the first step."""
         ...
 
     def load_optimizer_state(self, tensors: Tensors) -> None:
@@ -60,11 +60,11 @@ class DataParallel:
     """A full model and optimizer on every rank; DDP reduces the gradients."""
 
     def __init__(self, model: PianoModel, config: OptimConfig, accelerator: Accelerator) -> None:
-        self._bare, self._accelerator, self._clip_norm = model, accelerator, config.clip_norm
-        self._optimizer = build_optimizer(model, config)
+        self._bare, self._accelerator, self._config = model, accelerator, config
+        self._optimizers = build_optimizers(model, config)
         wait_for_all(accelerator)  # DDP's first collective holds the GIL, so the heartbeat could not report
         record_collective()
-        self.model, self._prepared = accelerator.prepare(model, self._optimizer)
+        self.model, *self._prepared = accelerator.prepare(model, *self._optimizers)
         self._rebuild_buckets()
 
     def _rebuild_buckets(self) -> None:
@@ -75,7 +75,7 @@ class DataParallel:
         """
         logits, _ = self.model(torch.zeros(1, 1, dtype=torch.int64, device=self._accelerator.device), None)
         self.backward(logits.sum() * 0.0)
-        self._prepared.zero_grad()
+        self._bare.zero_grad()
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager[Any]:
         """See `Replicas.micro_batch`; gradients are reduced once per step."""
@@ -89,12 +89,12 @@ class DataParallel:
 
     def update(self, lr: float) -> float:
         """See `Replicas.update`; the norm is the same on all ranks, so all of them skip the step."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
-        norm = float(torch.nn.utils.clip_grad_norm_(self._bare.parameters(), self._clip_norm))
+        set_learning_rate(self._optimizers, self._config, lr)
+        norm = float(torch.nn.utils.clip_grad_norm_(self._bare.parameters(), self._config.clip_norm))
         if math.isfinite(norm):
-            self._prepared.step()
-        self._prepared.zero_grad()
+            for optimizer in self._prepared:
+                optimizer.step()
+        self._bare.zero_grad()
         return norm
 
     def weights(self) -> dict[str, torch.Tensor]:
@@ -103,11 +103,11 @@ class DataParallel:
 
     def optimizer_state(self) -> dict[str, torch.Tensor]:
         """See `Replicas.optimizer_state`."""
-        return optimizer_tensors(self._bare, self._optimizer)
+        return optimizer_tensors(self._bare, self._optimizers)
 
     def load_optimizer_state(self, tensors: Tensors) -> None:
         """See `Replicas.load_optimizer_state`."""
-        load_optimizer(self._bare, self._optimizer, dict(tensors))
+        load_optimizers(self._bare, self._optimizers, dict(tensors))
 
     def whole_model(self) -> PianoModel:
         """See `Replicas.whole_model`."""

@@ -52,7 +52,7 @@ class TrainingState:
     model: dict[str, torch.Tensor]
     """Weights by parameter name."""
     optimizer: dict[str, torch.Tensor]
-    """Adam's moments as `MOMENT.PARAMETER`."""
+    """Moments of Adam and Muon as `MOMENT.PARAMETER`."""
     state: State
     """Recurrent state of each row of the global batch."""
     position: Position

@@ -23,7 +23,7 @@ from pianogen.distributed.process_group import wait_for_all
 from pianogen.errors import RunError, SettingError
 from pianogen.models import PianoModel, build_model
 from pianogen.train.deepspeed_internals import Plugin, leave_out_shared_memory
-from pianogen.train.optim import build_optimizer
+from pianogen.train.optim import build_optimizers
 
 Tensors = Mapping[str, torch.Tensor]
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -95,8 +95,8 @@ class Zero:
     def __init__(self, model: PianoModel, config: OptimConfig, accelerator: Accelerator) -> None:
         self._settings: ModelConfig = model.config
         self._bf16 = model.bf16
-        optimizer = build_optimizer(model, config)
-        self._adam: torch.optim.Adam = optimizer
+        (optimizer,) = build_optimizers(model, config)
+        self._adam = optimizer
         wait_for_all(accelerator)
         record_collective()
         self.model, _ = accelerator.prepare(model, optimizer)

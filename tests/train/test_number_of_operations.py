@@ -121,7 +121,7 @@ def test_a_step_takes_as_many_operations_for_any_number_of_time_steps(tiny_run: 
     with ExitStack() as stack:
         config = tiny_run(model=ModelConfig(kind=kind, hidden_size=8), precision=precision)
         trainer = open_training(config, Accelerator(cpu=True), stack)[1]
-        for group in trainer.replicas._optimizer.param_groups:  # pyright: ignore[reportAttributeAccessIssue]
+        for group in trainer.replicas._optimizers[0].param_groups:  # pyright: ignore[reportAttributeAccessIssue]
             group["foreach"] = True  # torch's choice on a GPU: kernels for lists of tensors
         stack.enter_context(using_form("gpu"))
         operations_of_a_step(trainer, batch_of(16, 0))  # the first step makes Adam's moments

@@ -19,6 +19,7 @@ from pianogen.config import (
     EvaluateConfig,
     GenerateConfig,
     ModelConfig,
+    OptimConfig,
     TrainConfig,
 )
 from pianogen.errors import RunError, SettingError
@@ -93,6 +94,18 @@ def test_dropout_and_accumulation_resume_bit_equal(tiny_run: MakeRun) -> None:
     train(quiet)
     stop_and_resume(stopped, after=3)
     assert_same(stopped.out, quiet.out)
+
+
+def test_muon_resumes_bit_equal(tiny_run: MakeRun) -> None:
+    changes = {
+        "model": ModelConfig(kind="attn", hidden_size=8, num_layers=2, embedding="learned", layer_norm=True),
+        "optim": OptimConfig(kind="muon"),
+    }
+    quiet, stopped = tiny_run("quiet", **changes), tiny_run("stopped", **changes)
+    train(quiet)
+    stop_and_resume(stopped, after=3)
+    assert_same(stopped.out, quiet.out)
+    assert "optimizer/momentum.attention.weight" in tensors(quiet.out)
 
 
 def test_the_log_of_a_resumed_run_repeats_and_misses_nothing(tiny_run: MakeRun) -> None:

@@ -10,7 +10,7 @@ import torch
 from launching import ACCELERATE, TWO, launch, logged, losses
 from safetensors.torch import load_file
 
-from pianogen.config import BudgetConfig, ModelConfig, TrainConfig
+from pianogen.config import BudgetConfig, ModelConfig, OptimConfig, TrainConfig
 from pianogen.distributed.process_group import check_launch
 from pianogen.errors import LaunchError
 from pianogen.train import train
@@ -32,6 +32,15 @@ def test_two_ranks_train_as_one(tiny_run: MakeRun, kind) -> None:
     assert ran.returncode == 0, ran.stderr
     np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
     np.testing.assert_allclose(logged(together, "validation/nll"), logged(alone, "validation/nll"), rtol=TOLERANCE)
+
+
+def test_two_ranks_with_muon_train_as_one(tiny_run: MakeRun) -> None:
+    changes = {"model": ModelConfig(kind="attn", hidden_size=8, layer_norm=True), "optim": OptimConfig(kind="muon")}
+    alone, together = tiny_run("alone", **changes), tiny_run("together", **changes)
+    train(alone)
+    ran = launch(TWO, together)
+    assert ran.returncode == 0, ran.stderr
+    np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
 
 
 def test_two_ranks_that_accumulate_train_as_one(tiny_run: MakeRun) -> None:
