@@ -39,16 +39,16 @@ class PianoModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         layer = _layer_class(config.kind)
-        attends, size = config.kind == "attn", config.hidden_size
+        attends, size = config.kind in ("attn", "sha"), config.hidden_size
         self.config = config
         self.bf16 = False
         self._packed: PackedModel | None = None
         self.layer_state_names = layer.state_names
         self.embedding = build_embedding(config, layer.gates_per_unit * size)
         self.layers = nn.ModuleList(layer(size, first=index == 0) for index in range(config.num_layers))
-        self.attention = CausalAttention(size) if attends else None
+        self.attention = CausalAttention(size) if config.kind == "attn" else None
         self.norm = LayerNorm(size) if config.layer_norm else nn.Identity()
-        self.context_norm = LayerNorm(size) if config.layer_norm and attends else nn.Identity()
+        self.context_norm = LayerNorm(size) if config.layer_norm and config.kind == "attn" else nn.Identity()
         self.block = ShaBlock(size, feed_forward=config.feed_forward) if config.kind == "sha" else None
         self.dropout = nn.Dropout(config.dropout)
         self.decoder = nn.Linear(2 * size if attends else size, VOCABULARY_SIZE)
@@ -91,8 +91,8 @@ class PianoModel(nn.Module):
             layer_states.append(layer_state)
         state_after = _stacked(layer_states)
         if self.block is not None:
-            x, block_state = self.block(x, state, keep, self.bf16)
-            state_after |= block_state
+            features, block_state = self.block(x, state, keep, self.bf16)
+            return self._decode(*map(self.dropout, features)), state_after | block_state
         if self.attention is not None:
             contexts, attention_state = self.attention(x, state, keep, self.bf16)
             features = (self.dropout(self.norm(x)), self.dropout(self.context_norm(contexts)))
@@ -137,8 +137,8 @@ class PianoModel(nn.Module):
             x = layer_states[-1]["h"]
         state_after = _stacked(layer_states)
         if self.block is not None:
-            x, block_state = self.block.step(x, state, self.bf16)
-            state_after |= block_state
+            features, block_state = self.block.step(x, state, self.bf16)
+            return self._decode(*features), state_after | block_state
         if self.attention is not None:
             attention_state = self.attention.step(x, state, self.bf16)
             features = (self.norm(x), self.context_norm(attention_state["context"]))

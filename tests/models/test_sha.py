@@ -78,16 +78,9 @@ def test_the_state_has_one_size_at_any_length():
 def test_parameter_names_are_the_checkpoint_format():
     names = [name for name in small(feed_forward=True).state_dict() if name.startswith("block.")]
     assert sorted(name.removeprefix("block.") for name in names) == [
+        *("context_norm.bias", "context_norm.weight"),
         *("feed_forward.bias", "feed_forward.narrower", "feed_forward.norm.bias", "feed_forward.norm.weight"),
-        *(
-            "feed_forward.wider",
-            "memory_norm.bias",
-            "memory_norm.weight",
-            "norm.bias",
-            "norm.weight",
-            "output",
-            "query",
-        ),
+        *("feed_forward.wider", "norm.bias", "norm.weight", "query"),
     ]
 
 
