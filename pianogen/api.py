@@ -26,8 +26,9 @@ _FILE_SETTINGS = ("musicxml", "num_seeds", "part", "piano_roll")  # of GenerateC
 
 
 def open_run(path: Path | str, checkpoint: str = "best") -> Run:
-    """Open the run folder that `pianogen train` wrote, or its s3:// or gs:// URL.
+    """Open the run folder that `pianogen train` wrote, its s3:// or gs:// URL, or the model of the name `pretrained`.
 
+    A `Path` is always a folder: "pretrained" is the model that ships with the package, Path("pretrained") is not.
     Of a URL only `checkpoint` is fetched: best, last, or a step number. Of a folder all checkpoints can be used.
 
     Raises:
@@ -35,7 +36,7 @@ def open_run(path: Path | str, checkpoint: str = "best") -> Run:
         SettingError: Its model kind needs a plugin that is not installed.
         StorageError: The URL cannot be read.
     """
-    run = _open_local(local_run(str(path), checkpoint))
+    run = _open_local(local_run(path, checkpoint) if isinstance(path, str) else path)
     return replace(run, fetched_checkpoint=checkpoint) if is_url(str(path)) else run
 
 

@@ -26,6 +26,7 @@ VERBS = {
     "sweep": "search settings, by trials that any number of workers share",
     "evaluate": "score runs by precision, recall, F1 and NLL, beside baselines",
     "generate": "write pieces, from nothing or from a prompt",
+    "export": "write a folder of a run to share: weights, settings and a model card",
     "submit": "run a command on a cluster, or show the state of a run",
     "track": "browse runs in MLflow, mirror or copy them",
     "reproduce": "train and score the runs of a plan, and write their tables as a page",
@@ -37,6 +38,7 @@ VERBS = {
 # settings that may be URLs; elsewhere a URL would be used as the name of a folder
 _MAY_BE_URL = {
     *(("train", "shards"), ("sweep", "shards"), ("evaluate", "shards"), ("train", "init"), ("sweep", "init")),
+    ("export", "run"),
     *(("evaluate", "runs"), ("generate", "runs"), ("generate", "out"), ("track", "to")),
 }
 _INSTEAD = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from pianogen.evaluation.report import PAPER_PERCENT, ComparisonRow, percentages
+from pianogen.evaluation.report import ComparisonRow, has_paper, percentages
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,9 +44,7 @@ def write_figure(rows: Sequence[ComparisonRow], file: str | Path | BinaryIO) -> 
             _draw_panel(axes, [row for row in rows if split in row.splits], split, rule)
             axes.set_title(f"{split}: {title}", loc="left", fontsize=10, color=_INK)
         line[0].set_ylabel("percent", color=_INK)
-    _draw_legend(
-        figure, has_paper=any(row.kind in PAPER_PERCENT for row in rows), has_baseline=any(not row.kind for row in rows)
-    )
+    _draw_legend(figure, paper=has_paper(rows), baseline=any(not row.kind for row in rows))
     figure.savefig(file, format="png", metadata={"Software": None})
 
 
@@ -88,16 +86,16 @@ def _draw_bar(axes: "Axes", centre: float, height: float, colour: str, *, dashed
         axes.bar(centre, height, _BAR_WIDTH * 0.92, color=colour, zorder=2)
 
 
-def _draw_legend(figure: "Figure", *, has_paper: bool, has_baseline: bool) -> None:
+def _draw_legend(figure: "Figure", *, paper: bool, baseline: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles: list[Patch | Line2D] = [
         Patch(color=colour, label=name) for colour, name in zip(_COLOURS, MEASURES, strict=True)
     ]
-    if has_baseline:
+    if baseline:
         handles.append(Patch(facecolor="white", edgecolor=_COLOURS[2], linestyle=(0, (3, 2)), label="baseline"))
-    if has_paper:
+    if paper:
         label = "the paper (on its own split of MAESTRO v1)"
         handles.append(Line2D([], [], color=_PAPER_COLOUR, linewidth=2, label=label))
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, fontsize=9)

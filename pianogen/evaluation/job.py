@@ -16,7 +16,7 @@ from pianogen.evaluation.subsets import Subset, open_common_shards, read_subset
 from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.ops.forms import using_form
 from pianogen.progress import status
-from pianogen.runs import CheckpointInfo, Run, open_run
+from pianogen.runs import CheckpointInfo, Run, open_run, writable
 
 
 @reproducible_on_gpu()
@@ -29,7 +29,7 @@ def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
         RunError: A run or checkpoint is missing or damaged, or its shards are not those it was trained on.
         SettingError: Runs with different shards or masks are compared.
     """
-    runs = [open_run(path) for path in paths]
+    runs = [open_run(writable(path)) for path in paths]
     accelerator = start_ranks()
     try:
         shards = open_common_shards(runs, config)
@@ -42,7 +42,7 @@ def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
             for run, (checkpoint, found) in zip(runs, scored, strict=True):
                 for subset in subsets:
                     write_results(run, checkpoint, subset, found[subset.split], baselines.results(subset), config)
-            rows = [_row(run, found, config) for run, (_, found) in zip(runs, scored, strict=True)]
+            rows = [_row(run, found, config, shards) for run, (_, found) in zip(runs, scored, strict=True)]
             rows += baselines.rows(subsets)
             publish(runs, rows, config)
             return rows
@@ -97,10 +97,11 @@ class _Baselines:
         return [ComparisonRow(name, None, {split: found[name] for split, found in by_split.items()}) for name in names]
 
 
-def _row(run: Run, found: dict[str, Results], config: EvaluateConfig) -> ComparisonRow:
+def _row(run: Run, found: dict[str, Results], config: EvaluateConfig, shards: ShardSet) -> ComparisonRow:
     kind = run.config.model.kind
     details = [run.path.name] if run.path.name != kind else []
     if config.precision != "fp32":
         details.append(config.precision)
     name = MODEL_NAMES.get(kind, kind)
-    return ComparisonRow(f"{name} ({', '.join(details)})" if details else name, kind, found)
+    name = f"{name} ({', '.join(details)})" if details else name
+    return ComparisonRow(name, kind, found, of_maestro=shards.source.get("kind") == "maestro")

@@ -24,8 +24,11 @@ PAPER_PERCENT: dict[str, dict[str, tuple[float, float, float]]] = {
 
 CAPTION = (
     "In percent. weighted: mean over classes, by their targets. macro: plain mean over the classes that occur, with "
-    "F1 = 2PR/(P+R). NLL: nats per token, xxeos included. paper: read off its Figure 5, on its own split of MAESTRO "
-    "v1; it names the macro formula, but its level is that of weighted averages."
+    "F1 = 2PR/(P+R). NLL: nats per token, xxeos included."
+)
+PAPER_CAPTION = (
+    "paper: read off its Figure 5, on its own split of MAESTRO v1; it names the macro formula, but its level is that "
+    "of weighted averages."
 )
 _COLUMNS = {
     "model": "",
@@ -67,9 +70,13 @@ class ComparisonRow:
     """The kind of model; None for a baseline."""
     splits: dict[str, Results]
     """What `results` returns, by the name of the split, in the order to print."""
+    of_maestro: bool = True
+    """Whether the scores are those on MAESTRO, so that the paper's can stand beside them."""
 
     def paper(self, split: str) -> tuple[float, float, float] | None:
-        """The paper's precision, recall and F1 in percent, if it has this model and split."""
+        """The paper's precision, recall and F1 in percent, if it has this model, data and split."""
+        if not self.of_maestro:
+            return None
         return PAPER_PERCENT.get(self.kind or "", {}).get(split)
 
 
@@ -160,8 +167,9 @@ def comparison_table(rows: Sequence[ComparisonRow]) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=CAPTION, caption_justify="left")
-    for name, parts in _COLUMNS.items():
+    columns, caption = _columns(rows)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=caption, caption_justify="left")
+    for name, parts in columns.items():
         heading = "\n".join([name, " ".join(f"{part:>4}" for part in parts.split())]).rstrip()
         justify = "right" if name in ("accuracy", "NLL") else "left"
         table.add_column(heading, no_wrap=name != "model", overflow="fold", justify=justify)
@@ -174,16 +182,29 @@ def comparison_table(rows: Sequence[ComparisonRow]) -> "Table":
                 cells[_NLL_COLUMN] = f"[bold]{cells[_NLL_COLUMN]}[/]"
             cells[0] = escape(row.name) if line == 1 else ""
             ends_section = last_of_section and line == len(row.splits)
-            table.add_row(*cells, style="" if row.kind else "dim", end_section=ends_section)
+            table.add_row(*cells[: len(columns)], style="" if row.kind else "dim", end_section=ends_section)
     return table
 
 
 def comparison_markdown(rows: Sequence[ComparisonRow]) -> str:
     """The same table in Markdown."""
-    headings = [f"{name} {parts.replace(' ', ' / ')}".rstrip() for name, parts in _COLUMNS.items()]
+    columns, caption = _columns(rows)
+    headings = [f"{name} {parts.replace(' ', ' / ')}".rstrip() for name, parts in columns.items()]
     lines = [headings, ["---"] * len(headings)]
-    lines += [_cells(row, split, separator=" / ") for row in rows for split in row.splits]
-    return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", CAPTION, ""])
+    lines += [_cells(row, split, separator=" / ")[: len(columns)] for row in rows for split in row.splits]
+    return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", caption, ""])
+
+
+def _columns(rows: Sequence[ComparisonRow]) -> tuple[dict[str, str], str]:
+    """The columns and the caption of a table, without the paper's, which is the last, if the data are not its."""
+    if all(row.of_maestro for row in rows):
+        return _COLUMNS, f"{CAPTION} {PAPER_CAPTION}"
+    return dict(list(_COLUMNS.items())[:-1]), CAPTION
+
+
+def has_paper(rows: Sequence[ComparisonRow]) -> bool:
+    """Whether the paper has scores of one of the rows."""
+    return any(row.paper(split) for row in rows for split in row.splits)
 
 
 def _lowest_nll(rows: Sequence[ComparisonRow]) -> dict[str, str]:

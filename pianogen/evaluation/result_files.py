@@ -2,7 +2,8 @@
 
 RUN/evaluation/test.json  train.json             every average by name, and the baselines on the same targets
 RUN/evaluation/comparison.md  figure-5.png       the table and the figure of one run
-PARENT/comparison.md  figure-5.png               the same of several runs, in the parent directory of the first
+PARENT/comparison.md  figure-5.png               the same of several runs, in the parent directory of the first that is
+                                                 no copy in the cache
 
 The results of --precision bf16 are beside those of fp32: test-bf16.json, comparison-bf16.md, and so on.
 """
@@ -31,7 +32,7 @@ def write_results(
     baselines: dict[str, Results],
     config: EvaluateConfig,
 ) -> None:
-    """Write RUN/evaluation/SPLIT.json; precision and ops are in it only where they are not the defaults."""
+    """Write RUN/evaluation/SPLIT.json; precision, ops and shards are in it only where they are not the usual ones."""
     folder, name = run.path / "evaluation", subset.split + _suffix(config)
     arithmetic = {"precision": config.precision, "ops": config.ops}
     folder.mkdir(exist_ok=True)
@@ -42,6 +43,7 @@ def write_results(
         "performances": len(subset.performances),
         "chosen": subset.chosen,
         **{key: value for key, value in arithmetic.items() if value != getattr(EvaluateConfig, key)},
+        **({} if subset.shards == run.environment["shards"]["fingerprint"] else {"shards": subset.shards}),
         "metrics": metrics_of(name, found),
         "results": found,
         "baselines": baselines,
@@ -55,7 +57,8 @@ def _suffix(config: EvaluateConfig) -> str:
 
 def publish(runs: list[Run], rows: list[ComparisonRow], config: EvaluateConfig) -> None:
     """Write the figure and the table, print the table, and mirror the runs to MLflow; a failure there is a warning."""
-    folder = runs[0].path / "evaluation" if len(runs) == 1 else runs[0].path.parent
+    own = next((run for run in runs if not is_copy(run.path)), runs[0])
+    folder = runs[0].path / "evaluation" if len(runs) == 1 else own.path.parent
     # one split alone must not replace the table of all of them
     suffix = (f"-{config.split}" if config.split else "") + _suffix(config)
     write_figure(rows, folder / f"figure-5{suffix}.png")

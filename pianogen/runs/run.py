@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from pianogen.models import PianoModel
 
 
+EXPORTED = "exported"  # in environment.json of an export: step and sha256 of the run's own checkpoint
+
+
 @dataclass(frozen=True)
 class Run:
     """A run folder and its settings."""
@@ -72,6 +75,11 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file} cannot be read: {error}; without it {self.path} is not a complete run") from error
         return found
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether `pianogen export` wrote it: weights without the state of their training."""
+        return EXPORTED in self.environment
 
     @property
     def tokenizer(self) -> TokenizerConfig:

@@ -56,6 +56,8 @@ def open_training(
         stack.enter_context(_locked(path))
     started = open_run(path) if (path / "config.yaml").exists() else None
     named_init, initial = config.init, None
+    if started and started.is_exported:
+        raise RunError(f"{path} has weights only, without the state of the optimizer; start a new run: --init {path}")
     if started:
         config = _same_settings(config, started, given)
     else:

@@ -22,7 +22,7 @@ def run(arguments: Namespace) -> None:
     """Serve the UI, or mirror or copy runs."""
     from pianogen import track
 
-    runs = [Path(name) for name in arguments.runs]
+    runs = [_folder(name) for name in arguments.runs]
     if arguments.action == "ui":
         track.ui(runs[0] if runs else Path("runs"), arguments.port)
     elif not runs:
@@ -32,6 +32,13 @@ def run(arguments: Namespace) -> None:
     else:
         for path in runs:
             print(track.sync(path))
+
+
+def _folder(name: str) -> Path:
+    """The folder of a run, or of runs."""
+    from pianogen.runs import PRETRAINED, local_run, writable
+
+    return writable(local_run(name)) if name == PRETRAINED else Path(name)
 
 
 def _copy(runs: Sequence[Path], url: str) -> None:

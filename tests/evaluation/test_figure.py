@@ -1,6 +1,7 @@
 """The figure shows the values it is given, and the same ones in the same bytes."""
 
 import io
+from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
@@ -44,6 +45,11 @@ def test_a_better_model_has_taller_bars():
 def test_a_baseline_is_outlined_and_a_model_is_filled():
     filled, outlined = (amount(picture_of([row_with_accuracy(50, kind=kind)]), DARK_BLUE) for kind in ("lstm", None))
     assert outlined < filled / 4
+
+
+def test_on_other_music_the_papers_values_are_not_marked():
+    row = replace(row_with_accuracy(50, kind="rnn"), of_maestro=False)
+    assert amount(picture_of([row]), PAPER_RED) == 0
 
 
 @pytest.mark.parametrize(("kind", "marked"), [("rnn", True), ("mamba", False), (None, False)])

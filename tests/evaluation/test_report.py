@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,3 +105,10 @@ def test_markdown_has_one_line_per_model_and_split():
     text = comparison_markdown(rows())
     assert sum(line.startswith("| ") for line in text.splitlines()) == 2 + 3 * 2 + 2
     assert "| LSTM | test | 50.0 / 50.0 / 50.0 | 50.0 / 50.0 / 50.0 | 50.0 | 1.500 | 66.6 / 62.3 / 64.4 |" in text
+
+
+def test_on_other_music_the_papers_numbers_are_not_in_the_table():
+    elsewhere = [replace(row, of_maestro=row.kind is None) for row in rows()]
+    for text in (printed(comparison_table(elsewhere)), comparison_markdown(elsewhere)):
+        assert "LSTM + attention" in text
+        assert "paper" not in text
