@@ -15,6 +15,7 @@ from pianogen.config import BudgetConfig, ModelConfig, ShardsConfig, TokenizerCo
 from pianogen.errors import RunError, SettingError
 from pianogen.files import sha256_of
 from pianogen.runs import open_run
+from pianogen.track.run_folder import RunFolder
 from pianogen.train import train
 
 MakeRun = Callable[..., TrainConfig]
@@ -130,6 +131,8 @@ def test_the_origin_is_recorded(first: TrainConfig, second: TrainConfig) -> None
         "data": ["folder"],
     }
     assert open_run(second.out).config.init == first.out
+    tag = RunFolder(Path(second.out)).origin()["init"]  # in MLflow
+    assert tag == f"{first.out}, step {recorded['step']}, weights {recorded['sha256'][:12]}"
 
 
 def test_the_initial_weights_are_validated_before_the_first_step(first: TrainConfig, second: TrainConfig) -> None:
