@@ -3,6 +3,7 @@
 from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.counts import Counts
 from pianogen.evaluation.figure import write_figure
+from pianogen.evaluation.files import evaluate_files
 from pianogen.evaluation.job import evaluate
 from pianogen.evaluation.report import (
     ComparisonRow,
@@ -22,6 +23,7 @@ __all__ = [
     "comparison_table",
     "divide",
     "evaluate",
+    "evaluate_files",
     "metrics_of",
     "plugin_metrics",
     "results",

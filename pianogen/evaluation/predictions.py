@@ -34,6 +34,10 @@ class Predictions:
     """The most likely allowed word."""
     groups: Int[np.ndarray, " N"]
     nll_nats: Float[np.ndarray, " N"]
+    rank: Int[np.ndarray, " N"]
+    """How many words, the target among them, are at least as likely as the target: 1 if it is the most likely."""
+    position: Int[np.ndarray, " N"]
+    """Index of each target in its performance."""
     num_performances: int
     padding: int
     """Positions after the ends of performances that an excerpt of fixed length leaves empty."""
@@ -41,6 +45,22 @@ class Predictions:
     def counts(self) -> Counts:
         """The sums that `score` returns."""
         return Counts.of(self.targets, self.words, self.groups, self.nll_nats)
+
+    def of_performance(self, index: int) -> "Predictions":
+        """Those of one performance, in their order."""
+        chosen = np.flatnonzero(self.performance == index)
+        chosen = chosen[np.argsort(self.position[chosen])]
+        return Predictions(
+            performance=np.zeros(len(chosen), np.int64),
+            targets=self.targets[chosen],
+            words=self.words[chosen],
+            groups=self.groups[chosen],
+            nll_nats=self.nll_nats[chosen],
+            rank=self.rank[chosen],
+            position=self.position[chosen],
+            num_performances=1,
+            padding=0,
+        )
 
     def by_performance(self) -> PerformanceSums:
         """The sums over each performance."""
@@ -83,6 +103,8 @@ class _Piece(Row):
     """What one row reads: a performance or an excerpt of it, with the grammar states of the whole performance."""
 
     performance: int
+    start: int
+    """Index of the first input in its performance."""
 
 
 @torch.inference_mode()
@@ -112,11 +134,12 @@ def predict(
                 found.append(arrays)
                 if progress is not None:
                     progress(len(arrays[0]))
-    performance, targets, previous, words, nll = (np.concatenate(column) for column in zip(*found, strict=True))
+    performance, targets, previous, *columns = (np.concatenate(column) for column in zip(*found, strict=True))
+    words, nll, rank, position = columns
     lengths = np.array([len(ids) - 1 for ids in performances])
     padding = 0 if excerpt_tokens is None else int((-lengths % excerpt_tokens).sum())
     groups = groups_of(targets, previous)
-    return Predictions(performance, targets, words, groups, nll, len(performances), padding)
+    return Predictions(performance, targets, words, groups, nll, rank, position, len(performances), padding)
 
 
 def _pieces(performances: Sequence[Int[np.ndarray, " T"]], excerpt_tokens: int | None) -> Iterator[_Piece]:
@@ -125,13 +148,13 @@ def _pieces(performances: Sequence[Int[np.ndarray, " T"]], excerpt_tokens: int |
         length = excerpt_tokens or len(whole)
         for start in range(0, len(whole), length):
             part = slice(start, start + length)
-            yield _Piece(whole.inputs[part], whole.targets[part], whole.states[part], index)
+            yield _Piece(whole.inputs[part], whole.targets[part], whole.states[part], index, start)
 
 
 def _predict_rows(
     model: PianoModel, pieces: Sequence[_Piece], legal: Bool[Tensor, "S V"]
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Performance, target, word before it, prediction and NLL of the targets of one window after another."""
+    """Performance, target, word before it, prediction, NLL, rank and position, of one window after another."""
     device, state = legal.device, None
     for start in range(0, len(pieces[0]), _WINDOW):
         running = [piece for piece in pieces if len(piece) > start]
@@ -142,15 +165,16 @@ def _predict_rows(
         at = torch.from_numpy(row * inputs.shape[1] + column).to(device)
         wanted = torch.from_numpy(targets[row, column]).to(device)
         admitted = legal[torch.from_numpy(states[row, column]).to(device)]
-        words, nll = _per_target(logits.flatten(0, 1)[at], wanted, admitted)
-        index = np.array([piece.performance for piece in running])[row]
-        yield index, targets[row, column], inputs[row, column], words.cpu().numpy(), nll.double().cpu().numpy()
+        scores = [values.cpu().numpy() for values in _per_target(logits.flatten(0, 1)[at], wanted, admitted)]
+        index, first = np.array([(piece.performance, piece.start) for piece in running])[row].T
+        yield index, targets[row, column], inputs[row, column], *scores, first + start + column + 1
 
 
 def _per_target(
     logits: Float[Tensor, "N V"], targets: Int[Tensor, " N"], admitted: Bool[Tensor, "N V"]
-) -> tuple[Int[Tensor, " N"], Float[Tensor, " N"]]:
-    """The most likely allowed words, and the negative log-likelihoods of the targets among the allowed words."""
+) -> tuple[Int[Tensor, " N"], Float[Tensor, " N"], Int[Tensor, " N"]]:
+    """The most likely allowed words, and the targets' negative log-likelihoods and ranks among the allowed words."""
     logits = logits.float().masked_fill_(~admitted, -torch.inf)
-    nll = logits.logsumexp(dim=1) - logits.gather(1, targets[:, None]).squeeze(1)
-    return logits.argmax(dim=1), nll
+    wanted = logits.gather(1, targets[:, None])
+    nll = logits.logsumexp(dim=1) - wanted.squeeze(1)
+    return logits.argmax(dim=1), nll.double(), (logits >= wanted).sum(dim=1)

@@ -39,6 +39,11 @@ _COLUMNS = {
     "NLL": "",
     "paper": "P R F1",
 }
+FILES_CAPTION = (
+    "NLL in nats, xxeos included. P, R, F1: of the next word, in percent, mean over classes weighted by their targets. "
+    "bar: where a note surprises most on average."
+)
+_FILE_COLUMNS = ("file", "notes", "s", "NLL/token", "/note", "/s", "P", "R", "F1", "bar")
 _NLL_COLUMN = list(_COLUMNS).index("NLL")
 _ABSENT = "-"
 _MAX_EXPONENT = 709.0  # e to a higher power overflows; only a diverged model reaches it
@@ -241,3 +246,32 @@ def percentages(found: Results, rule: Literal["weighted", "macro"]) -> list[floa
 def _percentages(values: Sequence[float], separator: str) -> str:
     width = 4 if separator == " " else 0  # aligns the columns in a terminal
     return separator.join(f"{value:{width}.1f}" for value in values)
+
+
+def files_table(summary: Results) -> "Table":
+    """What a run thinks of files, for the terminal: one line each, then all together."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=FILES_CAPTION, caption_justify="left")
+    table.title, table.title_justify = f"{escape(summary['run'])}, step {summary['step']}", "left"
+    for name in _FILE_COLUMNS:
+        table.add_column(name, no_wrap=name != "file", overflow="fold", justify="left" if name == "file" else "right")
+    for entry in summary["files"]:
+        table.add_row(escape(entry["name"]), *_file_cells(entry["results"]), str(entry["surprising_bars"][0]["bar"]))
+    if len(summary["files"]) > 1:
+        table.add_section()
+        table.add_row("all", *_file_cells(summary["total"]), "")
+    return table
+
+
+def _file_cells(found: Results) -> list[str]:
+    nll = [found["nll"][f"nats_per_{unit}"] for unit in ("token", "note", "second")]
+    percent = percentages(found, "weighted")
+    return [
+        f"{found['notes']:,}",
+        f"{found['seconds']:,.0f}",
+        *(_ABSENT if value is None else f"{value:.2f}" for value in nll),
+        *(f"{value:.1f}" for value in percent),
+    ]

@@ -19,9 +19,15 @@ class TempoMap:
 
     def seconds_at(self, tick: int, ticks_per_quarter: int) -> float:
         """Time of a tick, in seconds."""
+        return float(self.seconds_of(np.array([tick]), ticks_per_quarter)[0])
+
+    def seconds_of(
+        self, ticks: Int[np.ndarray, " N"] | Float[np.ndarray, " N"], ticks_per_quarter: int
+    ) -> Float[np.ndarray, " N"]:
+        """Times of ticks, in seconds."""
         seconds, tick_seconds = self._marks(ticks_per_quarter)
-        mark = int(np.searchsorted(self.tick, tick, side="right")) - 1
-        return float(seconds[mark] + (tick - self.tick[mark]) * tick_seconds[mark])
+        mark = np.searchsorted(self.tick, ticks, side="right") - 1
+        return seconds[mark] + (ticks - self.tick[mark]) * tick_seconds[mark]
 
     def tick_at(self, seconds: float, ticks_per_quarter: int) -> int:
         """The tick nearest to a time in seconds."""
