@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from pianogen.config import EvaluateConfig, to_dict
@@ -19,6 +18,7 @@ from pianogen.evaluation.counts import Counts
 from pianogen.evaluation.music_file import MusicFile, read_all
 from pianogen.evaluation.predictions import predict
 from pianogen.evaluation.report import Results, files_table, results
+from pianogen.evaluation.run_scores import load_to_score
 from pianogen.evaluation.surprise import Surprise
 from pianogen.files import write_atomic, write_json
 from pianogen.folders import refuse_run, refuse_shards, run_above
@@ -74,8 +74,7 @@ def _require_fitting(config: EvaluateConfig) -> None:
 def _evaluate_run(
     run: Run, name: str, files: Sequence[Path | str], config: EvaluateConfig, out: Path | None
 ) -> tuple[dict[str, Any], list[SourceError | TokenError]]:
-    model, checkpoint = run.load_model(config.checkpoint)
-    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).with_bf16(config.precision == "bf16")
+    model, checkpoint = load_to_score(run, config)
     music, failed = read_all(files, run.tokenizer)
     for error in failed if len(failed) + len(music) > 1 else ():
         console.print(f"pianogen: {error}", markup=False, soft_wrap=True)

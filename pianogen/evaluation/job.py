@@ -2,68 +2,62 @@
 
 from pathlib import Path
 
-import torch
-
 from pianogen.config import EvaluateConfig, Mask
 from pianogen.data import ShardSet
 from pianogen.distributed.process_group import end_ranks, start_ranks
 from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.fit_cache import fit_of
-from pianogen.evaluation.report import MODEL_NAMES, ComparisonRow, Results, results
+from pianogen.evaluation.report import ComparisonRow, Results, results
 from pianogen.evaluation.result_files import publish, write_results
-from pianogen.evaluation.score import score_over_ranks
-from pianogen.evaluation.subsets import Subset, open_common_shards, read_subset
+from pianogen.evaluation.run_scores import name_in_tables, score_run
+from pianogen.evaluation.shard_comparison import compare_over_shards, differ_in_shards
+from pianogen.evaluation.subsets import Subset, open_recorded_shards, read_subset, require_same_mask, require_trained_on
 from pianogen.ops.arithmetic import reproducible_on_gpu
-from pianogen.ops.forms import using_form
 from pianogen.progress import status
-from pianogen.runs import CheckpointInfo, Run, open_run, writable
+from pianogen.runs import open_run, writable
 
 
 @reproducible_on_gpu()
 def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
     """Score every run, write the results, print one table and return its rows.
 
-    Of several ranks each scores a share, and rank 0 alone writes and returns rows.
+    Runs of different shards are compared on what their shards share: see `shard_comparison`. Of several ranks each
+    scores a share, and rank 0 alone writes and returns rows.
 
     Raises:
         RunError: A run or checkpoint is missing or damaged, or its shards are not those it was trained on.
-        SettingError: Runs with different shards or masks are compared.
+        SettingError: Runs are compared that differ in their masks, or whose shards share no performance.
     """
     runs = [open_run(writable(path)) for path in paths]
+    require_same_mask(runs)
     accelerator = start_ranks()
     try:
-        shards = open_common_shards(runs, config)
+        own = [run for run in runs if not run.is_exported] or runs  # exported runs are scored on any shards
+        if differ_in_shards(own):
+            return compare_over_shards(runs, config, writes=accelerator.is_main_process)
+        shards = open_recorded_shards(own[0], config.shards)
+        for run in runs:
+            require_trained_on(shards, run)
         subsets = [
             read_subset(shards, split, config) for split in ([config.split] if config.split else ["test", "train"])
         ]
-        scored = [_score_run(run, subsets, config) for run in runs]
+        scored = [score_run(run, subsets, config) for run in runs]
         if accelerator.is_main_process:
             baselines = _Baselines(shards, runs[0].config.model.mask)
             for run, (checkpoint, found) in zip(runs, scored, strict=True):
                 for subset in subsets:
                     write_results(run, checkpoint, subset, found[subset.split], baselines.results(subset), config)
-            rows = [_row(run, found, config, shards) for run, (_, found) in zip(runs, scored, strict=True)]
+            of_maestro = shards.source.get("kind") == "maestro"
+            rows = [
+                ComparisonRow(name_in_tables(run, config), run.config.model.kind, found, of_maestro=of_maestro)
+                for run, (_, found) in zip(runs, scored, strict=True)
+            ]
             rows += baselines.rows(subsets)
             publish(runs, rows, config)
             return rows
     finally:
         end_ranks()
     return []
-
-
-def _score_run(run: Run, subsets: list[Subset], config: EvaluateConfig) -> tuple[CheckpointInfo, dict[str, Results]]:
-    """Score one run on every subset; every rank must call it, and gets the same."""
-    model, checkpoint = run.load_model(config.checkpoint)
-    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).with_bf16(config.precision == "bf16")
-    found = {}
-    for subset in subsets:
-        title = f"scoring {run.path.name} on {subset.split}"
-        with using_form(config.ops):
-            counts = score_over_ranks(
-                model, subset.performances, run.config.model.mask, rows=config.lanes, progress_title=title
-            )
-        found[subset.split] = results(counts, seconds=subset.seconds, notes=subset.notes)
-    return checkpoint, found
 
 
 class _Baselines:
@@ -95,13 +89,3 @@ class _Baselines:
         by_split = {subset.split: self.results(subset) for subset in subsets}
         names = list(next(iter(by_split.values())))
         return [ComparisonRow(name, None, {split: found[name] for split, found in by_split.items()}) for name in names]
-
-
-def _row(run: Run, found: dict[str, Results], config: EvaluateConfig, shards: ShardSet) -> ComparisonRow:
-    kind = run.config.model.kind
-    details = [run.path.name] if run.path.name != kind else []
-    if config.precision != "fp32":
-        details.append(config.precision)
-    name = MODEL_NAMES.get(kind, kind)
-    name = f"{name} ({', '.join(details)})" if details else name
-    return ComparisonRow(name, kind, found, of_maestro=shards.source.get("kind") == "maestro")

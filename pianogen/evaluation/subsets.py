@@ -1,6 +1,9 @@
 """What is scored: the shards that the runs were trained on, and the performances of their splits."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
@@ -8,6 +11,7 @@ from jaxtyping import Int
 from pianogen.config import EvaluateConfig
 from pianogen.data import ShardSet, Split, chosen_performances, open_shards_at
 from pianogen.errors import RunError, SettingError
+from pianogen.manifest import MANIFEST_NAME
 from pianogen.progress import console
 from pianogen.randomness import RandomStream
 from pianogen.runs import Run
@@ -28,31 +32,44 @@ class Subset:
     """Fingerprint of the shards."""
 
 
-def open_common_shards(runs: list[Run], config: EvaluateConfig) -> ShardSet:
-    """Open the shards that all runs were trained on; exported runs may have been trained on others.
+def require_same_mask(runs: Sequence[Run]) -> None:
+    """Refuse to compare likelihoods over different sets of words.
 
     Raises:
-        RunError: The shards are not those of the training.
-        SettingError: The runs differ in shards or mask, or the recorded path of the shards is a URL.
+        SettingError: The runs differ in their mask.
     """
-    not_exported = [run for run in runs if not run.is_exported]
-    by_fingerprint = {run.environment["shards"]["fingerprint"]: run for run in not_exported}
-    if len(by_fingerprint) > 1:
-        first, second, *_ = by_fingerprint.values()
-        raise SettingError(f"{first.path} and {second.path} were trained on different shards; compare runs of the same")
     if len({run.config.model.mask for run in runs}) > 1:
         raise SettingError(
             "the runs differ in model.mask, so that their likelihoods cannot be compared; evaluate them separately"
         )
-    first = [*not_exported, *runs][0]
-    shards = open_shards_at(config.shards or _recorded_folder(first), tokenizer=first.tokenizer)
-    for run in runs:
-        _require_trained_on(shards, run)
+
+
+def open_recorded_shards(run: Run, location: str | None, *, is_parent: bool = False) -> ShardSet:
+    """Open the shards that a run was trained on, where they are now or, without a location, where they were.
+
+    Args:
+        is_parent: The location is a folder in which the shards of several runs are, each in a folder of its own.
+
+    Raises:
+        RunError: The shards are not those of the training.
+        SettingError: The recorded path is a URL, or the parent folder does not hold the run's shards.
+    """
+    if location is None:
+        location = _recorded_folder(run)
+    elif is_parent:
+        location = _find_below(location, run)
+    shards = open_shards_at(location, tokenizer=run.tokenizer)
+    require_trained_on(shards, run)
     return shards
 
 
-def _require_trained_on(shards: ShardSet, run: Run) -> None:
-    """Refuse shards that the run was not trained on; of an exported run, only those of other tokens."""
+def require_trained_on(shards: ShardSet, run: Run) -> None:
+    """Refuse shards that the run was not trained on; of an exported run, only those of other tokens.
+
+    Raises:
+        RunError: They are other shards.
+        SettingError: Their tokenizer has other settings.
+    """
     recorded = run.environment["shards"]["fingerprint"]
     if shards.tokenizer != run.tokenizer:
         raise SettingError(f"{run.path} was trained on tokens of other settings than these shards; score it separately")
@@ -69,6 +86,22 @@ def _require_trained_on(shards: ShardSet, run: Run) -> None:
     )
 
 
+def _find_below(parent: str, run: Run) -> str:
+    """The folder in `parent` that holds the run's shards."""
+    wanted = run.environment["shards"]["fingerprint"]
+    for manifest in sorted(Path(parent).glob(f"*/{MANIFEST_NAME}")):
+        try:
+            found = json.loads(manifest.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(found, dict) and found.get("fingerprint") == wanted:
+            return str(manifest.parent)
+    raise SettingError(
+        f"no folder in {parent} holds the shards of {run.path}, fingerprint {wanted[:12]}; of runs of different "
+        "shards, --shards names the folder that holds all their folders of shards"
+    )
+
+
 def _recorded_folder(run: Run) -> str:
     """The shards folder that the run recorded. A recorded URL is never opened: only one that the user types."""
     folder = run.environment["shards"]["folder"]
@@ -81,9 +114,14 @@ def _recorded_folder(run: Run) -> str:
 
 def read_subset(shards: ShardSet, name: str, config: EvaluateConfig) -> Subset:
     """Read a whole split; of train, a seeded choice of performances with about `train_tokens` tokens."""
-    split, chosen = shards.split(name, variants=False), None
+    split = shards.split(name, variants=False)
     if name == "train" and split.lengths.sum() > config.train_tokens:
-        chosen = _choose(split, config.train_tokens)
+        return subset_of(split, name, chosen_of_train(split, config.train_tokens))
+    return subset_of(split, name, None)
+
+
+def subset_of(split: Split, name: str, chosen: list[int] | None) -> Subset:
+    """Read performances of a split, by their indices; all without."""
     indices = range(len(split)) if chosen is None else chosen
     metadata = [split.metadata(index) for index in indices]
     return Subset(
@@ -96,6 +134,7 @@ def read_subset(shards: ShardSet, name: str, config: EvaluateConfig) -> Subset:
     )
 
 
-def _choose(split: Split, num_tokens: int) -> list[int]:
-    fraction = num_tokens / float(split.lengths.sum())
+def chosen_of_train(split: Split, num_tokens: int) -> list[int]:
+    """Indices of performances with about `num_tokens` tokens, always the same; all if there are no more."""
+    fraction = min(1.0, num_tokens / float(split.lengths.sum()))
     return chosen_performances(len(split), fraction, seed=0, stream=RandomStream.EVALUATED).tolist()
