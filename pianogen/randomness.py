@@ -33,6 +33,10 @@ class RandomStream(IntEnum):
     """Rounds of a permutation, whose own key is the seed: (round)."""
     BOOTSTRAP = 9
     """Performances that the draws of a bootstrap take: ()."""
+    NOISE = 20
+    """Notes of a random piece, against which pieces are judged: (piece)."""
+    JUDGED = 21
+    """Pieces or windows that represent a set that is judged: (what)."""
 
 
 def stream_key(seed: int, stream: RandomStream, *indices: int) -> int:
