@@ -57,6 +57,8 @@ class Run:
     title: str | None
     semitones: int
     """How much higher the piece is."""
+    pitches: int
+    """How many different ones it has; a trill has two."""
 
     @property
     def notes(self) -> int:
@@ -156,6 +158,7 @@ def _longest_run(
         composer=metadata.get("composer"),
         title=metadata.get("title"),
         semitones=int(notes.pitch[begin] - source.pitch[at]),
+        pitches=len(np.unique(notes.pitch[begin : begin + lengths[begin]])),
     )
 
 
@@ -170,12 +173,12 @@ def _timing(split: Split, performance: int, notes: Notes, index: CopyIndex) -> T
     metadata = split.metadata(performance)
     beats, unit = _metre(metadata.get("time_signature"))
     last = int((notes.onset + notes.duration).max(initial=1))
-    seconds = metadata.get("seconds")
-    if isinstance(seconds, int | float) and math.isfinite(seconds):
-        seconds_per_step = seconds / last
-    else:
-        seconds_per_step = _usual_seconds_per_step(index)
-    return Timing(_steps_per_quarter(index) * 4 * beats / unit, seconds_per_step)
+    seconds: Any = metadata.get("seconds")
+    is_known = isinstance(seconds, int | float) and math.isfinite(seconds)
+    return Timing(
+        steps_per_bar=_steps_per_quarter(index) * 4 * beats / unit,
+        seconds_per_step=float(seconds) / last if is_known else _usual_seconds_per_step(index),
+    )
 
 
 def _steps_per_quarter(index: CopyIndex) -> int:

@@ -1,6 +1,6 @@
 """Longest matches of every position of one sequence in another, by a suffix array: of any length, and exact.
 
-Legend: N symbols of the text, Q symbols of the query.
+Legend: N symbols of the text, Q symbols of the query, R rows compared.
 
 Reference: Manber & Myers (1993), Suffix Arrays; Larsson & Sadakane (2007), Faster Suffix Sorting.
 """
@@ -65,42 +65,35 @@ def longest_matches(
     """
     if len(text) == 0:
         return np.zeros(len(query), np.int32), np.zeros(len(query), np.int32)
-    order = np.argsort(query, kind="stable").astype(np.int32)  # neighbours read the same memory
-    lengths, places = np.zeros(len(query), np.int32), np.zeros(len(query), np.int32)
-    lengths[order], places[order] = _searched(text, suffixes, query, order, tail_bits)
-    return lengths, places
-
-
-def _searched(text, suffixes, query, begin, tail_bits):
-    """Binary search for all positions at once; what both bounds share with the query is not compared again."""
-    low, high = np.zeros(len(begin), np.int32), np.full(len(begin), len(suffixes), np.int32)
-    low_common, high_common = np.zeros_like(low), np.zeros_like(low)
-    rows = np.arange(len(begin), dtype=np.int32)
-    while len(rows):
-        middle = low[rows] + (high[rows] - low[rows]) // 2
-        at, start = suffixes[middle], begin[rows]
-        common = _extended(text, at, query, start, np.minimum(low_common[rows], high_common[rows]))
-        less = text[at + common] < query[start + common]
+    begin, low = np.arange(len(query)), np.zeros(len(query), np.intp)
+    high, low_common, high_common = np.full_like(low, len(text)), np.zeros_like(low), np.zeros_like(low)
+    rows = begin
+    while len(rows):  # a binary search for all positions at once
+        middle = (low.take(rows) + high.take(rows)) // 2
+        at = suffixes.take(middle).astype(np.intp)
+        shared = np.minimum(low_common.take(rows), high_common.take(rows))  # is not compared again
+        common = shared + _num_equal(text, at + shared, query, rows + shared)
+        less = text.take(at + common) < query.take(rows + common)
         below, above = rows[less], rows[~less]
         low[below], low_common[below] = middle[less] + 1, common[less]
         high[above], high_common[above] = middle[~less], common[~less]
-        rows = rows[low[rows] < high[rows]]
-    before = suffixes[np.maximum(low - 1, 0)]
-    after = suffixes[np.minimum(low, len(suffixes) - 1)]
+        rows = rows[low.take(rows) < high.take(rows)]
+    before, after = suffixes[np.maximum(low - 1, 0)], suffixes[np.minimum(low, len(text) - 1)]
     lengths = [
-        common + ((text[at + common] >> tail_bits) == (query[begin + common] >> tail_bits))
+        common + (text[at + common] >> tail_bits == query[begin + common] >> tail_bits)
         for at, common in ((before, low_common), (after, high_common))
     ]
-    return np.maximum(*lengths), np.where(lengths[0] >= lengths[1], before, after)
+    return np.maximum(*lengths).astype(np.int32), np.where(lengths[0] >= lengths[1], before, after)
 
 
-def _extended(text, at, query, start, common):
-    """How many symbols are equal, given that the first `common` are."""
-    common = common.copy()
-    rows = np.arange(len(at), dtype=np.int32)
-    left, right = at + common, start + common
+def _num_equal(
+    text: Int[np.ndarray, " N"], at: Int[np.ndarray, " R"], query: Int[np.ndarray, " Q"], begin: Int[np.ndarray, " R"]
+) -> Int[np.ndarray, " R"]:
+    """How many symbols are equal from each place of the text and each position of the query on."""
+    count = np.zeros_like(at)
+    rows = np.arange(len(at))
     while len(rows):
-        equal = text[left] == query[right]
-        rows, left, right = rows[equal], left[equal] + 1, right[equal] + 1
-        common[rows] += 1
-    return common
+        equal = np.flatnonzero(text.take(at) == query.take(begin))
+        rows, at, begin = rows.take(equal), at.take(equal) + 1, begin.take(equal) + 1
+        count[rows] += 1
+    return count

@@ -107,6 +107,12 @@ def test_a_piece_unlike_all_performances_copies_no_note(index):
     assert copies.near.notes == 1
 
 
+def test_a_run_says_how_many_different_pitches_it_has(index, train):
+    (copies,) = copies_of([planted(train)], index)
+    assert copies.exact is not None
+    assert copies.exact.pitches == len(set(train[SOURCE].pitch[FIRST : FIRST + NUM].tolist()))
+
+
 def test_a_piece_without_notes_copies_nothing(index):
     empty = np.empty(0, np.int64)
     assert copies_of([Notes(empty, empty, empty)], index) == [Copies(0, None, None, 0.0, 0.0)]
