@@ -27,6 +27,7 @@ VERBS = {
     "evaluate": "score runs by precision, recall, F1 and NLL, beside baselines",
     "generate": "write pieces, from nothing or from a prompt",
     "export": "write a folder of a run to share: weights, settings and a model card",
+    "render": "make sound, scores and pictures of MIDI files and scores",
     "submit": "run a command on a cluster, or show the state of a run",
     "track": "browse runs in MLflow, mirror or copy them",
     "reproduce": "train and score the runs of a plan, and write their tables as a page",

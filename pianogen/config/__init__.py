@@ -6,6 +6,7 @@ Defaults < `--config FILE.yaml` < `--model.hidden_size 512`. A run records its r
 from pianogen.config.evaluate import EvaluateConfig
 from pianogen.config.generate import GenerateConfig
 from pianogen.config.model import MODEL_KINDS, PAPER_KINDS, EmbeddingKind, Mask, ModelConfig
+from pianogen.config.render import RenderConfig
 from pianogen.config.reproduce import ReproduceConfig, ShardSetConfig
 from pianogen.config.rules import part_of, require
 from pianogen.config.serialization import flatten, from_dict, to_dict
@@ -26,6 +27,7 @@ __all__ = [
     "Mask",
     "ModelConfig",
     "OptimConfig",
+    "RenderConfig",
     "ReproduceConfig",
     "ShardSetConfig",
     "ShardsConfig",

@@ -37,7 +37,8 @@ def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
             return compare_over_shards(runs, config, writes=accelerator.is_main_process)
         shards = open_recorded_shards(own[0], config.shards)
         for run in runs:
-            require_trained_on(shards, run)
+            if run is not own[0]:
+                require_trained_on(shards, run)
         subsets = [
             read_subset(shards, split, config) for split in ([config.split] if config.split else ["test", "train"])
         ]

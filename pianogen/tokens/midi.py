@@ -42,7 +42,7 @@ def read_midi(source: Path | bytes) -> RawNotes:
     tracks = [track for track in score.tracks if not track.is_drum and len(track.notes)]
     if not tracks:
         raise SourceError(f"{name} holds no notes (drums and notes without a note-off are left out)")
-    onset, duration, pitch = _merged_notes(tracks)
+    onset, duration, pitch, velocity = _merged_notes(tracks)
     release = onset + duration
     tempo_map = _tempo_map(score)
     return RawNotes(
@@ -54,6 +54,7 @@ def read_midi(source: Path | bytes) -> RawNotes:
         seconds=tempo_map.seconds_at(int(release.max()), score.ticks_per_quarter),
         time_signature=_first_time_signature(score),
         tempo_map=tempo_map,
+        velocity=velocity,
     )
 
 
@@ -110,14 +111,11 @@ def _parse(data: bytes, name: str) -> ScoreTick:
     return score
 
 
-def _merged_notes(
-    tracks: list[TrackTick],
-) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " N"], Int[np.ndarray, " N"]]:
+def _merged_notes(tracks: list[TrackTick]) -> list[Int[np.ndarray, " N"]]:
+    """Onset, duration, pitch and velocity of each note."""
     tables = [track.notes.numpy() for track in tracks]
-    onset, duration, pitch = (
-        np.concatenate([table[column] for table in tables], dtype=np.int64) for column in ("time", "duration", "pitch")
-    )
-    return onset, duration, pitch
+    columns = ("time", "duration", "pitch", "velocity")
+    return [np.concatenate([table[column] for table in tables], dtype=np.int64) for column in columns]
 
 
 def _tempo_map(score: ScoreTick) -> TempoMap:

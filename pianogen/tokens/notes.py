@@ -33,6 +33,8 @@ class RawNotes:
     tempo_map: TempoMap = field(default_factory=TempoMap)
     grace_notes: int = 0
     """Grace notes that the reader left out."""
+    velocity: Int[np.ndarray, " N"] | None = None
+    """1 to 127, where the source has them; tokens do not, only sound does."""
 
     def __len__(self) -> int:
         return len(self.onset)

@@ -71,6 +71,7 @@ def _read_added(path: Path, reader: Extension) -> RawNotes:
 def _broken_rule(raw: RawNotes) -> str | None:
     """The first rule of `RawNotes` that a plugin's reader broke."""
     columns = {"onset": raw.onset, "duration": raw.duration, "pitch": raw.pitch}
+    columns |= {} if raw.velocity is None else {"velocity": raw.velocity}
     for name, values in columns.items():
         if not (isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype == np.int64):
             return f"{name} must be an array of int64 with one dimension"

@@ -1,4 +1,4 @@
-"""Tempo marks: ticks to seconds and back. Shapes: M marks."""
+"""Tempo marks: ticks to seconds and back. Shapes: M marks, N ticks."""
 
 from dataclasses import dataclass, field
 

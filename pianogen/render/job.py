@@ -1,0 +1,188 @@
+"""Files to sound and pictures, many at once.
+
+    DIR/NAME.wav  NAME.png  ...        NAME is the file's, with its subfolder where a folder was named
+
+Every file is written atomically. One that fails is named, and the others are made.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from pianogen.config import RenderConfig, TokenizerConfig
+from pianogen.errors import PianogenError, RunError, SettingError, SourceError
+from pianogen.files import write_atomic
+from pianogen.folders import refuse_run, refuse_shards, run_above
+from pianogen.progress import Progress, console
+from pianogen.render.sound import SOUND_FORMATS, SoundFormat, check_formats, encode_sound, piano_of, piano_sound, played
+from pianogen.tokens import MIDI_SUFFIXES, RawNotes, quantise, read_performance, source_suffixes
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file, and what the files made of it begin with."""
+
+    source: Path
+    target: Path
+
+    def file(self, suffix: str) -> Path:
+        """Path of a file made of it."""
+        return self.target.with_name(self.target.name + suffix)
+
+
+def render(sources: Sequence[Path], out: Path, config: RenderConfig) -> int:
+    """Make the requested files of each source, and return how many sources there are.
+
+    A source is a MIDI file, a score, or a folder, of which every such file is taken.
+
+    Raises:
+        SettingError: A setting or `out` cannot be used, or there is nothing to do.
+        SourceError: Some sources could not be rendered; each has been named on stderr.
+    """
+    _check(out, config)
+    tasks = plan_tasks(sources, out)
+    for folder in {task.target.parent for task in tasks}:
+        _make_folder(folder)
+    failed = 0
+    with Progress("rendering", total=len(tasks), unit="files") as bar:
+        for reasons in _run(tasks, config):
+            failed += bool(reasons)
+            for reason in reasons:
+                console.print(f"pianogen: {reason}", soft_wrap=True, markup=False)
+            bar.advance(1)
+    if failed:
+        raise SourceError(f"{failed} of {len(tasks)} files failed, as said above; the others are in {out}")
+    return len(tasks)
+
+
+def plan_tasks(sources: Sequence[Path], out: Path) -> list[Task]:
+    """List the files to render, in order.
+
+    Raises:
+        SettingError: A folder has none, or the files made of two sources would have the same name.
+    """
+    tasks: dict[Path, Task] = {}
+    for source, name in (found for one in sources for found in _files(one)):
+        task = Task(source, out / name.parent / name.stem)
+        other = tasks.setdefault(task.target, task)
+        if other is not task and other.source.resolve() != source.resolve():
+            raise SettingError(
+                f"the files made of {other.source} and of {source} would have the same names, {task.target}.*;"
+                " render them to different folders"
+            )
+    return list(tasks.values())
+
+
+def render_file(task: Task, config: RenderConfig) -> list[str]:
+    """Make the files of one source; what goes wrong is said, one line for each kind of file."""
+    try:
+        raw = read_performance(task.source)
+    except PianogenError as error:
+        return [str(error)]
+    reasons = []
+    for make in (_write_sound, _write_picture):
+        try:
+            make(task, raw, config)
+        except PianogenError as error:
+            reasons.append(f"{task.source}: {error}")
+    return reasons
+
+
+def _check(out: Path, config: RenderConfig) -> None:
+    """Report at once what would fail for every file."""
+    if run_above(out) == out.resolve():
+        refuse_run(out, "the files")
+    refuse_shards(out, "the files")
+    sounds = sound_formats(config)
+    if not (sounds or config.piano_roll):
+        raise SettingError("nothing is to be made; leave out one of the flags that say false")
+    check_formats(sounds)
+    if sounds:
+        piano_of(config.soundfont)
+
+
+def sound_formats(config: Any) -> list[SoundFormat]:
+    """The formats of sound that settings ask for."""
+    return [form for form in SOUND_FORMATS if getattr(config, form)]
+
+
+def _files(source: Path) -> Iterator[tuple[Path, Path]]:
+    """Each file of a source, and its name relative to the source; of one folder and stem, the MIDI file only."""
+    if not source.is_dir():
+        yield source, Path(source.name)
+        return
+    suffixes = source_suffixes()
+    found = [path for path in sorted(source.rglob("*")) if path.name.lower().endswith(suffixes) and path.is_file()]
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(source).parts)]
+    if not found:
+        raise SettingError(f"the folder {source} holds no MIDI file or score ({' '.join(suffixes)})")
+    of_midi = {path.with_suffix("") for path in found if path.suffix.lower() in MIDI_SUFFIXES}
+    for path in found:
+        if path.suffix.lower() in MIDI_SUFFIXES or path.with_suffix("") not in of_midi:
+            yield path, path.relative_to(source)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"cannot create the folder --out {folder}: {error.strerror}; choose another") from error
+
+
+def _run(tasks: Sequence[Task], config: RenderConfig) -> Iterable[list[str]]:
+    """What went wrong with each task, as they finish."""
+    work = partial(render_file, config=config)
+    workers = min(config.workers, len(tasks))
+    return map(work, tasks) if workers == 1 else _in_processes(work, tasks, workers)
+
+
+def _in_processes(work: Callable[[Task], list[str]], tasks: Sequence[Task], workers: int) -> Iterator[list[str]]:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(work, task) for task in tasks]
+        try:
+            for future in as_completed(running):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise RunError("a worker process was killed, perhaps for lack of memory; use fewer --workers") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _write_sound(task: Task, raw: RawNotes, config: RenderConfig) -> None:
+    if forms := sound_formats(config):
+        sound = piano_sound(played(raw), config.soundfont)
+        for form in forms:
+            write_atomic(task.file(f".{form}"), encode_sound(sound, form))
+
+
+def _write_picture(task: Task, raw: RawNotes, config: RenderConfig) -> None:
+    if not config.piano_roll:
+        return
+    import io
+
+    from pianogen.render.piano_roll import piano_roll  # matplotlib is slow to import
+
+    piece = _sidecar(task.source)
+    steps_per_quarter = piece.get("steps_per_quarter", config.steps_per_quarter)
+    notes, _ = quantise(raw, TokenizerConfig(steps_per_quarter=steps_per_quarter))
+    buffer = io.BytesIO()
+    prompt_steps, title = piece.get("prompt_steps") or None, task.source.stem
+    piano_roll(notes, buffer, steps_per_quarter=steps_per_quarter, prompt_steps=prompt_steps, title=title)
+    write_atomic(task.file(".png"), buffer.getvalue())
+
+
+def _sidecar(source: Path) -> dict[str, int]:
+    """The whole numbers that the sidecar of a piece of `pianogen generate` says; nothing for other files."""
+    try:
+        sidecar = json.loads(source.with_suffix(".json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(sidecar, dict) or "words" not in sidecar:
+        return {}
+    return {name: value for name, value in sidecar.items() if isinstance(value, int)}
