@@ -6,11 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import settings
-from tiny import tiny_config
+from tiny import random_notes, tiny_config
 
 from pianogen.config import (
     ShardsConfig,
@@ -18,7 +17,6 @@ from pianogen.config import (
 )
 from pianogen.ops.native import build
 from pianogen.tokens import write_midi
-from pianogen.tokens.notes import Notes, canonical
 
 # no deadlines, since machines are noisy; in CI the examples are deterministic, so that a failure can be reproduced
 settings.register_profile("pianogen", deadline=None, derandomize="CI" in os.environ)
@@ -28,14 +26,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # without a GPU, Triton's kernels run in its interpreter, which must be chosen before anything imports Triton
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
-
-
-def random_notes(seed: int, num_notes: int = 60) -> Notes:
-    """A synthetic performance: a random walk of the pitch, so that there is something to learn."""
-    random = np.random.default_rng(seed)
-    onset = np.cumsum(random.choice([0, 1, 2, 4], num_notes))
-    pitch = 60 + np.cumsum(random.integers(-2, 3, num_notes)) % 24
-    return canonical(onset, random.choice([1, 2, 4], num_notes), pitch)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pianogen.config import (
     BudgetConfig,
     CheckpointConfig,
@@ -13,6 +15,7 @@ from pianogen.config import (
     TrainConfig,
     ValidationConfig,
 )
+from pianogen.tokens.notes import Notes, canonical
 
 
 def tiny_config(shards: Path, out: Path, steps: int, **changes: Any) -> TrainConfig:
@@ -31,3 +34,11 @@ def tiny_config(shards: Path, out: Path, steps: int, **changes: Any) -> TrainCon
         checkpoint=CheckpointConfig(every_steps=2, keep=3),
     )
     return replace(config, **changes)
+
+
+def random_notes(seed: int, num_notes: int = 60) -> Notes:
+    """A synthetic performance: a random walk of the pitch, so that there is something to learn."""
+    random = np.random.default_rng(seed)
+    onset = np.cumsum(random.choice([0, 1, 2, 4], num_notes))
+    pitch = 60 + np.cumsum(random.integers(-2, 3, num_notes)) % 24
+    return canonical(onset, random.choice([1, 2, 4], num_notes), pitch)

@@ -94,7 +94,9 @@ def common_subsets(shards: dict[str, ShardSet], name: str, config: EvaluateConfi
     if name == "train":
         indices = [index_of[first][source] for source in common]
         common = [common[one] for one in chosen_of_train(splits[first].subset(indices), config.train_tokens)]
-    return {key: subset_of(split, name, [index_of[key][source] for source in common]) for key, split in splits.items()}
+    return {
+        key: subset_of(split, name, [index_of[key][source] for source in common], key) for key, split in splits.items()
+    }
 
 
 def _fingerprint(run: Run) -> str:

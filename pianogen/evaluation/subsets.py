@@ -116,12 +116,12 @@ def read_subset(shards: ShardSet, name: str, config: EvaluateConfig) -> Subset:
     """Read a whole split; of train, a seeded choice of performances with about `train_tokens` tokens."""
     split = shards.split(name, variants=False)
     if name == "train" and split.lengths.sum() > config.train_tokens:
-        return subset_of(split, name, chosen_of_train(split, config.train_tokens))
-    return subset_of(split, name, None)
+        return subset_of(split, name, chosen_of_train(split, config.train_tokens), shards.fingerprint)
+    return subset_of(split, name, None, shards.fingerprint)
 
 
-def subset_of(split: Split, name: str, chosen: list[int] | None) -> Subset:
-    """Read performances of a split, by their indices; all without."""
+def subset_of(split: Split, name: str, chosen: list[int] | None, fingerprint: str) -> Subset:
+    """Read performances of a split, by their indices; all without. `fingerprint` is that of its shards."""
     indices = range(len(split)) if chosen is None else chosen
     metadata = [split.metadata(index) for index in indices]
     return Subset(
@@ -130,7 +130,7 @@ def subset_of(split: Split, name: str, chosen: list[int] | None) -> Subset:
         notes=sum(one["num_notes"] for one in metadata),
         seconds=sum(one["seconds"] for one in metadata),
         chosen=chosen,
-        shards=shards.fingerprint,
+        shards=fingerprint,
     )
 
 

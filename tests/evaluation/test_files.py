@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import random_notes
 from small_run import make_run
+from tiny import random_notes
 from torch.nn.functional import cross_entropy
 
 from pianogen.cli import main

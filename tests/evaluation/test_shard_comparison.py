@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import random_notes
 from rich.console import Console
 from small_run import make_run
+from tiny import random_notes
 
 from pianogen.config import EvaluateConfig, ShardsConfig, TokenizerConfig
 from pianogen.data import open_shards

@@ -4,8 +4,9 @@ The features of a window are measures of one value, in standard deviations of th
 it is 0, the reference's mean, and the share of measures that are defined is a feature itself. Covariances are shrunk
 towards a multiple of the identity, since windows are few. Pieces, not windows, are drawn by the bootstrap.
 
-References: Dowson & Landau (1982), The Frechet Distance between Multivariate Normal Distributions; Ledoit & Wolf (2004),
-A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices. Legend: N windows, P pieces, D draws, K features.
+References: Dowson & Landau (1982), The Frechet Distance between Multivariate Normal Distributions; Ledoit & Wolf
+(2004), A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices. Legend: N windows, P pieces, D draws, K
+features.
 """
 
 from dataclasses import dataclass
