@@ -39,6 +39,9 @@ class OptimConfig:
     """Adam's decay of the gradient mean."""
     beta2: float = 0.999
     """Adam's decay of the squared-gradient mean."""
+    ema: float | None = None
+    """Decay a step of an exponential moving average of the weights, such as 0.999; validation, evaluation and
+    generation then use the average. With --deepspeed every step gathers all weights for it."""
     clip_norm: float = 1.0
     """Largest gradient norm over all parameters."""
     warmup_tokens: int = 100_000
@@ -53,6 +56,7 @@ class OptimConfig:
         require(self.muon_lr > 0, "optim.muon_lr", self.muon_lr, "above 0")
         require(0 <= self.beta1 < 1, "optim.beta1", self.beta1, "at least 0 and below 1")
         require(0 <= self.beta2 < 1, "optim.beta2", self.beta2, "at least 0 and below 1")
+        require(self.ema is None or 0 < self.ema < 1, "optim.ema", self.ema, "above 0 and below 1")
         require(self.clip_norm > 0, "optim.clip_norm", self.clip_norm, "above 0")
         require(self.warmup_tokens >= 0, "optim.warmup_tokens", self.warmup_tokens, "at least 0")
         horizon = self.horizon_tokens

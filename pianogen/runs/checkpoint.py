@@ -1,7 +1,8 @@
 """A checkpoint: a folder that is complete or absent, of safetensors and JSON, never pickle.
 
     step-00000200/
-      model.safetensors       weights by parameter name
+      model.safetensors       weights by parameter name; with optim.ema their average
+      unaveraged.safetensors  with optim.ema only: the weights that training continues with
       optimizer.safetensors   Adam's moments as `exp_avg.NAME` and `exp_avg_sq.NAME`, Muon's as `momentum.NAME`
       state.safetensors       recurrent state of each row of the global batch (format 2: lanes.safetensors)
       training.json           step, targets seen, settings of the model and of the tokenizer, identity of the shards

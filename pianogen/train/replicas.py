@@ -43,6 +43,10 @@ class Replicas(Protocol):
         """All weights by parameter name, on the CPU."""
         ...
 
+    def current_weights(self) -> Tensors:
+        """All weights by parameter name, on any device; they may change with the next step."""
+        ...
+
     def optimizer_state(self) -> dict[str, torch.Tensor]:
         """Moments and step counts as `MOMENT.PARAMETER`, on the CPU; empty before the first step."""
         ...
@@ -52,7 +56,7 @@ class Replicas(Protocol):
         ...
 
     def whole_model(self) -> PianoModel:
-        """A model with all current weights, for validation."""
+        """A model with all current weights."""
         ...
 
 
@@ -100,6 +104,10 @@ class DataParallel:
     def weights(self) -> dict[str, torch.Tensor]:
         """See `Replicas.weights`."""
         return {name: value.detach().cpu() for name, value in self._bare.state_dict().items()}
+
+    def current_weights(self) -> Tensors:
+        """See `Replicas.current_weights`."""
+        return self._bare.state_dict()
 
     def optimizer_state(self) -> dict[str, torch.Tensor]:
         """See `Replicas.optimizer_state`."""

@@ -50,23 +50,27 @@ class TrainingState:
     """The content of a checkpoint, the same for any number of ranks and any parallelism."""
 
     model: dict[str, torch.Tensor]
-    """Weights by parameter name."""
+    """Weights by parameter name, for evaluation: with optim.ema their average."""
     optimizer: dict[str, torch.Tensor]
     """Moments of Adam and Muon as `MOMENT.PARAMETER`."""
     state: State
     """Recurrent state of each row of the global batch."""
     position: Position
+    unaveraged: dict[str, torch.Tensor] | None = None
+    """With optim.ema the weights that training continues with; otherwise these are `model`."""
 
     @classmethod
     def load(cls, path: Path, training: Mapping[str, Any]) -> Self:
         """Read a verified checkpoint; format 2 keeps the state in lanes.safetensors."""
         model, optimizer = (load_tensors(path, group) for group in ("model", "optimizer"))
         state = load_tensors(path, "lanes" if training["format"] == 2 else "state")
-        return cls(model, optimizer, state, Position.from_json(training["position"]))
+        unaveraged = load_tensors(path, "unaveraged") if (path / "unaveraged.safetensors").exists() else None
+        return cls(model, optimizer, state, Position.from_json(training["position"]), unaveraged)
 
     def tensors(self) -> dict[str, dict[str, torch.Tensor]]:
         """The tensors by the file they are kept in."""
-        return {"model": self.model, "optimizer": self.optimizer, "state": self.state}
+        groups = {"model": self.model, "optimizer": self.optimizer, "state": self.state}
+        return groups if self.unaveraged is None else groups | {"unaveraged": self.unaveraged}
 
     def position_json(self) -> dict[str, Any]:
         """What `Position.from_json` reads."""

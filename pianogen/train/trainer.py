@@ -3,6 +3,7 @@
 Randomness is a function of (seed, step, rank), so that no generator state is saved.
 """
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,10 +15,11 @@ from pianogen.config import TrainConfig
 from pianogen.data import Batch, Batches
 from pianogen.distributed.process_group import gather_rows, sum_over_ranks
 from pianogen.errors import RunError, SettingError
-from pianogen.models import build_model
+from pianogen.models import PianoModel, build_model
 from pianogen.ops.masked_cross_entropy import masked_cross_entropy
 from pianogen.randomness import RandomStream, stream_key
 from pianogen.tokens.grammar import allowed
+from pianogen.train.average import WeightAverage
 from pianogen.train.optim import learning_rate
 from pianogen.train.replicas import DataParallel, Replicas
 from pianogen.train.state import Position, TrainingState
@@ -44,7 +46,7 @@ class Trainer:
         torch.manual_seed(stream_key(config.seed, RandomStream.WEIGHTS))
         model = build_model(config.model).with_bf16(config.precision == "bf16")
         self._initial_state = model.initial_state
-        weights = restored.model if restored else weights
+        weights = (restored.unaveraged or restored.model) if restored else weights
         if weights:  # before ZeRO 3 partitions them over the ranks
             model.load_state_dict(weights)
         replicas = Zero if config.deepspeed else DataParallel
@@ -52,8 +54,13 @@ class Trainer:
         self.allowed = torch.tensor(allowed(config.model.mask)).to(accelerator.device)
         self.position = replace(restored.position) if restored else Position()
         self._state = self._initial_state(len(self.rows), accelerator.device)
+        self._average: WeightAverage | None = None
+        if config.optim.ema is not None:
+            self._average = WeightAverage(config.optim.ema, self.replicas.current_weights())
         if restored:
             self.replicas.load_optimizer_state(restored.optimizer)
+            if self._average:
+                self._average.load(restored.model)
             mine = slice(self.rows.start, self.rows.stop)
             self._state = {name: value[mine].to(accelerator.device) for name, value in restored.state.items()}
 
@@ -82,6 +89,8 @@ class Trainer:
         norm = self.replicas.update(lr)
         if self._count_skipped(norm):
             self._state = {name: torch.cat([part[name].detach() for part in carried_states]) for name in self._state}
+            if self._average:
+                self._average.update(self.replicas.current_weights(), position.step)
         position.step, position.tokens = position.step + 1, position.tokens + num_targets
         loss_mean, accuracy = (sum_over_ranks(totals) / max(1, num_targets)).tolist()
         return {"train/loss": loss_mean, "train/accuracy": accuracy, "train/lr": lr, "train/grad_norm": norm}
@@ -106,13 +115,24 @@ class Trainer:
             inputs, targets, states = (array[part] for array in arrays)
             yield part, inputs, targets, states
 
+    def evaluation_model(self) -> PianoModel:
+        """The model to evaluate: with optim.ema it has the averaged weights. Every rank must call it."""
+        model = self.replicas.whole_model()
+        if self._average:
+            model = copy.deepcopy(model)
+            model.load_state_dict(self._average.weights)
+        return model
+
     def state(self) -> TrainingState:
         """Everything that a resume needs. Every rank must call it."""
+        weights = self.replicas.weights()
+        average = {name: value.cpu() for name, value in self._average.weights.items()} if self._average else None
         return TrainingState(
-            model=self.replicas.weights(),
+            model=average or weights,
             optimizer=self.replicas.optimizer_state(),
             state={name: gather_rows(value).cpu() for name, value in self._state.items()},
             position=self.position,
+            unaveraged=weights if average else None,
         )
 
 

@@ -52,7 +52,7 @@ class Validation:
 
     def validate(self) -> dict[str, float]:
         """Score the trainer's model and write samples; see `measure`."""
-        model = self._trainer.replicas.whole_model()
+        model = self._trainer.evaluation_model()
         values = self.measure(model)
         if self._trainer.accelerator.is_main_process:
             try:

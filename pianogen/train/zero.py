@@ -134,6 +134,10 @@ class Zero:
         record_collective()
         return {name: _full(safe_get_full_fp32_param(value)) for name, value in self._parameters()}
 
+    def current_weights(self) -> Tensors:
+        """See `Replicas.current_weights`; they are gathered, parameter by parameter."""
+        return self.weights()
+
     def optimizer_state(self) -> dict[str, torch.Tensor]:
         """See `Replicas.optimizer_state`."""
         from deepspeed.utils import safe_get_full_optimizer_state
