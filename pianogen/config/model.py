@@ -9,7 +9,7 @@ from pianogen.plugins import extensions
 
 PAPER_KINDS = ("rnn", "lstm", "attn")
 MODEL_KINDS = (*PAPER_KINDS, "sha")
-EmbeddingKind = Literal["one_hot", "learned", "musical"]
+EmbeddingKind = Literal["one_hot", "learned", "musical", "skip_gram"]
 Mask = Literal["strict", "paper"]
 
 
@@ -27,9 +27,12 @@ class ModelConfig:
     dropout: float = 0.0
     """Probability of dropping a unit between layers and before the decoder."""
     embedding: EmbeddingKind = "one_hot"
-    """What the first layer sees: the paper's one-hot word, a learned vector, or musical features of the word."""
+    """What the first layer sees: the paper's one-hot word, a learned vector, musical features of the word, or a vector
+    computed from the words that occur near it in the train split (skip_gram, as in Word2Vec)."""
     embedding_size: int = 256
-    """Width of a learned or musical embedding; one_hot has none."""
+    """Width of an embedding other than one_hot, which has none."""
+    freeze_embedding: bool = False
+    """Whether the vectors of skip_gram stay as they are computed, instead of being trained further."""
     layer_norm: bool = False
     """Normalise what the decoder reads: the hidden state and, apart, the attention's context."""
     feed_forward: bool = False
@@ -52,4 +55,7 @@ class ModelConfig:
         )
         own_norms = self.kind == "sha" and self.layer_norm
         require(not own_norms, "model.layer_norm", True, "false if model.kind is sha, which has its own")
+        computed = self.embedding == "skip_gram"
+        rule = "false unless model.embedding is skip_gram"
+        require(computed or not self.freeze_embedding, "model.freeze_embedding", True, rule)
         require(self.embedding_size >= 1, "model.embedding_size", self.embedding_size, "at least 1")

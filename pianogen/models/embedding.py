@@ -1,4 +1,4 @@
-"""What each word adds to the gates of the first layer: W_ih times a one-hot word, a learned vector or musical features.
+"""What each word adds to the gates of the first layer: W_ih times a one-hot word, a vector or musical features.
 
 There are only 312 words, so their gate columns form a small table (V, G) and every input is a row of it: no one-hot
 tensor and no dense product over time exists, whatever the embedding.
@@ -83,6 +83,20 @@ class LearnedEmbedding(DenseEmbedding):
         return F.embedding(words, self.weight)
 
 
+class FrozenEmbedding(DenseEmbedding):
+    """A vector for each word that training does not change; whoever builds the model sets them."""
+
+    weight: Tensor
+
+    def __init__(self, num_gates: int, hidden_size: int, size: int) -> None:
+        super().__init__(num_gates, hidden_size, size)
+        self.register_buffer("weight", torch.zeros(VOCABULARY_SIZE, size))
+
+    def vectors(self, words: Int[Tensor, " N"]) -> Float[Tensor, "N E"]:
+        """Rows of the weight."""
+        return F.embedding(words, self.weight)
+
+
 class MusicalEmbedding(DenseEmbedding):
     """The sum of one vector for each musical feature of the word: octaves, and similar lengths, start similar."""
 
@@ -124,5 +138,6 @@ def build_embedding(config: ModelConfig, num_gates: int) -> Embedding:
     """Build the embedding of the settings."""
     if config.embedding == "one_hot":
         return OneHotEmbedding(num_gates, config.hidden_size)
-    kind = MusicalEmbedding if config.embedding == "musical" else LearnedEmbedding
+    kinds = {"learned": LearnedEmbedding, "musical": MusicalEmbedding, "skip_gram": LearnedEmbedding}
+    kind = FrozenEmbedding if config.freeze_embedding else kinds[config.embedding]
     return kind(num_gates, config.hidden_size, config.embedding_size)

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from pianogen.config import TrainConfig, flatten, to_dict
-from pianogen.data import Batches, ShardSet, chosen_performances, open_shards_at, training_batches
+from pianogen.data import Batches, ShardSet, Split, chosen_performances, open_shards_at, training_batches
 from pianogen.distributed.process_group import check_agreement, wait_for_all
 from pianogen.errors import RunError, SettingError
 from pianogen.folders import refuse_shards
@@ -24,6 +24,7 @@ from pianogen.train.environment import describe
 from pianogen.train.initial import Initial, weights_again, with_model
 from pianogen.train.journal import truncate_after
 from pianogen.train.optim import horizon
+from pianogen.train.skip_gram import VECTORS, write_vectors
 from pianogen.train.trainer import Trainer
 
 # settings that may differ between two attempts of one run, since no step depends on them
@@ -84,6 +85,9 @@ def open_training(
         if accelerator.is_main_process:
             _warn_of_other_rounding(started, environment)
     if accelerator.is_main_process and not started:
+        if config.model.embedding == "skip_gram":
+            vectors_sha256 = write_vectors(path, _train_split(shards, config), config.model.embedding_size)
+            environment["word_vectors"] = {"file": VECTORS, "sha256": vectors_sha256}
         create_run(config, environment)
     wait_for_all(accelerator)
     run = Run(path, config)
@@ -98,12 +102,16 @@ def open_training(
     return run, trainer, checkpoints, shards
 
 
-def _batches(shards: ShardSet, config: TrainConfig) -> Batches:
+def _train_split(shards: ShardSet, config: TrainConfig) -> Split:
     split = shards.split("train")
     if config.data.fraction < 1:
         split = split.subset(chosen_performances(len(split), config.data.fraction, config.seed))
+    return split
+
+
+def _batches(shards: ShardSet, config: TrainConfig) -> Batches:
     return training_batches(
-        split,
+        _train_split(shards, config),
         order=config.data.order,
         excerpt_tokens=config.data.excerpt_tokens,
         global_batch=config.global_batch,

@@ -7,6 +7,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -18,10 +19,12 @@ from pianogen.errors import RunError, SettingError
 from pianogen.models import PianoModel, build_model
 from pianogen.ops.masked_cross_entropy import masked_cross_entropy
 from pianogen.randomness import RandomStream, stream_key
+from pianogen.runs import Run
 from pianogen.tokens.grammar import allowed
 from pianogen.train.average import WeightAverage
 from pianogen.train.optim import learning_rate
 from pianogen.train.replicas import DataParallel, Replicas
+from pianogen.train.skip_gram import load_vectors
 from pianogen.train.state import Position, TrainingState
 from pianogen.train.zero import Zero
 
@@ -46,9 +49,12 @@ class Trainer:
         torch.manual_seed(stream_key(config.seed, RandomStream.WEIGHTS))
         model = build_model(config.model).with_bf16(config.precision == "bf16")
         self._initial_state = model.initial_state
-        weights = (restored.unaveraged or restored.model) if restored else weights
+        if restored:
+            weights = restored.unaveraged or restored.model
         if weights:  # before ZeRO 3 partitions them over the ranks
             model.load_state_dict(weights)
+        elif config.model.embedding == "skip_gram":
+            load_vectors(model, Run(Path(config.out), config))
         replicas = Zero if config.deepspeed else DataParallel
         self.replicas: Replicas = replicas(model, config.optim, accelerator)
         self.allowed = torch.tensor(allowed(config.model.mask)).to(accelerator.device)

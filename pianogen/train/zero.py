@@ -132,7 +132,9 @@ class Zero:
         from deepspeed.utils import safe_get_full_fp32_param
 
         record_collective()
-        return {name: _full(safe_get_full_fp32_param(value)) for name, value in self._parameters()}
+        kept = self._engine.module.state_dict()  # which stage 3 leaves without values of parameters
+        buffers = {name: _full(value) for name, value in self._engine.module.named_buffers() if name in kept}
+        return {name: _full(safe_get_full_fp32_param(value)) for name, value in self._parameters()} | buffers
 
     def current_weights(self) -> Tensors:
         """See `Replicas.current_weights`; they are gathered, parameter by parameter."""

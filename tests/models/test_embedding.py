@@ -8,7 +8,7 @@ from pianogen.config import EmbeddingKind, ModelConfig
 from pianogen.models.embedding import MusicalEmbedding, build_embedding
 from pianogen.tokens.vocab import FIRST_NOTE, HIGHEST_PITCH, LOWEST_PITCH, VOCABULARY_SIZE, ids_of
 
-EMBEDDINGS = pytest.mark.parametrize("kind", ["one_hot", "learned", "musical"])
+EMBEDDINGS = pytest.mark.parametrize("kind", ["one_hot", "learned", "musical", "skip_gram"])
 
 
 def musical_vectors(seed: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ from pianogen.models import PianoModel, build_model
 from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
 
 ALL: list[tuple[str, EmbeddingKind]] = list(
-    itertools.product(("rnn", "lstm", "attn", "sha"), ("one_hot", "learned", "musical"))
+    itertools.product(("rnn", "lstm", "attn", "sha"), ("one_hot", "learned", "musical", "skip_gram"))
 )
 NORMS = pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "norm"])
 KINDS = pytest.mark.parametrize("kind", ["rnn", "lstm", "attn", "sha"])

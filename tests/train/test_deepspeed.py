@@ -27,9 +27,15 @@ def run(launcher: tuple[str, ...], config: TrainConfig) -> None:
     assert ran.returncode == 0, ran.stderr[-3000:]
 
 
-@pytest.mark.parametrize(("stage", "kind"), [(1, "rnn"), (2, "lstm"), (3, "attn"), (3, "sha")])
-def test_two_ranks_under_zero_train_as_one_without(tiny_run: MakeRun, stage: int, kind) -> None:
-    model = ModelConfig(kind=kind, hidden_size=8, layer_norm=kind == "attn")
+SHA = ModelConfig("sha", 8, embedding="skip_gram", embedding_size=6, freeze_embedding=True)
+
+
+@pytest.mark.parametrize(
+    ("stage", "model"),
+    [(1, ModelConfig("rnn", 8)), (2, ModelConfig("lstm", 8)), (3, ModelConfig("attn", 8, layer_norm=True)), (3, SHA)],
+    ids=["1-rnn", "2-lstm", "3-attn", "3-sha"],
+)
+def test_two_ranks_under_zero_train_as_one_without(tiny_run: MakeRun, stage: int, model: ModelConfig) -> None:
     alone, spread = tiny_run("alone", model=model), tiny_run("spread", model=model, deepspeed=file_of(stage))
     train(alone)
     run(TWO, spread)
