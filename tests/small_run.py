@@ -18,7 +18,8 @@ def make_run(path: Path, kind: str = "attn", seed: int = 0, shards: Path | None 
     config = TrainConfig(out=str(path), model=ModelConfig(kind=kind, hidden_size=8))
     torch.manual_seed(seed)
     state = {"model": build_model(config.model).state_dict()}
-    run = create_run(config, {"shards": _record(shards) if shards else {"tokenizer": asdict(TokenizerConfig())}})
+    nowhere = {"fingerprint": "0" * 64, "tokenizer": asdict(TokenizerConfig())}
+    run = create_run(config, {"shards": _record(shards) if shards else nowhere})
     write_checkpoint(run.checkpoints, 1, state, {"step": 1, "model": to_dict(config.model)})
     return path
 
