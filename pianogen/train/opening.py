@@ -47,18 +47,12 @@ def open_training(
     """
     shards = open_shards_at(config.shards)
     batches = _batches(shards, config)
-    path = Path(config.out)
-    if config.out == PRETRAINED:
-        raise SettingError(f"setting 'out' is '{PRETRAINED}', the model that ships with pianogen; give another --out")
-    if not (path / "config.yaml").exists():  # older versions allowed it, and such a run may resume
-        refuse_shards(path, "the run")
+    path = _run_folder(config.out)
     if accelerator.is_main_process:
         path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(_locked(path))
     started = open_run(path) if (path / "config.yaml").exists() else None
     named_init, initial = config.init, None
-    if started and started.is_exported:
-        raise RunError(f"{path} has weights only, without the state of the optimizer; start a new run: --init {path}")
     if started:
         config = _same_settings(config, started, given)
     else:
@@ -69,12 +63,11 @@ def open_training(
     environment = describe(shards, config.shards, accelerator.num_processes, device, bf16=is_bf16)
     if initial:
         environment["init"] = initial.describe()
-    # not the shards' path, which may differ between nodes
     check_agreement(
         {
             **flatten(to_dict(config)),
             "code": code_hash(),
-            "shards": shards.fingerprint,
+            "shards": shards.fingerprint,  # not their path, which may differ between nodes
             "form of operations": form_in_use(device),
             "arithmetic": environment["arithmetic"],
             "initial weights": initial and initial.checkpoint.sha256,
@@ -93,13 +86,30 @@ def open_training(
     run = Run(path, config)
     checkpoints = CheckpointManager(run, shards, accelerator)
     restored, weights = checkpoints.restore(), initial and initial.weights
-    if restored is None and started:
+    if started and restored is None:
         weights = weights_again(run, named_init, shards.tokenizer)
     trainer = Trainer(config, batches, accelerator, restored, weights)
     if accelerator.is_main_process:
         record_config(path, config)
         truncate_after(run.metrics_file, restored.position.step if restored else -1)
     return run, trainer, checkpoints, shards
+
+
+def _run_folder(out: str) -> Path:
+    """The folder to train in.
+
+    Raises:
+        SettingError: It is inside shards, or is the name of the pretrained model.
+        RunError: It is an exported run.
+    """
+    path = Path(out)
+    if out == PRETRAINED:
+        raise SettingError(f"setting 'out' is '{PRETRAINED}', the model that ships with pianogen; give another --out")
+    if not (path / "config.yaml").exists():  # older versions allowed it inside shards, and such a run may resume
+        refuse_shards(path, "the run")
+    elif open_run(path).is_exported:
+        raise RunError(f"{path} has weights only, without the state of the optimizer; start a new run: --init {path}")
+    return path
 
 
 def _train_split(shards: ShardSet, config: TrainConfig) -> Split:

@@ -15,7 +15,7 @@ from pianogen.verbs.out import out_of
 def add_arguments(parser: Parser) -> None:
     """Declare the arguments of `generate`."""
     parser.add_argument("--config", action="config", help="A YAML file of settings; flags after it win.")
-    parser.add_argument("runs", type=str, nargs="+", help="Run folders of trained models, or their URLs.")
+    parser.add_argument("runs", type=str, nargs="+", help="Run folders of trained models, their URLs, or pretrained.")
     parser.add_argument("--out", type=str, required=True, help="Folder for the pieces, or an s3:// or gs:// URL.")
     parser.add_class_arguments(GenerateConfig)
 

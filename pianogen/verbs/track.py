@@ -13,7 +13,7 @@ from pianogen.parsing import Parser
 def add_arguments(parser: Parser) -> None:
     """Declare the arguments of `track`."""
     parser.add_argument("action", type=Literal["ui", "sync"], help="ui: open MLflow; sync: mirror or copy runs.")
-    parser.add_argument("runs", type=str, nargs="*", help="Run folders; for ui, the folder of runs.")
+    parser.add_argument("runs", type=str, nargs="*", help="Run folders or pretrained; for ui, the folder of runs.")
     parser.add_argument("--to", type=str, help="For sync: copy finished runs below this URL instead of to MLflow.")
     parser.add_argument("--port", type=int, default=5000, help="Port of the UI.")
 

@@ -10,6 +10,7 @@ import yaml
 from pianogen.cli import main
 from pianogen.errors import PianogenError, RunError, StorageError
 from pianogen.runs import local_run, open_run, store_runs
+from pianogen.runs.exporting import export
 
 RUN = "runs/attn"
 
@@ -65,6 +66,14 @@ def test_only_the_requested_checkpoint_is_fetched(uploaded):
 
 def test_a_copy_has_the_name_of_the_run(uploaded, cache):
     assert local_run(uploaded) == cache / "s3" / uploaded.removeprefix("s3://")
+
+
+@pytest.mark.parametrize("checkpoint", ["best", "last"])
+def test_an_exported_run_on_a_web_server_is_fetched_by_its_own_manifest(web, run, checkpoint):
+    made = export(run, web.folder / "shared")
+    copy = open_run(local_run(f"{web.url}/shared", checkpoint))
+    assert copy.is_exported
+    assert copy.load_model(checkpoint)[1].sha256 == made.load_model()[1].sha256
 
 
 def test_a_folder_is_used_as_it_is(run):
