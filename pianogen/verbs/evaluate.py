@@ -13,7 +13,7 @@ from pianogen.verbs.out import out_of
 def add_arguments(parser: Parser) -> None:
     """Declare the arguments of `evaluate`."""
     parser.add_argument(
-        "runs", type=str, nargs="+", help="Run folders, their URLs, or pretrained; several are compared."
+        "runs", type=str, nargs="+", help="Run folders, their URLs, or pretrained; compared if several."
     )
     parser.add_argument(
         "--files", type=str, nargs="+", help="Score these MIDI files, scores, or folders of them, instead of splits."
