@@ -8,6 +8,7 @@ from tiny import tiny_config
 from pianogen.cli import main
 from pianogen.config import ModelConfig
 from pianogen.errors import SettingError
+from pianogen.reproduce.plan import read_plan
 from pianogen.runs import open_run
 from pianogen.train import train
 
@@ -39,3 +40,11 @@ def test_a_url_that_only_the_run_names_is_not_followed(url, tiny_shards, tmp_pat
         checkpoint.rename(tmp_path / checkpoint.name)
     with pytest.raises(SettingError, match=f"has no checkpoint yet; to start it again, give --init {url}"):
         train(tiny_config(tiny_shards, tmp_path / "run", steps=2, model=ModelConfig()))
+
+
+def test_a_url_in_a_plan_is_refused(tmp_path) -> None:
+    settings = "{init: 's3://bucket/run', budget.tokens: 1}"
+    plan = f"shards: {{official: {{split: official}}}}\nruns:\n  a: {{shards: official, settings: {settings}}}\n"
+    (tmp_path / "plan.yaml").write_text(plan)
+    with pytest.raises(SettingError, match="run 'a': setting 'init' is 's3://bucket/run', but a URL must be on"):
+        read_plan(tmp_path / "plan.yaml")

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from pianogen.cli import main
-from pianogen.config import BudgetConfig, ModelConfig, ShardsConfig, TokenizerConfig, TrainConfig
+from pianogen.config import BudgetConfig, ModelConfig, ShardsConfig, TokenizerConfig, TrainConfig, ValidationConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.files import sha256_of
 from pianogen.runs import open_run
@@ -19,20 +19,21 @@ from pianogen.track.run_folder import RunFolder
 from pianogen.train import train
 
 MakeRun = Callable[..., TrainConfig]
+QUIET = ValidationConfig(every_steps=4, slice_tokens=200, num_samples=0)
 MODEL = ModelConfig(kind="attn", hidden_size=8, embedding="musical", embedding_size=6)
 
 
 @pytest.fixture
 def first(tiny_run: MakeRun) -> TrainConfig:
     """A finished run of another seed; the run that starts from it does not repeat its settings of the model."""
-    config = tiny_run("first", steps=4, seed=7, model=MODEL)
+    config = tiny_run("first", steps=4, seed=7, model=MODEL, validation=QUIET)
     train(config)
     return config
 
 
 @pytest.fixture
 def second(tiny_run: MakeRun, first: TrainConfig) -> TrainConfig:
-    return tiny_run("second", steps=4, init=first.out, model=ModelConfig())
+    return tiny_run("second", steps=4, init=first.out, model=ModelConfig(), validation=QUIET)
 
 
 def weights(out: str, checkpoint: str) -> dict[str, torch.Tensor]:
@@ -141,6 +142,12 @@ def test_the_initial_weights_are_validated_before_the_first_step(first: TrainCon
     here, there = log(second.out)[0], log(first.out)[-1]
     assert (here["step"], there["step"]) == (0, 8)
     assert here["validation/nll"] == pytest.approx(there["validation/nll"])
+
+
+def test_fine_tuning_lowers_the_validation_nll(second: TrainConfig) -> None:
+    train(replace(second, budget=BudgetConfig(steps=12)))
+    first, *_, last = (line["validation/nll"] for line in log(second.out) if "validation/nll" in line)
+    assert last < first
 
 
 def test_a_resumed_run_ends_bit_equal_without_its_initial_weights(
