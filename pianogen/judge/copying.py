@@ -4,7 +4,6 @@
 """
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,37 +11,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from pianogen.data import KeptFile, Split, identity_of
+from pianogen.data import KeptFile, identity_of
 from pianogen.judge.copy_index import FOLDER, VERSION, CopyIndex
+from pianogen.judge.passages import Passage, Timing
 from pianogen.metrics.originality import EXACT, NEAR, in_runs
 from pianogen.tokens import Notes, decode
-from pianogen.tokens.metre import COMMON_TIME, plausible_metre
-from pianogen.tokens.midi import DEFAULT_QUARTERS_PER_MINUTE
 
 MIN_NOTES = 16  # of a run that counts as copied; in human performances longer ones are rare
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Where the bars of a piece are, and how long a step takes."""
-
-    steps_per_bar: float
-    seconds_per_step: float
-
-
-@dataclass(frozen=True)
-class Passage:
-    """Some notes without a gap between them."""
-
-    first_note: int
-    """Counted from 0, in the order of the tokens."""
-    notes: int
-    first_bar: int
-    """Counted from 1; bars are those of the metre that the file states, or 4/4, as in performances without bars."""
-    last_bar: int
-    start_s: float
-    end_s: float
-    """Onset of the last note."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +80,7 @@ def copies_of(
         TokenError: Token ids break the grammar.
         ShardError: A source cannot be read.
     """
-    usual = Timing(4.0 * _steps_per_quarter(index), _usual_seconds_per_step(index))
+    usual = Timing.usual(index.shards.tokenizer)
     tables = [piece if isinstance(piece, Notes) else decode(piece) for piece in pieces]
     return [_copies(*one, index) for one in zip(tables, timings or [usual] * len(tables), strict=True)]
 
@@ -128,9 +103,21 @@ def human_copies(index: CopyIndex) -> list[Copies]:
     if (body := file.read()) is not None:
         return [Copies.from_json(value) for value in json.loads(bytes(body))]
     tables = [decode(test.tokens(performance)) for performance in range(len(test))]
-    timings = [_timing(test, performance, notes, index) for performance, notes in enumerate(tables)]
+    tokenizer = index.shards.tokenizer
+    timings = [Timing.of(test.metadata(number), notes, tokenizer) for number, notes in enumerate(tables)]
     found = copies_of(tables, index, timings)
     file.keep(json.dumps([copies.to_json() for copies in found]).encode())
+    return found
+
+
+def summary(copies: Sequence[Copies]) -> dict[str, dict[str, float]]:
+    """For each form the lengths of the longest runs in notes, and the mean share of notes in runs; {} of no pieces."""
+    found: dict[str, dict[str, float]] = {}
+    for name in (EXACT.name, NEAR.name) if copies else ():
+        notes = [run.notes if (run := getattr(one, name)) else 0 for one in copies]
+        median, high, longest = np.percentile(notes, [50, 95, 100]).tolist()
+        share = float(np.mean([getattr(one, f"{name}_share") for one in copies]))
+        found[name] = {"median": median, "percentile_95": high, "maximum": longest, "mean_share": share}
     return found
 
 
@@ -151,48 +138,16 @@ def _longest_run(
     begin = int(np.argmax(lengths))
     performance, at = index.source_of(int(places[begin]))
     source, metadata = decode(index.train.tokens(performance)), index.train.metadata(performance)
+    count = int(lengths[begin])
     return Run(
-        in_piece=_passage(notes, begin, int(lengths[begin]), timing),
-        in_source=_passage(source, at, int(lengths[begin]), _timing(index.train, performance, source, index)),
+        in_piece=Passage.of(notes, begin, count, timing),
+        in_source=Passage.of(source, at, count, Timing.of(metadata, source, index.shards.tokenizer)),
         source=str(metadata.get("source")),
         composer=metadata.get("composer"),
         title=metadata.get("title"),
         semitones=int(notes.pitch[begin] - source.pitch[at]),
-        pitches=len(np.unique(notes.pitch[begin : begin + lengths[begin]])),
+        pitches=len(np.unique(notes.pitch[begin : begin + count])),
     )
-
-
-def _passage(notes: Notes, begin: int, length: int, timing: Timing) -> Passage:
-    onsets = notes.onset[[begin, begin + length - 1]]
-    bars = (onsets // timing.steps_per_bar + 1).astype(int).tolist()
-    return Passage(begin, length, *bars, *(onsets * timing.seconds_per_step).round(3).tolist())
-
-
-def _timing(split: Split, performance: int, notes: Notes, index: CopyIndex) -> Timing:
-    """By the metadata, at an even tempo."""
-    metadata = split.metadata(performance)
-    beats, unit = _metre(metadata.get("time_signature"))
-    last = int((notes.onset + notes.duration).max(initial=1))
-    seconds: Any = metadata.get("seconds")
-    is_known = isinstance(seconds, int | float) and math.isfinite(seconds)
-    return Timing(
-        steps_per_bar=_steps_per_quarter(index) * 4 * beats / unit,
-        seconds_per_step=float(seconds) / last if is_known else _usual_seconds_per_step(index),
-    )
-
-
-def _steps_per_quarter(index: CopyIndex) -> int:
-    return index.shards.tokenizer.steps_per_quarter
-
-
-def _usual_seconds_per_step(index: CopyIndex) -> float:
-    return 60 / (DEFAULT_QUARTERS_PER_MINUTE * _steps_per_quarter(index))
-
-
-def _metre(value: Any) -> tuple[int, int]:
-    if isinstance(value, list) and [type(part) for part in value] == [int, int]:
-        return plausible_metre((value[0], value[1]))
-    return COMMON_TIME
 
 
 def _run_from_json(value: dict[str, Any] | None) -> Run | None:

@@ -9,7 +9,9 @@ import pytest
 
 from pianogen import files
 from pianogen.data import ShardSet
-from pianogen.judge import CopyIndex, copies_of, copy_index
+from pianogen.judge import copy_index
+from pianogen.judge.copy_index import CopyIndex
+from pianogen.judge.copying import copies_of
 
 
 @pytest.fixture

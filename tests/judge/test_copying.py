@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from pianogen.data import ShardSet
-from pianogen.judge import Copies, CopyIndex, Timing, copies_of, human_copies
 from pianogen.judge import copying as copying_module
-from pianogen.judge.copying import MIN_NOTES
+from pianogen.judge.copy_index import CopyIndex
+from pianogen.judge.copying import MIN_NOTES, Copies, copies_of, human_copies, summary
+from pianogen.judge.passages import Timing
 from pianogen.metrics.originality import EXACT
 from pianogen.tokens import Notes, encode
 
@@ -160,3 +161,14 @@ def test_the_longest_run_of_a_form_can_be_asked_for_each_note(index, train):
     lengths, places = index.longest(EXACT, train[SOURCE])
     assert lengths[0] == len(train[SOURCE])
     assert index.source_of(int(places[0])) == (SOURCE, 0)
+
+
+def test_a_summary_has_the_middle_and_the_end_of_the_lengths(index, train):
+    pieces = [passage(train[SOURCE], 0, length) for length in range(10, 31)]
+    exact = summary(copies_of(pieces, index))["exact"]
+    assert (exact["median"], exact["percentile_95"], exact["maximum"]) == (20, 29, 30)
+    assert exact["mean_share"] == pytest.approx(15 / 21)  # those of at least 16 notes are copied as a whole
+
+
+def test_no_pieces_have_no_summary():
+    assert summary([]) == {}
