@@ -20,7 +20,7 @@ from pianogen.tokens import Notes, decode
 
 VERSION = 1  # increase it when a form or the layout of the file changes
 FOLDER = "originality"
-_PADDING = bytes(-HEADER_BYTES % 64)  # so that the numbers are aligned in the file
+_PADDING = bytes(-HEADER_BYTES % 64)  # so that the numbers are aligned in the file: numpy copies others at each use
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,12 @@ class CopyIndex:
             content="the index of the train split",
             again="indexing the train split again",
         )
-        if (body := file.read()) is None:
+        if (body := file.read()) is not None:
+            numbers = np.frombuffer(body, "<i4", offset=len(_PADDING))
+        else:
             with status("indexing the train split"):
-                body = memoryview(_built(train, str(shards.folder)))
-                file.keep(bytes(body))
-        numbers = np.frombuffer(body, "<i4", offset=len(_PADDING))
+                numbers = _built(train, str(shards.folder))
+                file.keep(_PADDING + numbers.tobytes())
         num_notes, columns = numbers[: len(train)], numbers[len(train) :].reshape(2 * len(FORMS), -1)
         begins = np.cumsum(num_notes, dtype=np.int64) - num_notes
         return cls(shards, train, begins, columns[0::2], columns[1::2])
@@ -70,9 +71,9 @@ class CopyIndex:
         return performance, place - int(self.begins[performance])
 
 
-def _built(train: Split, folder: str) -> bytes:
-    """The content of the file."""
-    num_notes = np.zeros(len(train), "<i4")
+def _built(train: Split, folder: str) -> Int32[np.ndarray, " numbers"]:
+    """The numbers of the file."""
+    num_notes = np.zeros(len(train), np.int32)
     links: list[list[np.ndarray]] = [[] for _ in FORMS]
     for index in range(len(train)):
         notes = decode(train.tokens(index))
@@ -84,8 +85,8 @@ def _built(train: Split, folder: str) -> bytes:
             f"the train split in {folder!r} has {total} notes, copies are found among at most {MAX_SYMBOLS}; "
             "make shards of fewer performances"
         )
-    parts = [_PADDING, num_notes.tobytes()]
+    parts = [num_notes]
     for of_form in links:
         text = np.concatenate(of_form)
-        parts += [text.astype("<i4").tobytes(), suffix_array(text).astype("<i4").tobytes()]
-    return b"".join(parts)
+        parts += [text, suffix_array(text)]
+    return np.concatenate(parts).astype("<i4")
