@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def other_shards(tiny_shards: Path, tmp_path: Path) -> str:
 def test_it_is_scored_beside_a_run_on_that_runs_shards(
     exported: Path, other_shards: str, tiny_run: Callable[..., TrainConfig], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tuned = tiny_run("tuned", steps=2, shards=other_shards, init=str(exported), model=ModelConfig())
+    tuned = replace(tiny_run("tuned", steps=2, init=str(exported), model=ModelConfig()), shards=other_shards)
     train(tuned)
     rows = pianogen.evaluate([exported, tuned.out], split="test")
     assert [row.name for row in rows[:2]] == ["LSTM + attention (shared)", "LSTM + attention (tuned)"]
