@@ -18,7 +18,7 @@ from pianogen.metrics.suffix_array import MAX_SYMBOLS, longest_matches, suffix_a
 from pianogen.progress import status
 from pianogen.tokens import Notes, decode
 
-VERSION = 1  # increase it when a form or the layout of the file changes
+VERSION = 2  # increase it when a form, the layout of the file or `Copies` changes
 FOLDER = "originality"
 _PADDING = bytes(-HEADER_BYTES % 64)  # so that the numbers are aligned in the file: numpy copies others at each use
 
