@@ -17,7 +17,8 @@ class EvaluateConfig:
     train_tokens: int = 500_000
     """Tokens of the training split to score; which performances were chosen is recorded."""
     shards: str | None = None
-    """Where the shards are now, if they have moved since training; a folder or a URL."""
+    """Where the shards are now, if they have moved since training: a folder or a URL; of runs of different shards, the
+    folder that holds the folders of all."""
     lanes: int = 64
     """Batch rows: performances scored at the same time."""
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -68,7 +68,7 @@ def shards_caption(rows: Sequence[ShardsRow], split: str, num_performances: int,
 
 
 def shards_table(rows: Sequence[ShardsRow], caption: str) -> "Table":
-    """A table for the terminal; the lowest NLL per note and per second are bold."""
+    """A table for the terminal; no row is marked as best, since a coarser grid has less to predict."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -77,14 +77,8 @@ def shards_table(rows: Sequence[ShardsRow], caption: str) -> "Table":
     for index, name in enumerate(_COLUMNS):
         is_text = index < _NUM_TEXTS
         table.add_column(name, no_wrap=not is_text, overflow="fold", justify="left" if is_text else "right")
-    printed = [_cells(row, rows) for row in rows]
-    for column in map(_COLUMNS.index, ("NLL/note", "NLL/s")):
-        lowest = min((cells[column] for cells in printed), key=float)
-        for cells in printed:
-            if cells[column] == lowest:
-                cells[column] = f"[bold]{lowest}[/]"
-    for row, (name, *cells) in zip(rows, printed, strict=True):
-        table.add_row(escape(name), *cells, style="" if row.kind else "dim")
+    for row in rows:
+        table.add_row(*map(escape, _cells(row, rows)), style="" if row.kind else "dim")
     return table
 
 

@@ -55,6 +55,25 @@ def test_the_sums_of_a_performance_are_those_of_scoring_it_alone(corpus):
 
 @settings(max_examples=12, deadline=None)
 @given(corpora, st.integers(1, 12))
+def test_the_predictions_of_a_performance_have_its_words_in_order(corpus, length):
+    for excerpt_tokens in (None, length):
+        found = predict(tiny(), corpus, "strict", excerpt_tokens=excerpt_tokens)
+        for index, ids in enumerate(corpus):
+            one = found.of_performance(index)
+            assert one.position.tolist() == list(range(2, len(ids)))
+            assert one.targets.tolist() == ids[2:].tolist()
+
+
+@settings(max_examples=12, deadline=None)
+@given(corpora)
+def test_the_rank_is_one_where_the_prediction_is_right_and_higher_elsewhere(corpus):
+    found = predict(tiny(), corpus, "strict")
+    assert np.array_equal(found.rank == 1, found.words == found.targets)
+    assert (np.exp(-found.nll_nats) * found.rank <= 1 + 1e-6).all()
+
+
+@settings(max_examples=12, deadline=None)
+@given(corpora, st.integers(1, 12))
 def test_an_excerpt_is_read_from_an_empty_state(corpus, length):
     model, found = tiny(), predict(tiny(), corpus, "strict", excerpt_tokens=length)
     assert np.array_equal(found.counts().support, score(model, corpus, "strict").support)
