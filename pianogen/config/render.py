@@ -19,6 +19,10 @@ class RenderConfig:
     """Sound as MP3, a tenth of the size, which every browser plays."""
     soundfont: str | None = None
     """An .sf2 or .sf3 file whose piano plays; by default TimGM6mb, which the package pretty_midi carries."""
+    svg: bool = True
+    """The score as a picture, engraved by verovio."""
+    musicxml: bool = False
+    """The score as MusicXML."""
     piano_roll: bool = True
     """A picture of the notes as PNG."""
     steps_per_quarter: int = 4

@@ -1,10 +1,11 @@
-"""Files to sound and pictures, many at once.
+"""Files to sound, scores and pictures, many at once.
 
-    DIR/NAME.wav  NAME.png  ...        NAME is the file's, with its subfolder where a folder was named
+    DIR/NAME.wav  NAME.svg  NAME.png  ...        NAME is the file's, with its subfolder where a folder was named
 
 Every file is written atomically. One that fails is named, and the others are made.
 """
 
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,7 +22,16 @@ from pianogen.files import write_atomic
 from pianogen.folders import refuse_run, refuse_shards, run_above
 from pianogen.progress import Progress, console
 from pianogen.render.sound import SOUND_FORMATS, SoundFormat, check_formats, encode_sound, piano_of, piano_sound, played
-from pianogen.tokens import MIDI_SUFFIXES, RawNotes, quantise, read_performance, source_suffixes
+from pianogen.tokens import (
+    MIDI_SUFFIXES,
+    Notes,
+    RawNotes,
+    musicxml_bytes,
+    quantise,
+    read_performance,
+    source_suffixes,
+)
+from pianogen.tokens.metre import plausible_metre
 
 
 @dataclass(frozen=True)
@@ -30,10 +40,6 @@ class Task:
 
     source: Path
     target: Path
-
-    def file(self, suffix: str) -> Path:
-        """Path of a file made of it."""
-        return self.target.with_name(self.target.name + suffix)
 
 
 def render(sources: Sequence[Path], out: Path, config: RenderConfig) -> int:
@@ -85,10 +91,12 @@ def render_file(task: Task, config: RenderConfig) -> list[str]:
         raw = read_performance(task.source)
     except PianogenError as error:
         return [str(error)]
+    written = _Written.of(task, raw, config)
     reasons = []
-    for make in (_write_sound, _write_picture):
+    for make in (partial(_sounds, raw, config), written.score, written.svg, written.picture):
         try:
-            make(task, raw, config)
+            for suffix, data in make():
+                write_atomic(task.target.with_name(task.target.name + suffix), data)
         except PianogenError as error:
             reasons.append(f"{task.source}: {error}")
     return reasons
@@ -100,7 +108,7 @@ def _check(out: Path, config: RenderConfig) -> None:
         refuse_run(out, "the files")
     refuse_shards(out, "the files")
     sounds = sound_formats(config)
-    if not (sounds or config.piano_roll):
+    if not (sounds or config.svg or config.musicxml or config.piano_roll):
         raise SettingError("nothing is to be made; leave out one of the flags that say false")
     check_formats(sounds)
     if sounds:
@@ -154,27 +162,64 @@ def _in_processes(work: Callable[[Task], list[str]], tasks: Sequence[Task], work
             pool.shutdown(cancel_futures=True)
 
 
-def _write_sound(task: Task, raw: RawNotes, config: RenderConfig) -> None:
+def _sounds(raw: RawNotes, config: RenderConfig) -> Iterator[tuple[str, bytes]]:
+    """The audio files, by suffix."""
     if forms := sound_formats(config):
         sound = piano_sound(played(raw), config.soundfont)
         for form in forms:
-            write_atomic(task.file(f".{form}"), encode_sound(sound, form))
+            yield f".{form}", encode_sound(sound, form)
 
 
-def _write_picture(task: Task, raw: RawNotes, config: RenderConfig) -> None:
-    if not config.piano_roll:
-        return
-    import io
+@dataclass(frozen=True)
+class _Written:
+    """What the score and the picture show; each of the functions yields files by suffix."""
 
-    from pianogen.render.piano_roll import piano_roll  # matplotlib is slow to import
+    notes: Notes
+    steps_per_quarter: int
+    time_signature: tuple[int, int]
+    prompt_steps: int | None
+    title: str
+    config: RenderConfig
 
-    piece = _sidecar(task.source)
-    steps_per_quarter = piece.get("steps_per_quarter", config.steps_per_quarter)
-    notes, _ = quantise(raw, TokenizerConfig(steps_per_quarter=steps_per_quarter))
-    buffer = io.BytesIO()
-    prompt_steps, title = piece.get("prompt_steps") or None, task.source.stem
-    piano_roll(notes, buffer, steps_per_quarter=steps_per_quarter, prompt_steps=prompt_steps, title=title)
-    write_atomic(task.file(".png"), buffer.getvalue())
+    @classmethod
+    def of(cls, task: Task, raw: RawNotes, config: RenderConfig) -> "_Written":
+        piece = _sidecar(task.source)
+        steps_per_quarter = piece.get("steps_per_quarter", config.steps_per_quarter)
+        notes, _ = quantise(raw, TokenizerConfig(steps_per_quarter=steps_per_quarter))
+        time_signature = plausible_metre(raw.time_signature)
+        prompt_steps = piece.get("prompt_steps") or None
+        return cls(notes, steps_per_quarter, time_signature, prompt_steps, task.source.stem, config)
+
+    def score(self) -> Iterator[tuple[str, bytes]]:
+        """MusicXML."""
+        if self.config.musicxml:
+            metre = {"steps_per_quarter": self.steps_per_quarter, "time_signature": self.time_signature}
+            yield ".musicxml", musicxml_bytes(self.notes, **metre)
+
+    def svg(self) -> Iterator[tuple[str, str]]:
+        """The score as a picture."""
+        if self.config.svg:
+            from pianogen.render.notation import engraved
+
+            metre = {"steps_per_quarter": self.steps_per_quarter, "time_signature": self.time_signature}
+            yield ".svg", engraved(self.notes, **metre, title=self.title)
+
+    def picture(self) -> Iterator[tuple[str, bytes]]:
+        """The piano roll."""
+        if self.config.piano_roll:
+            from pianogen.render.piano_roll import piano_roll  # matplotlib is slow to import
+
+            buffer = io.BytesIO()
+            beats, unit = self.time_signature
+            piano_roll(
+                self.notes,
+                buffer,
+                steps_per_quarter=self.steps_per_quarter,
+                bar_steps=4 * self.steps_per_quarter * beats // unit or None,
+                prompt_steps=self.prompt_steps,
+                title=self.title,
+            )
+            yield ".png", buffer.getvalue()
 
 
 def _sidecar(source: Path) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Notes and token ids: reading, quantising, encoding, the grammar. Loads no torch; music21 only to write a score."""
 
 from pianogen.tokens.codec import decode, encode, tokenize
-from pianogen.tokens.engrave import write_musicxml
+from pianogen.tokens.engrave import musicxml_bytes, write_musicxml
 from pianogen.tokens.midi import midi_bytes, read_midi, write_midi
 from pianogen.tokens.notes import Notes, QuantisationReport, RawNotes, quantise
 from pianogen.tokens.read import MIDI_SUFFIXES, SCORE_SUFFIXES, load_readers, read_performance, source_suffixes
@@ -22,6 +22,7 @@ __all__ = [
     "ids_of",
     "load_readers",
     "midi_bytes",
+    "musicxml_bytes",
     "possible_shifts",
     "quantise",
     "read_midi",

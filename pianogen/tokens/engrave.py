@@ -1,4 +1,7 @@
-"""Note tables to MusicXML, with music21: two staves split at middle C, with at most four voices each.
+"""Note tables to MusicXML, with music21: two staves, split near middle C, with at most four voices each.
+
+A note within a fourth of middle C stays on the staff of the line that it continues: that of the nearest note of the
+onset before, if it is at most a fifth away.
 
 Onsets and pitches are exact. So are lengths, with two exceptions: a note ends where its key is struck again; and where
 a staff runs out of voices, a note ends when the next chord needs its voice, or joins the chord of the nearest length at
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from pianogen.errors import TokenError
 from pianogen.tokens.metre import COMMON_TIME, plausible_metre
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from music21.stream import Measure, PartStaff, Score
 
 MIDDLE_C = 60
+_NEAR_MIDDLE_C = 5  # semitones
+_SAME_LINE = 7  # semitones between two notes of a line, at most
 MAX_VOICES = 4  # per staff
 _MAX_BARS = 10_000
 _MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
@@ -65,7 +71,12 @@ class _Layout(NamedTuple):
 def write_musicxml(
     notes: Notes, path: Path, *, steps_per_quarter: int = 4, time_signature: tuple[int, int] = (4, 4)
 ) -> None:
-    """Write a note table as a piano score in MusicXML, in 4/4 if the time signature cannot be notated.
+    """Write a note table as a piano score; see `musicxml_bytes`."""
+    path.write_bytes(musicxml_bytes(notes, steps_per_quarter=steps_per_quarter, time_signature=time_signature))
+
+
+def musicxml_bytes(notes: Notes, *, steps_per_quarter: int = 4, time_signature: tuple[int, int] = (4, 4)) -> bytes:
+    """Encode a note table as a piano score in MusicXML, in 4/4 if the time signature cannot be notated.
 
     Raises:
         TokenError: There are too many bars, or the grid has no note values in music notation.
@@ -91,7 +102,7 @@ def write_musicxml(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # music21 warns about engraving details
-            path.write_bytes(GeneralObjectExporter().parse(score))
+            return GeneralObjectExporter().parse(score)
     except MusicXMLExportException as error:
         raise no_note_values from error
 
@@ -109,11 +120,28 @@ def _score(notes: Notes, layout: _Layout) -> "Score":
     from music21.metadata import Metadata
     from music21.stream import Score
 
-    high = notes.pitch >= MIDDLE_C
+    high = on_upper_staff(notes)
     staves = [_staff(notes, high, TrebleClef(), 1, layout), _staff(notes, ~high, BassClef(), 1 + MAX_VOICES, layout)]
     score = Score([*staves, StaffGroup(staves, name="Piano", symbol="brace")])
     score.metadata = Metadata(title="Piano piece", composer="pianogen")
     return score
+
+
+def on_upper_staff(notes: Notes) -> Bool[np.ndarray, " N"]:
+    """Which notes are written on the upper staff: those from middle C on, but a line that crosses it stays together."""
+    upper = notes.pitch >= MIDDLE_C
+    near = np.abs(notes.pitch - MIDDLE_C) <= _NEAR_MIDDLE_C
+    starts = np.flatnonzero(np.diff(notes.onset, prepend=-1)).tolist()
+    before = slice(0, 0)
+    for now in map(slice, starts, [*starts[1:], len(notes)]):
+        if near[now].any() and before.stop:
+            distance = np.abs(notes.pitch[now, None] - notes.pitch[None, before])
+            continues = near[now] & (distance.min(axis=1) <= _SAME_LINE)
+            chosen = np.where(continues, upper[before][distance.argmin(axis=1)], upper[now])
+            if not np.any(np.diff(chosen.astype(int)) > 0):  # pitches descend: the hands do not cross
+                upper[now] = chosen
+        before = now
+    return upper
 
 
 def _staff(notes: Notes, chosen: np.ndarray, clef: "Clef", first_voice: int, layout: _Layout) -> "PartStaff":
