@@ -26,6 +26,7 @@ VERBS = {
     "sweep": "search settings, by trials that any number of workers share",
     "evaluate": "score runs by precision, recall, F1 and NLL, beside baselines",
     "generate": "write pieces, from nothing or from a prompt",
+    "judge": "measure how far pieces are from real music, and write a report",
     "export": "write a folder of a run to share: weights, settings and a model card",
     "render": "make sound, scores and pictures of MIDI files and scores",
     "submit": "run a command on a cluster, or show the state of a run",
@@ -39,7 +40,7 @@ VERBS = {
 # settings that may be URLs; elsewhere a URL would be used as the name of a folder
 _MAY_BE_URL = {
     *(("train", "shards"), ("sweep", "shards"), ("evaluate", "shards"), ("train", "init"), ("sweep", "init")),
-    ("export", "run"),
+    *(("export", "run"), ("judge", "reference")),
     *(("evaluate", "runs"), ("generate", "runs"), ("generate", "out"), ("track", "to")),
 }
 _INSTEAD = {

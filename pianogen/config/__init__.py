@@ -5,6 +5,7 @@ Defaults < `--config FILE.yaml` < `--model.hidden_size 512`. A run records its r
 
 from pianogen.config.evaluate import EvaluateConfig
 from pianogen.config.generate import GenerateConfig
+from pianogen.config.judge import JudgeConfig
 from pianogen.config.model import MODEL_KINDS, PAPER_KINDS, EmbeddingKind, Mask, ModelConfig
 from pianogen.config.render import RenderConfig
 from pianogen.config.reproduce import ReproduceConfig, ShardSetConfig
@@ -24,6 +25,7 @@ __all__ = [
     "EmbeddingKind",
     "EvaluateConfig",
     "GenerateConfig",
+    "JudgeConfig",
     "Mask",
     "ModelConfig",
     "OptimConfig",

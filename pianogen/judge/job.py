@@ -1,0 +1,102 @@
+"""The judging job: read the pieces, measure them, compare them with real music, and write the results.
+
+OUT/judge.json    every measure, distance and floor
+OUT/judge.html    the report: one file that loads nothing else
+RUN/evaluation/judge.json    of pieces below a run folder, which MLflow mirrors as it does the scores
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pianogen.config import JudgeConfig, to_dict
+from pianogen.errors import SettingError
+from pianogen.files import write_atomic, write_json
+from pianogen.folders import refuse_shards
+from pianogen.judge.comparison import Judgement, distances, floor, means
+from pianogen.judge.features import Tables, kept, tables, window_names
+from pianogen.judge.mirroring import mirror
+from pianogen.judge.piece_sets import PieceSet, judged_sets, read_folder
+from pianogen.judge.references import References, references
+from pianogen.judge.report import Report, page
+from pianogen.progress import Progress, status
+
+
+def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgement]:
+    """Compare sets of pieces with real music, and write the results and the report to a folder.
+
+    The judgements are those of the reference, of other real music (the floor), of each set, and of noise.
+
+    Raises:
+        SettingError: A set has no piece, two have one name, or `out` holds shards.
+        ShardError: The reference is damaged.
+    """
+    refuse_shards(out, "the report")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"cannot create the folder --out {out}: {error.strerror}; choose another") from error
+    with status("reading the pieces"):
+        real = references(config)
+        judged = judged_sets(names, config, real.tokenizer)
+        if config.raw is not None:
+            judged.append(read_folder(Path(config.raw), "real: as played", "raw", real.tokenizer))
+    sets = [real.reference, real.floor, *judged, real.noise]
+    measured = _measure(sets, real, config)
+    with Progress("comparing", total=len(sets), unit="sets") as bar:
+        found = []
+        for one, made in zip(sets, measured, strict=True):
+            found.append(_judge(one, made, measured, config))
+            bar.advance(1, note=one.name)
+    content = _content(found, real, config)
+    write_json(out / "judge.json", content)
+    write_atomic(out / "judge.html", page(Report(found, sets, real.description, config)))
+    mirror(sets, found)
+    return found
+
+
+def _measure(sets: list[PieceSet], real: References, config: JudgeConfig) -> list[Tables]:
+    """The tables of every set; those of real music and noise are kept beside the shards."""
+    with Progress("measuring", total=sum(len(one.pieces) for one in sets), unit="pieces") as bar:
+
+        def make(one: PieceSet) -> Tables:
+            pieces = [named.piece for named in one.pieces]
+            return tables(pieces, config.windows_s, config.workers, lambda count: bar.advance(count, note=one.name))
+
+        found = []
+        for one in sets:
+            is_kept = one.role in ("reference", "floor", "noise")
+            identity = [*real.identity, one.role, *window_names(config.windows_s)]
+            found.append(kept(real.cache if is_kept else None, identity, lambda one=one: make(one)))
+            bar.update(sum(len(done.pieces) for done in sets[: len(found)]), note=one.name)
+    return found
+
+
+def _judge(one: PieceSet, made: Tables, measured: list[Tables], config: JudgeConfig) -> Judgement:
+    reference, other = measured[:2]
+    options = {"draws": config.draws, "seed": config.seed}
+    compared = one.role != "reference"
+    seconds = sorted(named.piece.seconds for named in one.pieces)
+    return Judgement(
+        name=one.name,
+        role=one.role,
+        pieces=len(one.pieces),
+        notes=sum(len(named.piece.notes) for named in one.pieces),
+        median_seconds=seconds[len(seconds) // 2],
+        left_out=one.left_out,
+        means=means(made, config.seed),
+        distances={name: distances(made[name], reference[name], **options) for name in made} if compared else {},
+        floors={
+            name: floor(made[name], other[name], reference[name], **options)
+            for name in (made if one.role in ("judged", "raw") else ())
+        },
+    )
+
+
+def _content(found: list[Judgement], real: References, config: JudgeConfig) -> dict[str, Any]:
+    return {
+        "reference": real.description,
+        "settings": to_dict(config),
+        "windows": window_names(config.windows_s),
+        "sets": [one.as_json() for one in found],
+    }

@@ -1,0 +1,188 @@
+"""The sets of pieces that are compared: those to judge, real music, its floor, and random notes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from rich.markup import escape
+
+from pianogen.config import JudgeConfig, TokenizerConfig
+from pianogen.data import Split
+from pianogen.errors import SettingError, SourceError, TokenError
+from pianogen.generation.index import find_pieces
+from pianogen.metrics.music import Piece
+from pianogen.metrics.music.extremes import uniform_random
+from pianogen.progress import console
+from pianogen.randomness import RandomStream, stream_key
+from pianogen.tokens import Notes, RawNotes, decode, encode, quantise, read_performance, source_suffixes
+
+Role = Literal["reference", "floor", "judged", "raw", "noise"]
+RAW_STEPS_PER_QUARTER = 48  # 10 ms at 120 quarters per minute
+MAX_FLOOR_PIECES, MAX_NOISE_PIECES = 100, 50
+
+
+@dataclass(frozen=True)
+class NamedPiece:
+    """A piece and where it is from."""
+
+    name: str
+    piece: Piece
+    folder: Path | None = None
+    step: int = 0
+    """Of the checkpoint that made it."""
+
+
+@dataclass(frozen=True)
+class PieceSet:
+    """Pieces that are described and compared as one."""
+
+    name: str
+    role: Role
+    pieces: list[NamedPiece]
+    left_out: list[str] = field(default_factory=list)
+    """Files that could not be read, and why."""
+
+    def first(self, num: int) -> "PieceSet":
+        """The same with at most this many pieces, evenly spaced."""
+        chosen = spread(len(self.pieces), num)
+        return PieceSet(self.name, self.role, [self.pieces[index] for index in chosen], self.left_out)
+
+
+def spread(count: int, num: int) -> list[int]:
+    """At most `num` of `count` indices, evenly spaced."""
+    return np.linspace(0, count - 1, min(num, count)).round().astype(int).tolist() if count else []
+
+
+def judged_sets(names: Sequence[str], config: JudgeConfig, tokenizer: TokenizerConfig) -> list[PieceSet]:
+    """Read the pieces to judge: each folder, named NAME=FOLDER or by itself, is a set; single files are one set.
+
+    A folder that `pianogen generate` wrote is a set per run, with and without prompt.
+
+    Raises:
+        SettingError: There is no such file or folder, a set has no piece, or two have one name.
+    """
+    sets: list[PieceSet] = []
+    files: list[Path] = []
+    for given in names:
+        name, path = _name_and_path(given)
+        if path.is_file() and name is None:
+            files.append(path)
+        elif path.exists():
+            sets += _sets_of(path, name, config, tokenizer)
+        else:
+            raise SettingError(f"{path} does not exist; give folders of pieces, NAME=FOLDER, or files")
+    sets += [_read_files("files", "judged", files, tokenizer)] if files else []
+    found = [one.name for one in sets]
+    for name in found:
+        if found.count(name) > 1:
+            raise SettingError(f"two sets are called {name!r}; name them: NAME=FOLDER")
+    return sets
+
+
+def _name_and_path(given: str) -> tuple[str | None, Path]:
+    name, mark, path = given.partition("=")
+    return (name, Path(path)) if mark and name and not Path(given).exists() else (None, Path(given))
+
+
+def _sets_of(path: Path, name: str | None, config: JudgeConfig, tokenizer: TokenizerConfig) -> list[PieceSet]:
+    listed = find_pieces(path) if path.is_dir() else []
+    if not listed:
+        return [read_folder(path, name or path.resolve().name, "judged", tokenizer)]
+    groups: dict[str, list[NamedPiece]] = {}
+    both = len({bool(piece.prompt) for piece in listed}) > 1
+    for piece in listed:
+        group = name if name and len({one.sidecar["run"] for one in listed}) == 1 else piece.sidecar["run"]
+        if both or piece.prompt:
+            group += ", with prompt" if piece.prompt else ", without prompt"
+        skipped = 0 if config.with_prompt else piece.sidecar["prompt_steps"]
+        made = Piece.of(_from(piece.notes, skipped), piece.sidecar["steps_per_quarter"])
+        step = piece.sidecar["checkpoint"]["step"]
+        groups.setdefault(group, []).append(NamedPiece(piece.file.as_posix(), made, path, step))
+    return [PieceSet(group, "judged", pieces) for group, pieces in groups.items()]
+
+
+def _from(notes: Notes, step: int) -> Notes:
+    kept = notes.onset >= step
+    return Notes(notes.onset[kept], notes.duration[kept], notes.pitch[kept])
+
+
+def read_folder(path: Path, name: str, role: Role, tokenizer: TokenizerConfig) -> PieceSet:
+    """Read every MIDI file and score in a folder, or one file.
+
+    Raises:
+        SettingError: There is none that can be read.
+    """
+    suffixes = source_suffixes()
+    files = (
+        sorted(file for file in path.rglob("*") if file.name.lower().endswith(suffixes)) if path.is_dir() else [path]
+    )
+    return _read_files(name, role, files, tokenizer)
+
+
+def _read_files(name: str, role: Role, files: Sequence[Path], tokenizer: TokenizerConfig) -> PieceSet:
+    pieces, left_out = [], []
+    for file in files:
+        try:
+            raw = read_performance(file)
+        except SourceError as error:
+            left_out.append(str(error))
+            continue
+        piece = _as_played(raw) if role == "raw" else _as_tokens(raw, tokenizer)
+        pieces.append(NamedPiece(file.name, piece, file.parent))
+    if not pieces:
+        why = left_out[0] if left_out else f"there is no file that ends in {' '.join(source_suffixes())}"
+        raise SettingError(f"set {name!r} has no piece: {why}")
+    for reason in left_out[:3]:
+        console.print(f"[yellow]warning:[/] left out of {escape(name)}: {escape(reason)}", soft_wrap=True)
+    return PieceSet(name, role, pieces, left_out)
+
+
+def _as_tokens(raw: RawNotes, tokenizer: TokenizerConfig) -> Piece:
+    """What tokens keep of a performance; nothing if no note is left."""
+    notes, _ = quantise(raw, tokenizer)
+    try:
+        return Piece.of(decode(encode(notes)), tokenizer.steps_per_quarter)
+    except TokenError:
+        return Piece.of(notes, tokenizer.steps_per_quarter)
+
+
+def _as_played(raw: RawNotes) -> Piece:
+    """A performance on a grid so fine that its timing is kept."""
+    scale = RAW_STEPS_PER_QUARTER / raw.ticks_per_quarter
+    onset = np.rint(raw.onset * scale).astype(np.int64)
+    duration = np.maximum(np.rint(raw.duration * scale).astype(np.int64), 1)
+    order = np.lexsort((-raw.pitch, onset))
+    return Piece.of(Notes(onset[order], duration[order], raw.pitch[order]), RAW_STEPS_PER_QUARTER)
+
+
+def of_split(split: Split, name: str, role: Role, steps_per_quarter: int, indices: Sequence[int]) -> PieceSet:
+    """Performances of shards, decoded from their tokens."""
+    pieces = [
+        NamedPiece(_title(split, index), Piece.of(decode(split.tokens(index)), steps_per_quarter)) for index in indices
+    ]
+    return PieceSet(name, role, pieces)
+
+
+def _title(split: Split, index: int) -> str:
+    known = split.metadata(index)
+    title = ", ".join(str(known[key]) for key in ("composer", "title") if known.get(key))
+    return title or str(known.get("source", index))
+
+
+def drawn(count: int, num: int, seed: int) -> list[int]:
+    """At most `num` of `count` indices, drawn and in ascending order."""
+    random = np.random.Generator(np.random.Philox(stream_key(seed, RandomStream.JUDGED)))
+    return np.sort(random.permutation(count)[:num]).tolist()
+
+
+def noise_like(reference: PieceSet, seed: int) -> PieceSet:
+    """Random pieces with as many notes in as many steps as pieces of the reference have."""
+    return PieceSet("noise", "noise", list(_noise(reference.first(MAX_NOISE_PIECES), seed)))
+
+
+def _noise(reference: PieceSet, seed: int) -> Iterator[NamedPiece]:
+    for number, one in enumerate(reference.pieces):
+        notes = uniform_random(len(one.piece.notes), one.piece.num_steps, seed, number)
+        yield NamedPiece(f"noise {number}", Piece.of(notes, one.piece.steps_per_quarter))

@@ -1,0 +1,125 @@
+"""`pianogen judge` on small folders: what it writes, and that real music is nearer than noise."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from judge.judged import write_tunes
+
+from pianogen.config import JudgeConfig
+from pianogen.errors import SettingError
+from pianogen.judge.comparison import Judgement
+from pianogen.judge.job import judge
+from pianogen.tokens import write_midi
+from pianogen.tokens.notes import canonical
+
+MEASURES = ("frechet", "overlap", "kl_nats")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("judged")
+    write_tunes(folder / "real", range(24))
+    write_tunes(folder / "model", range(100, 106))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(folders: Path) -> JudgeConfig:
+    return JudgeConfig(str(folders / "real"), draws=20, windows_s=[5, 10], workers=1, players=1)
+
+
+@pytest.fixture(scope="module")
+def judged(folders: Path, config: JudgeConfig) -> list[Judgement]:
+    return judge([str(folders / "model")], folders / "out", config)
+
+
+def score(one: Judgement, window: str, measure: str) -> float:
+    """How far the set is: greater is farther."""
+    found = one.distances[window]
+    if measure == "frechet":
+        assert found.frechet is not None
+        return found.frechet.distance
+    value = getattr(found, measure)
+    return -value if measure == "overlap" else value
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("window", ["5 s", "10 s", "whole"])
+def test_noise_is_farther_than_held_out_music_by_every_set_measure(
+    judged: list[Judgement], window: str, measure: str
+) -> None:
+    _, real, *_, noise = judged
+    assert score(real, window, measure) < score(noise, window, measure)
+
+
+def test_the_floor_of_a_set_is_of_as_many_real_pieces(judged: list[Judgement]) -> None:
+    model = judged[2]
+    found = [model.floors[window].frechet for window in ("5 s", "10 s", "whole")]
+    real = [judged[1].distances[window].frechet for window in ("5 s", "10 s", "whole")]
+    assert all(few and many and few.distance > many.distance for few, many in zip(found, real, strict=True))
+
+
+def test_the_results_are_json_that_says_everything_the_page_shows(folders: Path, judged: list[Judgement]) -> None:
+    content = json.loads((folders / "out" / "judge.json").read_text())
+    assert content["sets"] == [one.as_json() for one in judged]
+
+
+def test_the_page_is_one_file_that_loads_nothing(folders: Path, judged: list[Judgement]) -> None:
+    page = (folders / "out" / "judge.html").read_text()
+    assert "default-src 'none'" in page
+    assert page.count('class="player"') == 4
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_same_pieces_and_seed_give_the_same_results(
+    folders: Path, config: JudgeConfig, judged: list[Judgement], tmp_path: Path
+) -> None:
+    again = judge([str(folders / "model")], tmp_path, replace(config, workers=2))
+    assert again == judged
+
+
+def test_a_set_with_an_empty_and_a_broken_file_is_judged_and_says_so(
+    folders: Path, config: JudgeConfig, tmp_path: Path
+) -> None:
+    odd = write_tunes(tmp_path / "odd", range(200, 203))
+    (odd / "broken.mid").write_bytes(b"not a MIDI file")
+    write_midi(canonical(np.array([0]), np.array([1]), np.array([60])), odd / "one.mid")
+    found = judge([f"named={odd}"], tmp_path / "out", config)[2]
+    assert (found.name, found.pieces, len(found.left_out)) == ("named", 4, 1)
+    entropy = found.means["whole"]["interval_entropy"]
+    assert (entropy.defined, entropy.windows) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["no/such"], "no/such does not exist; give folders of pieces, NAME=FOLDER, or files"),
+        (["{out}"], "set 'empty' has no piece: there is no file that ends in .mid"),
+        (["{model}", "{model}"], "two sets are called 'model'; name them: NAME=FOLDER"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(
+    names: list[str], message: str, folders: Path, config: JudgeConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    given = [name.format(out=tmp_path / "empty", model=folders / "model") for name in names]
+    with pytest.raises(SettingError, match=message):
+        judge(given, tmp_path / "out", config)
+
+
+def test_a_reference_of_two_files_is_refused(config: JudgeConfig, folders: Path, tmp_path: Path) -> None:
+    few = write_tunes(tmp_path / "few", range(2))
+    with pytest.raises(SettingError, match="has 2 pieces, but judging needs at least 3; add some"):
+        judge([str(folders / "model")], tmp_path / "out", replace(config, reference=str(few)))
+
+
+def test_shards_are_a_reference_whose_measures_are_kept(tiny_shards: Path, folders: Path, tmp_path: Path) -> None:
+    config = JudgeConfig(str(tiny_shards), draws=20, windows_s=[5], workers=1, players=0)
+    first = judge([str(folders / "model")], tmp_path / "out", config)
+    kept = list((tiny_shards / ".judge").iterdir())
+    again = judge([str(folders / "model")], tmp_path / "out", config)
+    assert len(kept) == 3
+    assert [one.distances for one in again] == [one.distances for one in first]
