@@ -56,6 +56,16 @@ def test_gates_of_a_thousand_saturate_without_nan(kind: str):
 
 
 @KINDS
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@given(sizes=SIZES, seed=st.integers(0, 1000))
+def test_without_gradients_the_results_have_the_same_bits(kind: str, mode: Any, sizes: tuple[int, int, int], seed: int):
+    inputs = arguments(kind, *sizes, seed=seed)
+    with mode():
+        got = compiled(kind)(*inputs)
+    assert all(torch.equal(one, other) for one, other in zip(got, compiled(kind)(*inputs), strict=True))
+
+
+@KINDS
 def test_a_nan_input_stays_nan(kind: str):
     inputs, *others = arguments(kind, 2, 3, 20)
     inputs.detach()[1, 1, 4] = torch.nan

@@ -12,7 +12,7 @@ typedef struct {
     const operand *panels;  /* the packed weight */
     const float *h0, *c0;   /* (B, H); an RNN has no cell */
     operand *before;        /* (T, B, H): what the weight was multiplied by, h of the step before */
-    float *active;          /* (T, B, G): the gates of an LSTM */
+    float *active;          /* (T, B, G): the gates of an LSTM, for the backward pass; or null */
     float *cell, *hidden;   /* (T, B, H) */
 } NAME(Forward);
 
@@ -50,11 +50,13 @@ INLINE void NAME(activate_lstm)(const NAME(Forward) * o, int t, int b, const flo
     vec g = vtanh(load(sums + 2 * LANES)), out = vsigmoid(load(sums + 3 * LANES));
     vec c = i * g + (o->keep[row] ? (vec)(f * load_some(cell, count)) : splat(0));
     vec h = out * vtanh(c);
-    float *active = o->active + row * 4L * units + u;
-    store_some(active, i, count);
-    store_some(active + units, f, count);
-    store_some(active + 2L * units, g, count);
-    store_some(active + 3L * units, out, count);
+    if (o->active) {
+        float *active = o->active + row * 4L * units + u;
+        store_some(active, i, count);
+        store_some(active + units, f, count);
+        store_some(active + 2L * units, g, count);
+        store_some(active + 3L * units, out, count);
+    }
     store_some(o->cell + at, c, count);
     store_some(o->hidden + at, h, count);
     if (t + 1 == o->steps) return;

@@ -29,7 +29,7 @@ def rnn(
     bf16: bool,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"]]:
     """As `pianogen.ops.recurrence.rnn`."""
-    hidden, h, _ = _Recurrence.apply(gates, weight_hh, h0, None, keep, words, bf16)
+    hidden, h, _ = _Recurrence.apply(gates, weight_hh, h0, None, keep, words, bf16, torch.is_grad_enabled())
     return hidden, h
 
 
@@ -43,7 +43,7 @@ def lstm(
     bf16: bool,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"], Float[Tensor, "B H"]]:
     """As `pianogen.ops.recurrence.lstm`."""
-    return _Recurrence.apply(gates, weight_hh, h0, c0, keep, words, bf16)  # type: ignore[return-value]
+    return _Recurrence.apply(gates, weight_hh, h0, c0, keep, words, bf16, torch.is_grad_enabled())  # type: ignore[return-value]
 
 
 @cache
@@ -68,6 +68,7 @@ class _Recurrence(torch.autograd.Function):
         keep: Tensor,
         words: Tensor | None,
         bf16: bool,
+        with_backward: bool,
     ):
         library = kernels()
         assert library is not None
@@ -77,7 +78,7 @@ class _Recurrence(torch.autograd.Function):
         hidden = h0.new_empty(steps, rows, units)
         before = torch.empty_like(hidden, dtype=torch.bfloat16 if bf16 else None)
         cell = None if c0 is None else torch.empty_like(hidden)
-        active = None if c0 is None else h0.new_empty(steps, rows, 4 * units)
+        active = h0.new_empty(steps, rows, 4 * units) if with_backward and c0 is not None else None
         h0, c0 = h0.contiguous(), None if c0 is None else c0.contiguous()
         _kernel(library, f"{'rnn' if c0 is None else 'lstm'}_forward_{_precision(bf16)}")(
             **{"steps": steps, "rows": rows, "units": units, "gates": sums, "words": words, "keep": keep},
@@ -109,4 +110,4 @@ class _Recurrence(torch.autograd.Function):
         )
         d_weight = (d_gates.flatten(0, 1).t() @ before.flatten(0, 1)).to(weight.dtype)
         d_input = d_gates.transpose(0, 1).to(weight.dtype) if d_table is None else d_table
-        return d_input, d_weight, dh, dc, None, None, None
+        return d_input, d_weight, dh, dc, None, None, None, None
