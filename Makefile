@@ -18,8 +18,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/pianogen demo
 
+# each file stays in one process, which makes its fixtures once; the long files start first (tests/conftest.py), and
+# processes that tests start read compiled bytecode, even where the environment says to write none
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 -m "not cluster and not browser and not container"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster and not browser and not container"
 	@echo "not part of this: a real Slurm (make test-cluster), a browser (test-browser), the image's install (test-container)"
 
 # the tables of docs/performance.md for this machine: some eleven minutes

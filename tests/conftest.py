@@ -28,6 +28,17 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
 
+# folders whose tests start many processes; each of their files takes a minute or so
+_LONG = ("plugins", "train", "sweep", "track", "launch", "storage", "shards")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the long files, so that at the end no process of `make test` waits for another that has one left."""
+    folders = [item.path.relative_to(Path(__file__).parent).parts[0] for item in items]
+    order = sorted(range(len(items)), key=lambda i: _LONG.index(folders[i]) if folders[i] in _LONG else len(_LONG))
+    items[:] = [items[i] for i in order]
+
+
 @pytest.fixture(scope="session")
 def tiny_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of twenty synthetic performances, some shorter and some longer than an excerpt."""

@@ -17,6 +17,9 @@ from pianogen.config import (
 )
 from pianogen.tokens.notes import Notes, canonical
 
+# a picture of a sample takes longer than the rest of a tiny run, so only tests of what samples may change make some
+WITH_SAMPLES = ValidationConfig(every_steps=4, slice_tokens=200, num_samples=1, sample_tokens=32)
+
 
 def tiny_config(shards: Path, out: Path, steps: int, **changes: Any) -> TrainConfig:
     """A run of some steps with 8 hidden units, in fp32 on every processor."""
@@ -30,7 +33,7 @@ def tiny_config(shards: Path, out: Path, steps: int, **changes: Any) -> TrainCon
         data=DataConfig(excerpt_tokens=16),
         optim=OptimConfig(warmup_tokens=100, horizon_tokens=10_000),
         budget=BudgetConfig(steps=steps),
-        validation=ValidationConfig(every_steps=4, slice_tokens=200, num_samples=1, sample_tokens=32),
+        validation=replace(WITH_SAMPLES, num_samples=0),
         checkpoint=CheckpointConfig(every_steps=2, keep=3),
     )
     return replace(config, **changes)

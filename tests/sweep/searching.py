@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from forked import popen
 
 from pianogen.config import ModelConfig, SweepConfig, TrainConfig, to_dict
 from pianogen.sweep import sweep
@@ -43,9 +44,7 @@ def start_worker(config: TrainConfig, space: Any, *flags: str) -> "subprocess.Po
         file.write_text(yaml.safe_dump(to_dict(config)))
         space_file(Path(config.out).parent, space)
     command = [sys.executable, "-m", "pianogen", "sweep", str(Path(config.out).parent / "space.yaml")]
-    return subprocess.Popen(
-        [*command, "--config", str(file), *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return popen([*command, "--config", str(file), *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:

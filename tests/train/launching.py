@@ -1,4 +1,4 @@
-"""Starting trainers as processes of their own, as a user or a cluster would."""
+"""Starting trainers as processes of their own, as a user or a cluster would, but for the seconds that imports take."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from forked import DEEPSPEED, TRAINER, popen, run
 
 from pianogen.config import TrainConfig, to_dict
 
@@ -34,19 +35,21 @@ def command(launcher: tuple[str, ...], config: TrainConfig) -> list[str]:
     return [*launcher, "--config", str(file)]
 
 
-def launch(launcher: tuple[str, ...], config: TrainConfig) -> subprocess.CompletedProcess[str]:
-    """Run a trainer to its end."""
-    return subprocess.run(command(launcher, config), env=environment(), capture_output=True, text=True, timeout=240)
+def launch(launcher: tuple[str, ...], config: TrainConfig, *, forks: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a trainer to its end; without `forks`, from real starts of Python."""
+    if not forks:
+        return subprocess.run(command(launcher, config), env=environment(), capture_output=True, text=True, timeout=240)
+    modules = DEEPSPEED if config.deepspeed else TRAINER
+    return run(command(launcher, config), env=environment(), timeout=240, modules=modules)
 
 
 def start(launcher: tuple[str, ...], config: TrainConfig) -> "subprocess.Popen[str]":
     """Start a trainer in a process group of its own."""
-    return subprocess.Popen(
+    return popen(
         command(launcher, config),
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         start_new_session=True,
     )
 

@@ -16,16 +16,36 @@ MakeRun = Callable[..., TrainConfig]
 PACKAGE = Path(pianogen.__file__).parent
 
 
-def refusal(script: str, config: TrainConfig) -> str:
-    """Train with two ranks that run a script of their own, which must fail, and return what it says."""
-    ran = launch((*TWO[:-2], "--no-python", "bash", "-c", script, sys.executable), config)
+# what each rank runs, with the settings and the folder of its own
+RANK = """
+import os, sys
+from pianogen.cli import main
+rank = int(os.environ["RANK"])
+os.chdir({folder})
+sys.exit(main(["train", *sys.argv[1:], *{words}]))
+"""
+
+
+def ranks(words: str = "[]", folder: str = "'.'") -> tuple[str, ...]:
+    """Start two ranks with words and a folder that are expressions of `rank`."""
+    return (*TWO[:-2], "--no-python", sys.executable, "-c", RANK.format(words=words, folder=folder))
+
+
+def scripts(script: str) -> tuple[str, ...]:
+    """Start two ranks by a script."""
+    return (*TWO[:-2], "--no-python", "bash", "-c", script, sys.executable)
+
+
+def refusal(launcher: tuple[str, ...], config: TrainConfig) -> str:
+    """Train, which must fail, and return what it says."""
+    ran = launch(launcher, config)
     assert ran.returncode != 0
     assert not (Path(config.out) / "metrics.jsonl").exists()
     return ran.stderr
 
 
 def test_other_settings_are_refused_by_name(tiny_run: MakeRun) -> None:
-    said = refusal('exec "$0" -m pianogen.train "$@" --optim.lr 0.00$((RANK + 1))', tiny_run())
+    said = refusal(ranks("['--optim.lr', f'0.00{rank + 1}']"), tiny_run())
     assert "rank 1 has optim.lr = 0.002, but rank 0 has 0.001" in said
 
 
@@ -42,13 +62,12 @@ def test_other_shards_under_the_same_name_are_refused(tiny_run: MakeRun, two_fol
 
     shutil.rmtree(two_folders / "1")
     build(str(Path(tiny_run().shards).parent / "music"), two_folders / "1", ShardsConfig(split="random", seed=1))
-    said = refusal(f'cd "{two_folders}/$RANK" && exec "$0" -m pianogen.train "$@"', replace(tiny_run(), shards="."))
+    said = refusal(ranks(folder=f"{str(two_folders)!r} + f'/{{rank}}'"), replace(tiny_run(), shards="."))
     assert "rank 1 has shards = " in said
 
 
 def test_the_path_of_the_shards_may_differ_between_nodes(tiny_run: MakeRun, two_folders: Path) -> None:
-    script = f'exec "$0" -m pianogen.train "$@" --shards "{two_folders}/$RANK"'
-    ran = launch((*TWO[:-2], "--no-python", "bash", "-c", script, sys.executable), tiny_run())
+    ran = launch(ranks(f"['--shards', {str(two_folders)!r} + f'/{{rank}}']"), tiny_run())
     assert ran.returncode == 0, ran.stderr
 
 
@@ -58,11 +77,11 @@ def test_code_with_an_uncommitted_change_is_refused(tiny_run: MakeRun, tmp_path:
     with (other / "pianogen/progress.py").open("a") as file:
         file.write("# a change\n")
     script = f'[ "$RANK" = 0 ] || cd "{other}"; exec "$0" -m pianogen.train "$@"'
-    assert "rank 1 has code = " in refusal(script, tiny_run())
+    assert "rank 1 has code = " in refusal(scripts(script), tiny_run())
 
 
 def test_the_path_of_the_code_may_differ_between_nodes(tiny_run: MakeRun, tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "other/pianogen", ignore=shutil.ignore_patterns("__pycache__"))
     script = f'[ "$RANK" = 0 ] || cd "{tmp_path}/other"; exec "$0" -m pianogen.train "$@"'
-    ran = launch((*TWO[:-2], "--no-python", "bash", "-c", script, sys.executable), tiny_run())
+    ran = launch(scripts(script), tiny_run())
     assert ran.returncode == 0, ran.stderr

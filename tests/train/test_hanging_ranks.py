@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from forked import popen
 from launching import command, environment, wait_for_step
 
 import pianogen
@@ -21,7 +22,7 @@ from pianogen.distributed.heartbeat import Report, failed_ranks
 pytestmark = pytest.mark.slow
 MakeRun = Callable[..., TrainConfig]
 Ranks = list["subprocess.Popen[str]"]
-TIMEOUT_S = 8  # no less: two ranks that load torch on a busy machine are seconds apart
+TIMEOUT_S = 5  # no less: two ranks on a busy machine are seconds apart
 IN_TIME_S = 60  # for the end of a process on a busy machine; a collective alone would wait longer than that
 
 # hangs on one rank, as on a file server that does not answer
@@ -69,9 +70,7 @@ def started(config: TrainConfig, *ranks: int, code: str = "") -> Iterator[Ranks]
     for rank in ranks:
         attribute = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
         variables = {**environment(), **attribute, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        processes.append(
-            subprocess.Popen(words, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        )
+        processes.append(popen(words, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
     try:
         yield processes
     finally:

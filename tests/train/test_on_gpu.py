@@ -16,6 +16,7 @@ import pytest
 import torch
 from launching import ONE, launch, start, wait_for_step
 from safetensors.torch import load_file
+from tiny import WITH_SAMPLES
 
 from pianogen.config import BudgetConfig, CheckpointConfig, DataConfig, ModelConfig, TrainConfig
 from pianogen.generation import SampledPiece, sample
@@ -88,5 +89,5 @@ def test_samples_are_made_on_the_gpu(
 
     monkeypatch.setattr(validation, "sample", watched)
     config, _ = runs("attn", "bf16")
-    train(replace(config, budget=BudgetConfig(steps=1)))
+    train(replace(config, budget=BudgetConfig(steps=1), validation=WITH_SAMPLES))
     assert devices == ["cuda"]

@@ -12,6 +12,7 @@ import torch
 from logged import logged_lines
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from tiny import WITH_SAMPLES
 
 from pianogen.config import (
     BudgetConfig,
@@ -72,7 +73,12 @@ def training_of(run: str) -> dict[str, Any]:
 @pytest.mark.parametrize("order", ["stream", "excerpts"])
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "attn", "sha"])
 def test_a_resumed_run_ends_bit_equal(tiny_run: MakeRun, kind: Any, order: Any) -> None:
-    changes = {"model": ModelConfig(kind=kind, hidden_size=8), "data": DataConfig(order=order, excerpt_tokens=48)}
+    changes: dict[str, Any] = {
+        "model": ModelConfig(kind=kind, hidden_size=8),
+        "data": DataConfig(order=order, excerpt_tokens=48),
+    }
+    if order == "stream":
+        changes["validation"] = replace(WITH_SAMPLES, every_steps=10)  # the stopped run makes one more sample
     quiet, stopped = tiny_run("quiet", STEPS, **changes), tiny_run("stopped", STEPS, **changes)
     train(quiet)
     stop_and_resume(stopped, after=5)
@@ -89,7 +95,8 @@ def test_it_may_stop_after_any_step(tiny_run: MakeRun, after: int) -> None:
 
 
 def test_dropout_and_accumulation_resume_bit_equal(tiny_run: MakeRun) -> None:
-    changes = {"model": ModelConfig(kind="lstm", hidden_size=8, num_layers=2, dropout=0.3), "micro_batch": 1}
+    model = ModelConfig(kind="lstm", hidden_size=8, num_layers=2, dropout=0.3)
+    changes = {"model": model, "micro_batch": 1, "validation": WITH_SAMPLES}
     quiet, stopped = tiny_run("quiet", **changes), tiny_run("stopped", **changes)
     train(quiet)
     stop_and_resume(stopped, after=3)

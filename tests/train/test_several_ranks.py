@@ -9,6 +9,7 @@ import pytest
 import torch
 from launching import ACCELERATE, TWO, launch, logged, losses
 from safetensors.torch import load_file
+from tiny import WITH_SAMPLES
 
 from pianogen.config import BudgetConfig, ModelConfig, OptimConfig, TrainConfig
 from pianogen.distributed.process_group import check_launch
@@ -26,7 +27,10 @@ def weights(config: TrainConfig) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "attn", "sha"])
 def test_two_ranks_train_as_one(tiny_run: MakeRun, kind) -> None:
-    alone, together = (tiny_run(name, model=ModelConfig(kind=kind, hidden_size=8)) for name in ("alone", "together"))
+    alone, together = (
+        tiny_run(name, model=ModelConfig(kind=kind, hidden_size=8), validation=WITH_SAMPLES)
+        for name in ("alone", "together")
+    )
     train(alone)
     ran = launch(TWO, together)
     assert ran.returncode == 0, ran.stderr
@@ -73,7 +77,7 @@ def test_four_ranks_resume_bit_equal(tiny_run: MakeRun) -> None:
 
 
 def test_ranks_print_no_warnings(tiny_run: MakeRun) -> None:
-    assert "Warning" not in launch(TWO, tiny_run(steps=2)).stderr
+    assert "Warning" not in launch(TWO, tiny_run(steps=2), forks=False).stderr
 
 
 def test_a_run_of_two_ranks_resumes_with_one(tiny_run: MakeRun) -> None:
@@ -88,7 +92,7 @@ def test_a_run_of_two_ranks_resumes_with_one(tiny_run: MakeRun) -> None:
 def test_accelerate_launch_trains_with_two_processes(tiny_run: MakeRun) -> None:
     alone, together = tiny_run("alone"), tiny_run("together")
     train(alone)
-    ran = launch((*ACCELERATE, "--multi_gpu", "-m", "pianogen.train"), together)
+    ran = launch((*ACCELERATE, "--multi_gpu", "-m", "pianogen.train"), together, forks=False)
     assert ran.returncode == 0, ran.stderr
     np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
 
