@@ -25,8 +25,7 @@ TRAINER = (
     *("pianogen.train.loop", "pianogen.verbs.train", "torch._dynamo", "torch.distributed.run", "accelerate"),
     *("torch.distributed.elastic.rendezvous.c10d_rendezvous_backend", "accelerate.commands.launch"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg"),
-)
-DEEPSPEED = (*TRAINER, "deepspeed", "pianogen.train.deepspeed_internals")
+)  # not deepspeed, which starts threads
 # on a Mac, and once CUDA is initialized, a process must not go on as a fork
 CAN_FORK = sys.platform == "linux" and not torch.cuda.is_available()
 _START_S = 240
@@ -47,6 +46,7 @@ class Forked:
         start_new_session: bool = False,
         modules: tuple[str, ...] = TRAINER,
     ) -> None:
+        server = os.environ.get(SOCKET) or fork_server(modules)
         self.returncode: int | None = None
         self._stdout = tempfile.TemporaryFile("w+") if stdout == subprocess.PIPE else None  # noqa: SIM115
         self._stderr = tempfile.TemporaryFile("w+") if stderr == subprocess.PIPE else None  # noqa: SIM115
@@ -60,7 +60,7 @@ class Forked:
         }
         data = json.dumps(request).encode()
         self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(os.environ.get(SOCKET) or fork_server(modules))
+        self._connection.connect(server)
         with Path(os.devnull).open() as nothing:
             socket.send_fds(
                 self._connection, [len(data).to_bytes(8, "big")], [number_of(stdin or nothing, 0), out, err]

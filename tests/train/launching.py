@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from forked import DEEPSPEED, TRAINER, popen, run
+from forked import popen, run
 
 from pianogen.config import TrainConfig, to_dict
 
@@ -39,8 +39,7 @@ def launch(launcher: tuple[str, ...], config: TrainConfig, *, forks: bool = True
     """Run a trainer to its end; without `forks`, from real starts of Python."""
     if not forks:
         return subprocess.run(command(launcher, config), env=environment(), capture_output=True, text=True, timeout=240)
-    modules = DEEPSPEED if config.deepspeed else TRAINER
-    return run(command(launcher, config), env=environment(), timeout=240, modules=modules)
+    return run(command(launcher, config), env=environment(), timeout=240)
 
 
 def start(launcher: tuple[str, ...], config: TrainConfig) -> "subprocess.Popen[str]":
