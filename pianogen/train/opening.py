@@ -78,7 +78,7 @@ def open_training(
         if accelerator.is_main_process:
             _warn_of_other_rounding(started, environment)
     if accelerator.is_main_process and not started:
-        if config.model.embedding == "skip_gram":
+        if config.model.embedding == "skip_gram" and not initial:
             vectors_sha256 = write_vectors(path, _train_split(shards, config), config.model.embedding_size)
             environment["word_vectors"] = {"file": VECTORS, "sha256": vectors_sha256}
         create_run(config, environment)
