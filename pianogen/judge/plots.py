@@ -1,7 +1,7 @@
 """Plots of the report as SVG, in the colours of the page: dots with intervals, curves, shaded tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -13,6 +13,8 @@ _CURVE_WIDTH, _CURVE_HEIGHT = 640, 300
 _CURVE_LEFT, _CURVE_RIGHT, _CURVE_TOP, _CURVE_BOTTOM = 46, 170, 12, 34
 _LABEL_GAP = 15  # least distance of two labels of curves
 _MAX_LABEL = 19  # characters
+_Scale = Callable[[float], float]
+"""From a value to a position."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,7 @@ def dot_plot(dots: Sequence[Dot]) -> Markup:
     return Markup("").join([*parts, Markup("</svg>")])
 
 
-def _dot(dot: Dot, y: float, x: "object") -> Markup:
-    assert callable(x)
+def _dot(dot: Dot, y: float, x: _Scale) -> Markup:
     label = Markup('<text class="label" x="{}" y="{:.1f}">{}<title>{}</title></text>').format(
         _LABEL - 8, y + 4, short(dot.label), dot.label
     )
@@ -117,9 +118,7 @@ def curves(positions: Sequence[str], lines: Sequence[Curve], title: str) -> Mark
     return Markup("").join([*parts, Markup("</svg>")])
 
 
-def _curve(line: Curve, x: "object", y: "object") -> Markup:
-    assert callable(x)
-    assert callable(y)
+def _curve(line: Curve, x: Callable[[int], float], y: _Scale) -> Markup:
     points = [(x(i), y(value)) for i, value in enumerate(line.values) if value is not None]
     path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points) if points else ""
     dash = ' stroke-dasharray="5 4"' if line.dashed else ""
@@ -135,9 +134,8 @@ def _curve(line: Curve, x: "object", y: "object") -> Markup:
     return Markup("").join(parts)
 
 
-def _labels(lines: Sequence[Curve], y: "object") -> list[Markup]:
+def _labels(lines: Sequence[Curve], y: _Scale) -> list[Markup]:
     """The name of each line at its end, moved apart where they would overlap."""
-    assert callable(y)
     last = [next((v for v in reversed(line.values) if v is not None), None) for line in lines]
     shown_lines = [(y(value), line) for value, line in zip(last, lines, strict=True) if value is not None and value > 0]
     placed = sorted(shown_lines, key=lambda one: one[0])

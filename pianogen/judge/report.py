@@ -188,7 +188,7 @@ def _picture(similarity: np.ndarray) -> str:
     if not similarity.size:
         return ""
     file = io.BytesIO()
-    imsave(file, similarity, cmap="magma_r", vmin=0.5, vmax=1, format="png", metadata={"Software": None})
+    imsave(file, similarity, cmap="magma_r", vmin=0.5, vmax=1, format="png", metadata={"Software": "pianogen"})
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 

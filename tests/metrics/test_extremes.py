@@ -1,11 +1,13 @@
 """Every measure on hand-made extremes has the value that its definition demands."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pianogen.metrics.music import METRICS, Piece, Windows
+from pianogen.metrics.music.__main__ import page_with_tables
 from pianogen.metrics.music.extremes import EXTREMES, metronome
 from pianogen.tokens.notes import Notes, canonical
 
@@ -113,3 +115,8 @@ def test_a_worst_and_a_perfect_input_have_the_least_and_the_greatest_value(case:
 @pytest.mark.parametrize("name", ["scale_consistency", "key_clarity", "groove_consistency", "chord_clarity"])
 def test_a_chorale_is_more_consistent_than_random_notes(name: str) -> None:
     assert value_of(name, EXTREMES["chorale"]()) > value_of(name, EXTREMES["random"]()) + 0.15
+
+
+def test_the_tables_of_the_page_are_those_of_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
+    assert page_with_tables(page) == page
