@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["decode", "encode", "evaluate", "generate", "load_model", "open_run"]
 
-_FILE_SETTINGS = ("musicxml", "num_seeds", "part", "piano_roll")  # of GenerateConfig: what the command writes
+# of GenerateConfig: what the command writes
+_FILE_SETTINGS = (
+    *("musicxml", "num_seeds", "part", "piano_roll"),
+    *("svg", "wav", "flac", "ogg", "mp3", "html_sound", "soundfont"),
+)
 
 
 def open_run(path: Path | str, checkpoint: str = "best") -> Run:

@@ -56,6 +56,20 @@ class GenerateConfig:
     """Also write a score of each piece; without one, and with a warning, where notation cannot express the grid."""
     piano_roll: bool = False
     """Also write a picture of each piece, the prompt marked."""
+    svg: bool = False
+    """Also engrave the score of each piece as a picture."""
+    wav: bool = False
+    """Also write the sound of each piece as WAV."""
+    flac: bool = False
+    """The same as FLAC."""
+    ogg: bool = False
+    """The same as Ogg Vorbis."""
+    mp3: bool = False
+    """The same as MP3."""
+    html_sound: bool = False
+    """Let the page of the pieces play a sampled piano: 30 notes in sound.js beside it, some 2 MB."""
+    soundfont: str | None = None
+    """An .sf2 or .sf3 file whose piano plays; by default TimGM6mb, which the package pretty_midi carries."""
     checkpoint: str = "best"
     """best (lowest validation loss), last, or a step number."""
     part: str | None = None

@@ -14,11 +14,15 @@ from typing import Any
 from pianogen.files import write_atomic
 from pianogen.generation.piece_folder import WriteFile, read_sidecar
 from pianogen.render import player, render_template
+from pianogen.render.samples import SOUND_FILE
 from pianogen.tokens import Notes, decode
 from pianogen.tokens.vocab import ids_of
 
 _SERIES = "*/*/seed-*"  # folders of a request for several runs, prompts or seeds; see `job`
-_LINKS = {".mid": "MIDI", ".musicxml": "score", ".png": "picture", ".json": "words"}
+_LINKS = {
+    **{".mid": "MIDI", ".wav": "WAV", ".flac": "FLAC", ".ogg": "Ogg", ".mp3": "MP3"},
+    **{".musicxml": "score", ".svg": "engraved", ".png": "picture", ".json": "words"},
+}
 _ENDINGS = {"xxeos": "ended by itself", "limit": "cut at the maximum"}
 
 
@@ -61,7 +65,8 @@ def write_index(folder: Path, write_file: WriteFile = write_atomic) -> None:
     """
     pieces = find_pieces(folder)
     write_file(folder / "index.csv", _table(pieces).encode("utf-8", "replace"))
-    write_file(folder / "index.html", _page(folder.resolve().name, pieces).encode("utf-8", "replace"))
+    page = _page(folder.resolve().name, pieces, sound=(folder / SOUND_FILE).exists())
+    write_file(folder / "index.html", page.encode("utf-8", "replace"))
 
 
 def find_pieces(folder: Path) -> list[ListedPiece]:
@@ -106,15 +111,14 @@ def _row(piece: ListedPiece) -> dict[str, Any]:
     }
 
 
-def _page(name: str, pieces: Sequence[ListedPiece]) -> str:
+def _page(name: str, pieces: Sequence[ListedPiece], *, sound: bool) -> str:
     choices = {key: list(dict.fromkeys(piece.labels[key] for piece in pieces)) for key in ("run", "prompt", "seed")}
     filters = {key: values for key, values in choices.items() if len(values) > 1}
     sizes = [f"{len(pieces):,} {'piece' if len(pieces) == 1 else 'pieces'}"]
     sizes += [f"{len(values):,} {key}s" for key, values in filters.items()]
     series = [_series(list(group)) for _, group in groupby(pieces, key=lambda piece: piece.file.parent)]
-    return render_template(
-        "pieces.html", title=f"{name}: pieces", name=name, sizes=sizes, filters=filters, series=series
-    )
+    shown = {"name": name, "sizes": sizes, "filters": filters, "series": series}
+    return render_template("pieces.html", title=f"{name}: pieces", sound=sound, **shown)
 
 
 def _series(pieces: Sequence[ListedPiece]) -> dict[str, Any]:

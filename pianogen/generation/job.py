@@ -27,12 +27,15 @@ from pianogen.generation.sampler import Request, sample_each
 from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.ops.forms import using_form
 from pianogen.progress import Progress
+from pianogen.render.samples import SOUND_FILE, samples_script
+from pianogen.render.sound import check_sound, sound_formats
 from pianogen.runs import Run, open_run
 from pianogen.storage import is_url, working_copy
 from pianogen.tokens import source_suffixes
 
 NO_PROMPT = "from-nothing"
-_PIECE_FILE = re.compile(r"(?:[^/]+/[^/]+/seed-\d+/)?\d+\.(?:mid|json|musicxml|png)")  # the layout above
+# the layout above
+_PIECE_FILE = re.compile(r"sound\.js|(?:[^/]+/[^/]+/seed-\d+/)?\d+\.(?:mid|json|musicxml|svg|png|wav|flac|ogg|mp3)")
 _MAX_NAMED_FAILURES = 5  # keeps the error on one line
 
 
@@ -72,6 +75,7 @@ def generate(
     if run_above(out) == out.resolve():  # RUN/pieces is allowed
         refuse_run(out, "the pieces")
     refuse_shards(out, "the pieces")
+    check_sound([*sound_formats(config), *(["ogg"] if config.html_sound else [])], config.soundfont)
     series = plan_series([runs] if isinstance(runs, Path) else runs, out, config)
     opened = {one.run: open_run(one.run) for one in series}
     # read every prompt before generating: a mistake is reported at once
@@ -82,6 +86,8 @@ def generate(
         paths += made
         failed += not_made
     if config.part is None:
+        if config.html_sound:
+            write_file(out / SOUND_FILE, samples_script(config.soundfont))
         write_index(out, write_file)
     if failed:
         raise _failure(failed, out)

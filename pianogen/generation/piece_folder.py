@@ -1,13 +1,13 @@
 """The folder of the pieces of one request.
 
-    DIR/0000.mid  0000.json  [0000.musicxml]  [0000.png]
+    DIR/0000.mid  0000.json  [0000.musicxml]  [0000.svg]  [0000.png]  [0000.wav ...]
 
 The JSON sidecar says where a piece comes from and what it is. Every file is written atomically and the sidecar last: a
 piece that has one is finished.
 """
 
+import io
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -18,13 +18,14 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from pianogen.config import GenerateConfig, flatten
-from pianogen.errors import RunError, SettingError, TokenError
+from pianogen.errors import RunError, SettingError, SourceError, TokenError
 from pianogen.files import write_atomic
 from pianogen.generation.prompt import Prompt, clock_and_end
 from pianogen.generation.sampler import SampledPiece
 from pianogen.progress import console
+from pianogen.render.sound import SoundFormat, encode_sound, piano_sound, played_piece, sound_formats
 from pianogen.runs import CheckpointInfo
-from pianogen.tokens import Notes, decode, midi_bytes, write_musicxml
+from pianogen.tokens import Notes, decode, midi_bytes, musicxml_bytes
 from pianogen.tokens.vocab import ids_of, words_of
 
 WriteFile = Callable[[Path, bytes | str], None]
@@ -112,34 +113,57 @@ class PieceFolder:
         }
 
     def _write_extras(self, piece: int, ids: Int[ndarray, " T"]) -> None:
-        score, picture = self.file(piece, ".musicxml"), self.file(piece, ".png")
-        if self.config.musicxml and not score.exists():
-            notes = decode(ids)
+        """Write what is requested beside a piece and does not exist; with a warning, leave out what cannot be made."""
+        notes = decode(ids)
+        wanted: dict[str, Callable[[], bytes | str]] = {}
+        if self.config.musicxml:
+            wanted[".musicxml"] = lambda: musicxml_bytes(notes, **self._metre)
+        if self.config.svg:
+            wanted[".svg"] = lambda: self._engraved(piece, notes)
+        if self.config.piano_roll:
+            wanted[".png"] = lambda: self._picture(piece, notes)
+        for suffix, make in wanted.items():
+            self._write_missing(piece, suffix, make)
+        forms = [form for form in sound_formats(self.config) if not self.file(piece, f".{form}").exists()]
+        if forms:
+            self._write_sound(piece, notes, forms)
+
+    def _write_missing(self, piece: int, suffix: str, make: Callable[[], bytes | str]) -> None:
+        path = self.file(piece, suffix)
+        if not path.exists():
             try:
-                self.write_file(score, _bytes_by(lambda path: self._write_score(notes, path), score.name))
+                self.write_file(path, make())
             except TokenError as error:  # such as a grid that notation cannot express
                 _warn_once(f"no score: {error}")
-        if self.config.piano_roll and not picture.exists():
-            self.write_file(picture, _bytes_by(lambda path: self._draw(decode(ids), path), picture.name))
 
-    def _write_score(self, notes: Notes, path: Path) -> None:
-        spq, time_signature = self.prompt.steps_per_quarter, self.prompt.time_signature
-        write_musicxml(notes, path, steps_per_quarter=spq, time_signature=time_signature)
+    def _write_sound(self, piece: int, notes: Notes, forms: list[SoundFormat]) -> None:
+        try:
+            sound = piano_sound(played_piece(notes, self.prompt.seconds_per_step), self.config.soundfont)
+        except SourceError as error:
+            _warn_once(f"no sound: {error}")
+            return
+        for form in forms:
+            self.write_file(self.file(piece, f".{form}"), encode_sound(sound, form))
 
-    def _draw(self, notes: Notes, path: Path) -> None:
+    @property
+    def _metre(self) -> dict[str, Any]:
+        return {"steps_per_quarter": self.prompt.steps_per_quarter, "time_signature": self.prompt.time_signature}
+
+    def _title(self, piece: int) -> str:
+        return f"{self.request['run']}, piece {piece:04d}"
+
+    def _engraved(self, piece: int, notes: Notes) -> str:
+        from pianogen.render.notation import engraved
+
+        return engraved(notes, **self._metre, title=self._title(piece))
+
+    def _picture(self, piece: int, notes: Notes) -> bytes:
         from pianogen.render import piano_roll  # matplotlib is slow to import
 
+        buffer = io.BytesIO()
         spq, prompt_steps = self.prompt.steps_per_quarter, self.prompt.num_steps or None
-        title = f"{self.request['run']}, piece {path.stem}"
-        piano_roll(notes, path, steps_per_quarter=spq, prompt_steps=prompt_steps, title=title)
-
-
-def _bytes_by(write: Callable[[Path], None], name: str) -> bytes:
-    """The bytes of the file that `write` writes."""
-    with tempfile.TemporaryDirectory(prefix="pianogen-") as folder:
-        scratch = Path(folder) / name
-        write(scratch)
-        return scratch.read_bytes()
+        piano_roll(notes, buffer, steps_per_quarter=spq, prompt_steps=prompt_steps, title=self._title(piece))
+        return buffer.getvalue()
 
 
 @cache

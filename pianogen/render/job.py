@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from pianogen.config import RenderConfig, TokenizerConfig
 from pianogen.errors import PianogenError, RunError, SettingError, SourceError
 from pianogen.files import write_atomic
 from pianogen.folders import refuse_run, refuse_shards, run_above
 from pianogen.progress import Progress, console
-from pianogen.render.sound import SOUND_FORMATS, SoundFormat, check_formats, encode_sound, piano_of, piano_sound, played
+from pianogen.render.sound import check_sound, encode_sound, piano_sound, played, sound_formats
 from pianogen.tokens import (
     MIDI_SUFFIXES,
     Notes,
@@ -110,14 +109,7 @@ def _check(out: Path, config: RenderConfig) -> None:
     sounds = sound_formats(config)
     if not (sounds or config.svg or config.musicxml or config.piano_roll):
         raise SettingError("nothing is to be made; leave out one of the flags that say false")
-    check_formats(sounds)
-    if sounds:
-        piano_of(config.soundfont)
-
-
-def sound_formats(config: Any) -> list[SoundFormat]:
-    """The formats of sound that settings ask for."""
-    return [form for form in SOUND_FORMATS if getattr(config, form)]
+    check_sound(sounds, config.soundfont)
 
 
 def _files(source: Path) -> Iterator[tuple[Path, Path]]:

@@ -3,7 +3,21 @@
 (() => {
   const AHEAD_S = 1.5; // notes handed to the sound card in advance: timers of a hidden page tick once a second
   const HARMONICS = [0, 1, 0.5, 0.3, 0.18, 0.12, 0.07, 0.04, 0.02];
+  const FIRST_SAMPLE = 21, LAST_SAMPLE = 108, SAMPLE_STEP = 3; // pitches in sound.js
+  const samples = new Map(); // pitch -> recording; empty without sound.js, and until all of it is decoded
   let audio = null, wave = null, out = null, playing = null;
+
+  async function decodeSamples(files) {
+    const decoder = new OfflineAudioContext(1, 1, 44100); // needs no press of a button
+    const decoded = await Promise.all(Object.entries(files).map(async ([pitch, text]) => {
+      const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+      return [Number(pitch), await decoder.decodeAudioData(bytes.buffer)];
+    }));
+    decoded.forEach(([pitch, recording]) => samples.set(pitch, recording));
+    document.documentElement.dataset.sound = "samples";
+  }
+  // a browser that cannot decode Vorbis keeps the oscillator
+  if (globalThis.pianogenSamples) decodeSamples(globalThis.pianogenSamples).catch(() => samples.clear());
 
   function open() {
     if (!audio) {
@@ -15,8 +29,23 @@
     audio.resume();
   }
 
+  function strike(...note) { (samples.size ? strikeSampled : strikeOscillator)(...note); }
+
+  function strikeSampled(pitch, at, seconds, target) {
+    const steps = Math.round((Math.min(pitch, LAST_SAMPLE) - FIRST_SAMPLE) / SAMPLE_STEP);
+    const nearest = FIRST_SAMPLE + SAMPLE_STEP * Math.max(0, steps);
+    const playbackRate = 2 ** ((pitch - nearest) / 12);
+    const string = new AudioBufferSourceNode(audio, { buffer: samples.get(nearest), playbackRate });
+    const level = new GainNode(audio, { gain: 1 });
+    level.gain.setValueAtTime(1, at);
+    level.gain.setTargetAtTime(0, at + Math.max(seconds, 0.05), 0.12);
+    string.connect(level).connect(target);
+    string.start(at);
+    string.stop(at + seconds + 1);
+  }
+
   // a string that is struck: it rises at once, dies away, the higher the faster, and is damped at its end
-  function strike(pitch, at, seconds, target) {
+  function strikeOscillator(pitch, at, seconds, target) {
     const frequency = 440 * 2 ** ((pitch - 69) / 12);
     const string = new OscillatorNode(audio, { frequency, periodicWave: wave });
     const dull = new BiquadFilterNode(audio, { type: "lowpass", frequency: Math.min(9000, 800 + 4 * frequency) });

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float32
 
+from pianogen.config import GenerateConfig, RenderConfig
 from pianogen.errors import SettingError
 from pianogen.render.loudness import normalised
 from pianogen.render.soundfont import Region, default_soundfont, read_piano
@@ -67,15 +68,22 @@ def encode_sound(sound: Float32[np.ndarray, "C S"], form: SoundFormat) -> bytes:
     return _wav(sound) if form == "wav" else _by_libsndfile(sound, form)
 
 
-def check_formats(forms: list[SoundFormat]) -> None:
-    """Refuse formats that this machine cannot write.
+def sound_formats(config: RenderConfig | GenerateConfig) -> list[SoundFormat]:
+    """The formats of sound that settings ask for."""
+    return [form for form in SOUND_FORMATS if getattr(config, form)]
+
+
+def check_sound(forms: list[SoundFormat], soundfont: str | None) -> None:
+    """Report at once what would fail for every file.
 
     Raises:
-        SettingError: The package soundfile does not work, or its libsndfile does not know a format.
+        SettingError: libsndfile is missing or cannot write a format, or the SoundFont cannot be read.
     """
     for form in forms:
         if form != "wav":
             _check_format(form)
+    if forms:
+        piano_of(soundfont)
 
 
 @cache
@@ -83,13 +91,11 @@ def _check_format(form: SoundFormat) -> None:
     try:
         import soundfile
     except (ImportError, OSError) as error:  # OSError: there is no libsndfile
-        raise SettingError(
-            f"setting '{form}' is True, but it needs the package soundfile ({error}); use wav"
-        ) from error
+        raise SettingError(f"the sound format {form} needs the package soundfile ({error}); use wav") from error
     if form.upper() not in soundfile.available_formats():
         raise SettingError(
-            f"setting '{form}' is True, but libsndfile {soundfile.__libsndfile_version__} cannot write it;"
-            " use wav or flac, or install libsndfile 1.1"
+            f"libsndfile {soundfile.__libsndfile_version__} cannot write the sound format {form}; use wav or flac, or"
+            " install libsndfile 1.1"
         )
 
 
