@@ -124,7 +124,9 @@ class PieceFolder:
             wanted[".png"] = lambda: self._picture(piece, notes)
         for suffix, make in wanted.items():
             self._write_missing(piece, suffix, make)
-        forms = [form for form in sound_formats(self.config) if not self.file(piece, f".{form}").exists()]
+        forms: list[SoundFormat] = [
+            form for form in sound_formats(self.config) if not self.file(piece, f".{form}").exists()
+        ]
         if forms:
             self._write_sound(piece, notes, forms)
 

@@ -1,6 +1,6 @@
 """The loudness of a programme in LUFS, and sound at a given loudness. Shapes: C channels, S frames, H hops.
 
-The package pyloudnorm measures the same, but takes six times as long; a test compares the two.
+The package pyloudnorm measures the same, but takes longer; a test compares the two.
 
 Reference: ITU-R BS.1770-4 (2015).
 """
