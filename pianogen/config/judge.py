@@ -16,6 +16,8 @@ class JudgeConfig:
     """A folder of performances to judge as they were played, on a grid of 10 ms, beside what tokens keep of them."""
     windows_s: list[float] = field(default_factory=lambda: [10.0, 60.0])
     """Lengths of the windows, in seconds at 120 quarters per minute; whole pieces are measured in any case."""
+    originality: bool = True
+    """Search the pieces for passages of the train split, if the reference is shards."""
     with_prompt: bool = False
     """Judge continuations together with their prompts; by default the notes of a prompt are left out."""
     draws: int = 200

@@ -16,6 +16,7 @@ from pianogen.folders import refuse_shards
 from pianogen.judge.comparison import Judgement, distances, floor, means
 from pianogen.judge.features import Tables, kept, tables, window_names
 from pianogen.judge.mirroring import mirror
+from pianogen.judge.originality import Originality, find_copies
 from pianogen.judge.piece_sets import PieceSet, judged_sets, read_folder
 from pianogen.judge.references import References, references
 from pianogen.judge.report import Report, page
@@ -48,9 +49,9 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
         for one, made in zip(sets, measured, strict=True):
             found.append(_judge(one, made, measured, config))
             bar.advance(1, note=one.name)
-    content = _content(found, real, config)
-    write_json(out / "judge.json", content)
-    write_atomic(out / "judge.html", page(Report(found, sets, real.description, config)))
+    copies = find_copies(judged, real.shards) if real.shards and config.originality else []
+    write_json(out / "judge.json", _content(found, copies, real, config))
+    write_atomic(out / "judge.html", page(Report(found, sets, copies, real.description, config)))
     mirror(sets, found)
     return found
 
@@ -93,10 +94,13 @@ def _judge(one: PieceSet, made: Tables, measured: list[Tables], config: JudgeCon
     )
 
 
-def _content(found: list[Judgement], real: References, config: JudgeConfig) -> dict[str, Any]:
+def _content(
+    found: list[Judgement], copies: list[Originality], real: References, config: JudgeConfig
+) -> dict[str, Any]:
     return {
         "reference": real.description,
         "settings": to_dict(config),
         "windows": window_names(config.windows_s),
         "sets": [one.as_json() for one in found],
+        "originality": [one.as_json() for one in copies],
     }

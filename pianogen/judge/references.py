@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pianogen.config import JudgeConfig, TokenizerConfig
-from pianogen.data import open_shards_at
+from pianogen.data import ShardSet, open_shards_at
 from pianogen.errors import SettingError
 from pianogen.judge.piece_sets import MAX_FLOOR_PIECES, PieceSet, drawn, noise_like, of_split, read_folder
 from pianogen.manifest import MANIFEST_NAME
@@ -25,6 +25,8 @@ class References:
     """Where their measures can be kept."""
     identity: list[str]
     """What they depend on."""
+    shards: ShardSet | None = None
+    """Whose train split is searched for copies."""
 
 
 def references(config: JudgeConfig) -> References:
@@ -63,6 +65,7 @@ def _of_shards(config: JudgeConfig) -> References:
         f"floor: {len(chosen)} drawn of its {len(train)} training performances",
         cache=shards.folder / ".judge",
         identity=[shards.fingerprint, str(config.seed)],
+        shards=shards,
     )
 
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from pianogen.config import JudgeConfig
 from pianogen.judge.comparison import Distances, Judgement
+from pianogen.judge.copying import MIN_NOTES
 from pianogen.judge.features import SCALARS, WHOLE, window_names
+from pianogen.judge.originality import Originality, longest, rows
 from pianogen.judge.piece_sets import NamedPiece, PieceSet, spread
 from pianogen.judge.plots import Curve, Dot, curves, dot_plot
 from pianogen.judge.table import cells, shown
@@ -32,6 +34,8 @@ class Report:
     judgements: Sequence[Judgement]
     """The reference first, its floor second, noise last."""
     sets: Sequence[PieceSet]
+    originality: Sequence[Originality]
+    """The human baseline first; empty if copies were not searched for."""
     reference: str
     config: JudgeConfig
 
@@ -67,7 +71,9 @@ def page(report: Report) -> str:
         structures=[_structure(one, report) for one in report.sets],
         players=[{"name": one.name, "pieces": _players(one, report)} for one in report.sets],
         definitions=[_definition(one) for one in METRICS],
-        originality=None,
+        originality=rows(report.originality),
+        copied=list(longest(report.originality)),
+        min_run=MIN_NOTES,
     )
 
 

@@ -9,10 +9,11 @@ import pytest
 from judge.judged import write_tunes
 
 from pianogen.config import JudgeConfig
+from pianogen.data import ShardSet
 from pianogen.errors import SettingError
 from pianogen.judge.comparison import Judgement
 from pianogen.judge.job import judge
-from pianogen.tokens import write_midi
+from pianogen.tokens import Notes, write_midi
 from pianogen.tokens.notes import canonical
 
 MEASURES = ("frechet", "overlap", "kl_nats")
@@ -123,3 +124,24 @@ def test_shards_are_a_reference_whose_measures_are_kept(tiny_shards: Path, folde
     again = judge([str(folders / "model")], tmp_path / "out", config)
     assert len(kept) == 3
     assert [one.distances for one in again] == [one.distances for one in first]
+
+
+def test_copies_are_searched_in_the_train_split_beside_the_test_split(
+    shards: ShardSet, train: list[Notes], tmp_path: Path
+) -> None:
+    (tmp_path / "copied").mkdir()
+    copied = max(train, key=len)
+    write_midi(copied, tmp_path / "copied" / "0.mid")
+    config = JudgeConfig(str(shards.folder), draws=20, windows_s=[5], workers=1, players=0)
+    judge([str(tmp_path / "copied")], tmp_path / "out", config)
+    human, found = json.loads((tmp_path / "out" / "judge.json").read_text())["originality"]
+    assert len(human["pieces"]) == len(shards.split("test"))
+    assert found["summary"]["exact"]["maximum"] == len(copied)
+    assert found["pieces"][0]["exact_share"] == 1.0
+    page = (tmp_path / "out" / "judge.html").read_text()
+    assert f"<td>{len(copied)}</td>" in page.partition("The longest runs")[2]
+
+
+def test_a_folder_as_reference_has_no_train_split_to_copy_from(folders: Path, judged: list[Judgement]) -> None:
+    assert json.loads((folders / "out" / "judge.json").read_text())["originality"] == []
+    assert "<h2>Originality" not in (folders / "out" / "judge.html").read_text()

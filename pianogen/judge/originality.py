@@ -1,0 +1,75 @@
+"""Originality of sets of pieces: what they copy from the train split, beside what human performances share with it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pianogen.data import ShardSet
+from pianogen.judge.copy_index import CopyIndex
+from pianogen.judge.copying import Copies, Run, copies_of, human_copies, summary
+from pianogen.judge.piece_sets import PieceSet
+from pianogen.progress import Progress, status
+
+HUMAN = "human: test split"
+_SHOWN = 5  # longest runs of each form, over all sets
+
+
+@dataclass(frozen=True)
+class Originality:
+    """What the pieces of one set copy."""
+
+    name: str
+    pieces: tuple[str, ...]
+    copies: tuple[Copies, ...]
+    """Of each piece."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything about the set."""
+        pieces = [{"piece": name, **one.to_json()} for name, one in zip(self.pieces, self.copies, strict=True)]
+        return {"name": self.name, "summary": summary(self.copies), "pieces": pieces}
+
+
+def find_copies(sets: Sequence[PieceSet], shards: ShardSet) -> list[Originality]:
+    """Search the judged sets for runs of the train split, after the same of the test split, the human baseline.
+
+    Raises:
+        ShardError: The shards are damaged.
+    """
+    judged = [one for one in sets if one.role == "judged"]
+    with status("indexing the train split and searching the test split"):
+        index = CopyIndex.of(shards)
+        human = human_copies(index)
+    test = shards.split("test")
+    names = tuple(str(test.metadata(number)["source"]) for number in range(len(test)))
+    found = [Originality(HUMAN, names, tuple(human))]
+    with Progress("searching for copies", total=sum(len(one.pieces) for one in judged), unit="pieces") as bar:
+        for one in judged:
+            copies = []
+            for named in one.pieces:
+                copies += copies_of([named.piece.notes], index)
+                bar.advance(1, note=one.name)
+            found.append(Originality(one.name, tuple(named.name for named in one.pieces), tuple(copies)))
+    return found
+
+
+def rows(found: Sequence[Originality]) -> list[dict[str, Any]]:
+    """A row of the report's table for each set."""
+    return [{"name": one.name, "pieces": len(one.pieces), **summary(one.copies)} for one in found]
+
+
+def longest(found: Sequence[Originality]) -> Iterator[dict[str, Any]]:
+    """The longest runs of the judged sets, of each form."""
+    for form in ("exact", "near"):
+        runs = [
+            (run, one.name, piece)
+            for one in found
+            if one.name != HUMAN
+            for piece, copies in zip(one.pieces, one.copies, strict=True)
+            if (run := getattr(copies, form)) is not None
+        ]
+        for run, name, piece in sorted(runs, key=lambda found: -found[0].notes)[:_SHOWN]:
+            yield {"form": form, "set": name, "piece": piece, "source": _source(run), "run": run}
+
+
+def _source(run: Run) -> str:
+    return ", ".join(part for part in (run.composer, run.title) if part) or run.source
