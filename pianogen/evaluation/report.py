@@ -14,7 +14,7 @@ from pianogen.plugins import Extension, extensions
 if TYPE_CHECKING:
     from rich.table import Table
 
-MODEL_NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "attn": "LSTM + attention"}
+MODEL_NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "attn": "LSTM + attention", "sha": "LSTM + attention head"}
 PAPER_PERCENT: dict[str, dict[str, tuple[float, float, float]]] = {
     "rnn": {"train": (60.2, 59.7, 59.9), "test": (58.9, 57.3, 58.1)},
     "lstm": {"train": (67.5, 64.4, 65.9), "test": (66.6, 62.3, 64.4)},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLOURS = {"rnn": "#9ecae1", "lstm": "#4292c6", "attn": "#08519c"}
-_OTHER_COLOUR, _INK = "#888888", "#333333"
+_BEYOND_COLOUR, _INK = "#e6550d", "#333333"
 _LINES = ("-", ":", "--", "-.")
 _UNFINISHED: dict[str, Any] = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "markeredgecolor": _INK}
 _PANELS = (("nll", 1, "validation NLL, nats per token"), ("weighted_f1", 100, "validation weighted F1, percent"))
@@ -76,11 +76,11 @@ def _finish(axes: "Axes", title: str) -> None:
 
 
 def _colour(result: Result) -> str:
-    return _COLOURS.get(result.kind, _OTHER_COLOUR)
+    return _COLOURS[result.kind] if result.is_of_the_paper else _BEYOND_COLOUR
 
 
 def _kind_name(result: Result) -> str:
-    return MODEL_NAMES.get(result.kind, result.kind)
+    return MODEL_NAMES[result.kind] if result.is_of_the_paper else "beyond the paper"
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,11 @@ def slope_of(result: Result) -> Slope | None:
 
 
 def extrapolation_table(results: Sequence[Result]) -> str | None:
-    """For the longest run of each kind of model, the tokens at which its slope would reach the paper's F1."""
+    """For the longest run of each of the paper's models, the tokens at which its slope would reach the paper's F1."""
     longest: dict[str, Result] = {}
     for result in results:
+        if not result.is_of_the_paper:
+            continue
         if result.kind not in longest or result.tokens > longest[result.kind].tokens:
             longest[result.kind] = result
     lines = [line for result in longest.values() if (line := _line(result))]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pianogen.config import PAPER_KINDS
 from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic, write_json
 from pianogen.metrics import PerformanceSums
@@ -43,6 +44,14 @@ class Result:
     def kind(self) -> str:
         """The kind of model."""
         return self.content["entry"]["settings"]["model"]["kind"]
+
+    @property
+    def is_of_the_paper(self) -> bool:
+        """Whether its network and optimizer are the paper's."""
+        settings = self.content["entry"]["settings"]
+        model, optim = settings["model"], settings["optim"]
+        own = (model.get("layer_norm"), optim.get("kind", "adam") != "adam", optim.get("ema"), model["dropout"])
+        return self.kind in PAPER_KINDS and model["embedding"] == "one_hot" and not any(own)
 
     @property
     def tokens(self) -> int:

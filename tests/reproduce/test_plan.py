@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from planned import Reproduction, plan_of
 
 from pianogen.cli import main
+from pianogen.config import TrainConfig, from_dict
 from pianogen.reproduce.plan import read_plan
 
 
@@ -103,3 +105,10 @@ def test_the_plan_of_the_repository_trains_each_model_equally_long() -> None:
             runs = [plan.runs[name].train for names in table.rows.values() for name in names]
             assert len({(run.budget.tokens, run.global_batch, run.data.excerpt_tokens) for run in runs}) == 1
             assert {run.model.hidden_size for run in runs} == {512}
+
+
+def test_the_best_recipe_is_that_of_a_run_of_the_plan() -> None:
+    configs = Path(__file__).parents[2] / "configs"
+    run = read_plan(configs / "reproduce.yaml").runs["norm-learned-0"].train
+    best = from_dict(TrainConfig, yaml.safe_load((configs / "best.yaml").read_text()))
+    assert (best.model, best.data, best.optim) == (run.model, run.data, run.optim)
