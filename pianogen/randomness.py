@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Int, UInt64
+from numpy.random import Generator, Philox
 
 
 class RandomStream(IntEnum):
@@ -45,6 +46,11 @@ def stream_key(seed: int, stream: RandomStream, *indices: int) -> int:
     for part in (seed, stream, *indices):
         key = int(_extended(key, np.array([part & (2**64 - 1)], np.uint64))[0])
     return key
+
+
+def generator(seed: int, stream: RandomStream, *indices: int) -> Generator:
+    """numpy's generator for the draws of a stream, counted from the first."""
+    return Generator(Philox(stream_key(seed, stream, *indices)))
 
 
 def stream_keys(

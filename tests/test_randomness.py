@@ -43,15 +43,18 @@ def test_evaluate_samples_the_training_split_independently_of_data_fraction() ->
     assert len(set(trained.tolist()) & set(scored.tolist())) < 30  # 10 of the 100 by chance
 
 
-@pytest.mark.parametrize("pattern", [r"stream_key\([^)]*,\s*\d", r"np\.random\.(?!Philox)", r"^(import|from) random"])
+@pytest.mark.parametrize(
+    "pattern",
+    [r"stream_key\([^)]*,\s*\d", r"np\.random\.(?!Philox)", r"default_rng|RandomState", r"^(import|from) random"],
+)
 def test_every_file_draws_from_a_named_stream(pattern: str) -> None:
     found = [file.name for file in PACKAGE.rglob("*.py") if re.search(pattern, file.read_text(), re.MULTILINE)]
     assert found == []
 
 
-def test_only_generation_uses_philox() -> None:
-    files = [file for file in PACKAGE.rglob("*.py") if "np.random.Philox" in file.read_text()]
-    assert [file.name for file in files] == ["choice.py"]
+def test_only_generation_and_the_named_streams_use_philox() -> None:
+    files = [file.name for file in PACKAGE.rglob("*.py") if re.search(r"Philox\(", file.read_text())]
+    assert sorted(files) == ["choice.py", "randomness.py"]
 
 
 def test_stream_numbers_and_keys_are_stable() -> None:

@@ -15,7 +15,7 @@ from pianogen.generation.index import find_pieces
 from pianogen.metrics.music import Piece
 from pianogen.metrics.music.extremes import uniform_random
 from pianogen.progress import console
-from pianogen.randomness import RandomStream, stream_key
+from pianogen.randomness import RandomStream, generator
 from pianogen.tokens import Notes, RawNotes, decode, encode, quantise, read_performance, source_suffixes
 
 Role = Literal["reference", "floor", "judged", "raw", "noise"]
@@ -173,7 +173,7 @@ def _title(split: Split, index: int) -> str:
 
 def drawn(count: int, num: int, seed: int) -> list[int]:
     """At most `num` of `count` indices, drawn and in ascending order."""
-    random = np.random.Generator(np.random.Philox(stream_key(seed, RandomStream.JUDGED)))
+    random = generator(seed, RandomStream.JUDGED)
     return np.sort(random.permutation(count)[:num]).tolist()
 
 

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float
+from numpy.random import Generator
 
 from pianogen.study.ratings import Ratings
 
@@ -28,7 +29,7 @@ class Comparison:
     """By Holm's method, over all comparisons of the family."""
 
 
-def compare(ratings: Ratings, random: np.random.Generator, pairs: Sequence[tuple[int, int]] = ()) -> list[Comparison]:
+def compare(ratings: Ratings, random: Generator, pairs: Sequence[tuple[int, int]] = ()) -> list[Comparison]:
     """Test pairs of conditions, by default all, on each rater's means.
 
     If two conditions do not differ, a rater's difference is as likely to have the opposite sign. The signs of all
@@ -47,7 +48,7 @@ def compare(ratings: Ratings, random: np.random.Generator, pairs: Sequence[tuple
     ]
 
 
-def sign_flip_p(differences: Float[np.ndarray, " R"], random: np.random.Generator) -> float:
+def sign_flip_p(differences: Float[np.ndarray, " R"], random: Generator) -> float:
     """The share of sign changes with a mean at least as far from 0; 1 without any rater."""
     count = len(differences)
     if count == 0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.random import Generator
 from scipy.stats import norm, t
 
 LOWEST, HIGHEST = 0, 5  # of the paper's scale
@@ -65,7 +66,7 @@ def weighted_means(
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
-def resampled_means(ratings: Ratings, random: np.random.Generator, draws: int = NUM_DRAWS) -> Float[np.ndarray, "D C"]:
+def resampled_means(ratings: Ratings, random: Generator, draws: int = NUM_DRAWS) -> Float[np.ndarray, "D C"]:
     """The means when raters, and the stimuli of each condition, are drawn with replacement.
 
     Both are samples of larger populations, so that both are drawn: the intervals are for other raters and other
@@ -108,7 +109,7 @@ def _of_clusters(sums: Float[np.ndarray, " G"], count: int) -> float:
 
 
 def interval(
-    ratings: Ratings, random: np.random.Generator, draws: int = NUM_DRAWS, level: float = 0.95
+    ratings: Ratings, random: Generator, draws: int = NUM_DRAWS, level: float = 0.95
 ) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
     """Lower and upper end of each condition's interval: the middle part of the draws, at the spread of the samples.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from numpy.random import Generator
 from scipy.stats import norm
 
 from pianogen.study.orders import session
@@ -44,7 +45,7 @@ class Size:
 
 
 def simulate(
-    means: Sequence[float], size: Size, spread: Spread, random: np.random.Generator, conditions: Sequence[str] = ()
+    means: Sequence[float], size: Size, spread: Spread, random: Generator, conditions: Sequence[str] = ()
 ) -> Ratings:
     """Draw the ratings of one study; the raters hear what `session` assigns."""
     count = len(means)

@@ -20,7 +20,7 @@ from pianogen.evaluation.fit_cache import fit_of
 def shards(tiny_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShardSet:
     """Shards that no other test has fitted to, and an empty cache of the user."""
     monkeypatch.setenv("PIANOGEN_CACHE", str(tmp_path / "user"))
-    return open_shards(shutil.copytree(tiny_shards, tmp_path / "shards"))
+    return open_shards(shutil.copytree(tiny_shards, tmp_path / "shards", ignore=shutil.ignore_patterns(".*")))
 
 
 @pytest.fixture

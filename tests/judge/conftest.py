@@ -13,7 +13,7 @@ from pianogen.tokens import Notes, decode
 def shards(tiny_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShardSet:
     """A copy, and an empty cache of the user."""
     monkeypatch.setenv("PIANOGEN_CACHE", str(tmp_path / "user"))
-    return open_shards(shutil.copytree(tiny_shards, tmp_path / "shards"))
+    return open_shards(shutil.copytree(tiny_shards, tmp_path / "shards", ignore=shutil.ignore_patterns(".*")))
 
 
 @pytest.fixture

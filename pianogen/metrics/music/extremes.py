@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pianogen.config import TokenizerConfig
-from pianogen.randomness import RandomStream, stream_key
+from pianogen.randomness import RandomStream, generator
 from pianogen.tokens.notes import Notes, canonical, quantise
 from pianogen.tokens.read import read_performance
 from pianogen.tokens.vocab import HIGHEST_PITCH, LOWEST_PITCH
@@ -34,7 +34,7 @@ def silence() -> Notes:
 
 def uniform_random(num_notes: int = 600, num_steps: int = _STEPS_PER_MINUTE, seed: int = 0, piece: int = 0) -> Notes:
     """Notes with onset, pitch (A0 to C8) and length (one sixteenth to a whole note) drawn uniformly."""
-    random = np.random.Generator(np.random.Philox(stream_key(seed, RandomStream.NOISE, piece)))
+    random = generator(seed, RandomStream.NOISE, piece)
     onset = random.integers(0, max(num_steps, 1), num_notes)
     duration = random.integers(1, _MAX_RANDOM_LENGTH + 1, num_notes)
     return canonical(onset, duration, random.integers(LOWEST_PITCH, HIGHEST_PITCH + 1, num_notes))

@@ -43,8 +43,13 @@ def self_similarity(piece: Piece) -> Float[np.ndarray, "F F"]:
 
 
 def fitness(similarity: Float[np.ndarray, "F F"], length: int) -> Float[np.ndarray, " S"]:
-    """Fitness of the segments of this many frames, moved by half their length; 0 if nothing else is alike."""
+    """Fitness of the segments of this many frames, moved by half their length; 0 if nothing else is alike.
+
+    None in a piece that has fewer frames.
+    """
     frames, hop = len(similarity), max(1, length // 2)
+    if length > frames:
+        return np.zeros(0)
     score = np.where(similarity >= _THRESHOLD, (similarity - _THRESHOLD) / (1 - _THRESHOLD), _PENALTY)
     cells = np.rint(score * _SCALE).astype(np.int64) * _SCORE + _LENGTH
     total = _best_paths(sliding_window_view(cells, length, axis=1)[:, ::hop])
