@@ -10,7 +10,7 @@ from pianogen.config.model import MODEL_KINDS, PAPER_KINDS, EmbeddingKind, Mask,
 from pianogen.config.render import RenderConfig
 from pianogen.config.reproduce import ReproduceConfig, ShardSetConfig
 from pianogen.config.rules import part_of, require
-from pianogen.config.serialization import flatten, from_dict, to_dict
+from pianogen.config.serialization import differences, flatten, from_dict, to_dict
 from pianogen.config.shards import ShardsConfig
 from pianogen.config.sweep import SweepConfig
 from pianogen.config.tokenizer import TokenizerConfig
@@ -37,6 +37,7 @@ __all__ = [
     "TokenizerConfig",
     "TrainConfig",
     "ValidationConfig",
+    "differences",
     "flatten",
     "from_dict",
     "part_of",

@@ -1,7 +1,7 @@
 """Settings as plain nested values, and back."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
@@ -37,6 +37,14 @@ def flatten(
         nested = isinstance(value, dict) and not is_value(value)
         flat |= flatten(value, is_value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
     return flat
+
+
+def differences(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The settings in which two objects of settings differ: the dotted name, and both values."""
+    there = flatten(to_dict(other))
+    for name, value in flatten(to_dict(one)).items():
+        if value != there.get(name):
+            yield name, value, there.get(name)
 
 
 def _read(hint: Any, value: Any) -> Any:

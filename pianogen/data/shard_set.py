@@ -6,14 +6,14 @@ them. Nothing is unpickled, extracted or fetched. Legend: P performances, T toke
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int16, Shaped
 
-from pianogen.config import TokenizerConfig
+from pianogen.config import TokenizerConfig, differences
 from pianogen.data.members import members_of
 from pianogen.data.shard_file import ShardFile
 from pianogen.data.verification import verify_all
@@ -160,14 +160,11 @@ def _tokenizer(recorded: TokenizerRecord, folder: Path) -> TokenizerConfig:
 
 
 def _require_same(found: TokenizerConfig, wanted: TokenizerConfig | None, folder: Path) -> None:
-    if wanted is None or found == wanted:
-        return
-    for name, value in asdict(wanted).items():
-        if (other := asdict(found)[name]) != value:
-            raise ShardError(
-                f"shards in {str(folder)!r} were made with {name} {other!r}, but {value!r} is needed; "
-                f"make them again with pianogen shards ... --tokenizer.{name} {value}"
-            )
+    for name, value, other in () if wanted is None else differences(wanted, found):
+        raise ShardError(
+            f"shards in {str(folder)!r} were made with {name} {other!r}, but {value!r} is needed; "
+            f"make them again with pianogen shards ... --tokenizer.{name} {value}"
+        )
 
 
 def _check(ids: Int16[np.ndarray, " T"], shard: ShardFile, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from pianogen.runs.checkpoint import CheckpointInfo
 from pianogen.runs.fetching import local_run
-from pianogen.runs.origin import data_of, source_of
+from pianogen.runs.origin import data_of
 from pianogen.runs.pretrained import PRETRAINED, writable
 from pianogen.runs.run import Run, create_run, open_run, record_config
 from pianogen.runs.storing import Stored, store_runs
@@ -17,7 +17,6 @@ __all__ = [
     "local_run",
     "open_run",
     "record_config",
-    "source_of",
     "store_runs",
     "writable",
 ]

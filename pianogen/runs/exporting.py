@@ -24,10 +24,11 @@ from typing import Any
 from pianogen.errors import RunError, SettingError
 from pianogen.files import sha256_of, write_atomic, write_json
 from pianogen.folders import refuse_run, refuse_shards
-from pianogen.runs.checkpoint import BEST, MANIFEST, read_best, verify_checkpoint, write_checkpoint
+from pianogen.runs.checkpoint import BEST, MANIFEST, TRAINING, CheckpointInfo, read_best, write_checkpoint
 from pianogen.runs.model_card import licence_of, model_card
 from pianogen.runs.origin import data_of, source_of
 from pianogen.runs.run import EXPORTED, Run, open_run, record_config
+from pianogen.runs.storing import files_of, manifest_of
 from pianogen.storage import is_url
 
 _LOCAL = ("host",)  # of environment.json: what only this machine's users know
@@ -58,20 +59,19 @@ def _fill(folder: Path, run: Run, checkpoint: str) -> None:
     config = replace(run.config, shards="", out="", init=None, deepspeed=None)
     made = Run(folder, config)
     record_config(folder, config)
-    step = _write_weights(made, run, checkpoint)
-    _copy_results(made, run, step)
+    _copy_results(made, run, _write_weights(made, run, checkpoint))
     if licence := licence_of(data_of(run)):
         write_atomic(folder / "LICENSE", licence.notice)
     write_atomic(folder / "README.md", model_card(made))
-    _write_manifest(folder)
+    write_json(folder / MANIFEST, manifest_of(files_of(folder)))
 
 
-def _write_weights(made: Run, run: Run, name: str) -> int:
-    """Write the checkpoint in bfloat16 and the records that belong to it; return its step."""
+def _write_weights(made: Run, run: Run, name: str) -> CheckpointInfo:
+    """Write a checkpoint in bfloat16 and the records that belong to it; return what it was made of."""
     import torch
 
     model, checkpoint = run.load_model(name)
-    training = verify_checkpoint(checkpoint.path)
+    training = json.loads((checkpoint.path / TRAINING).read_text())  # verified by load_model
     weights = {
         name: value.to(torch.bfloat16) if value.is_floating_point() else value
         for name, value in model.state_dict().items()
@@ -86,7 +86,7 @@ def _write_weights(made: Run, run: Run, name: str) -> int:
     position = training.get("position", {})
     progress = {key: position[key] for key in ("tokens", "seconds") if key in position}
     write_json(made.path / "status.json", {"state": "finished", "step": checkpoint.step, **progress})
-    return checkpoint.step
+    return checkpoint
 
 
 def _environment(run: Run, checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -100,22 +100,15 @@ def _environment(run: Run, checkpoint: dict[str, Any]) -> dict[str, Any]:
     return environment
 
 
-def _copy_results(made: Run, run: Run, step: int) -> None:
+def _copy_results(made: Run, run: Run, checkpoint: CheckpointInfo) -> None:
     """Copy the results of evaluating these weights, before or after they were rounded."""
     weights = {
         made.environment[EXPORTED]["sha256"],
-        *(sha256_of(one.step_folder(step) / "model.safetensors") for one in (made, run)),
+        checkpoint.sha256,
+        sha256_of(made.step_folder(checkpoint.step) / "model.safetensors"),
     }
     for file in sorted((run.path / "evaluation").glob("*.json")):
         with suppress(ValueError, AttributeError):
             if json.loads(file.read_text()).get("checkpoint_sha256") in weights:
                 (made.path / "evaluation").mkdir(exist_ok=True)
                 shutil.copy(file, made.path / "evaluation" / file.name)
-
-
-def _write_manifest(folder: Path) -> None:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    entries = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in files
-    }
-    write_json(folder / MANIFEST, {"format": 1, "files": entries})

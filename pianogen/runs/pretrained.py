@@ -43,12 +43,12 @@ def writable(run: Path) -> Path:
     if run.resolve() != FOLDER.resolve():
         return run
     copy = cache_folder() / PRETRAINED / sha256_of(FOLDER / MANIFEST)[:12] / PRETRAINED
+    if copy.exists():
+        return copy
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=copy.parent) as scratch:
-            if not copy.exists():
-                made = shutil.copytree(FOLDER, Path(scratch) / PRETRAINED)
-                _rename(made, copy)
+            _rename(shutil.copytree(FOLDER, Path(scratch) / PRETRAINED), copy)
     except OSError as error:
         raise StorageError(
             f"cannot copy {FOLDER} to {copy}: {error.strerror or error}; set PIANOGEN_CACHE to another folder"

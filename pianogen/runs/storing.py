@@ -4,10 +4,11 @@ URL/RUN/manifest.json   every file with its size and sha256, written last; all o
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from pianogen.errors import RunError, SettingError
 from pianogen.files import sha256_of
@@ -63,19 +64,29 @@ def _require_finished(run: Path) -> None:
 
 
 def _store(run: Path, remote: Remote) -> Stored:
-    files = _files_of(run)
+    files = files_of(run)
     _require_same_run(run, remote)
     there, sizes = read_manifest(remote), remote.sizes()
     news = [file for name, file in files.items() if there.get(name) != file or sizes.get(name) != file.num_bytes]
     _put(run, remote, news)
     manifest = {name: file for name, file in there.items() if name in sizes} | files
     if news or manifest != there:
-        entries = {name: {"bytes": file.num_bytes, "sha256": file.sha256} for name, file in sorted(manifest.items())}
-        remote.write(MANIFEST, json.dumps({"format": 1, "files": entries}, indent=2).encode())
+        remote.write(MANIFEST, json.dumps(manifest_of(manifest), indent=2).encode())
     return Stored(run, str(remote.address), len(news), sum(file.num_bytes for file in news))
 
 
-def _files_of(run: Path) -> dict[str, Expected]:
+def manifest_of(files: Mapping[str, Expected]) -> dict[str, Any]:
+    """The content of manifest.json."""
+    entries = {name: {"bytes": file.num_bytes, "sha256": file.sha256} for name, file in sorted(files.items())}
+    return {"format": 1, "files": entries}
+
+
+def files_of(run: Path) -> dict[str, Expected]:
+    """The files that are copied, by their names in the folder.
+
+    Raises:
+        RunError: A name cannot be part of a URL.
+    """
     files = {}
     for path in sorted(run.rglob("*")):
         name = path.relative_to(run).as_posix()

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import torch
 
-from pianogen.config import ModelConfig, TokenizerConfig, TrainConfig, to_dict
+from pianogen.config import ModelConfig, TokenizerConfig, TrainConfig, differences
 from pianogen.errors import RunError, SettingError
 from pianogen.runs import PRETRAINED, CheckpointInfo, Run, data_of, local_run, open_run
 from pianogen.storage import is_url
@@ -58,9 +58,8 @@ class Initial:
             SettingError: One that was given contradicts the weights.
         """
         config = with_model(config, self.model, given)
-        for name, value in to_dict(config.model).items():
-            theirs = to_dict(self.model)[name]
-            if value != theirs and name not in _FREE:
+        for name, value, theirs in differences(config.model, self.model):
+            if name not in _FREE:
                 raise SettingError(
                     f"setting 'model.{name}' is {value!r}, but the weights of {self.name} have {theirs!r}; leave it "
                     "out to start from them, or leave out --init"
@@ -70,24 +69,18 @@ class Initial:
 
 def with_model(config: TrainConfig, model: ModelConfig, given: Collection[str] | None) -> TrainConfig:
     """Take from `model` the settings that are not in `given`, such as model.kind; None: that have their defaults."""
-    default = ModelConfig()
     if given is None:
-        given = {
-            f"model.{field.name}"
-            for field in fields(ModelConfig)
-            if getattr(config.model, field.name) != getattr(default, field.name)
-        }
+        given = {f"model.{name}" for name, _, _ in differences(config.model, ModelConfig())}
     names = [field.name for field in fields(ModelConfig) if f"model.{field.name}" not in given]
     return replace(config, model=replace(config.model, **{name: getattr(model, name) for name in names}))
 
 
 def _require_same_tokenizer(config: TrainConfig, wanted: TokenizerConfig, found: TokenizerConfig) -> None:
-    for name, value in to_dict(wanted).items():
-        if (other := to_dict(found)[name]) != value:
-            raise SettingError(
-                f"the shards in {config.shards} were made with {name} {other!r}, but {config.init} was trained with "
-                f"{value!r}; make them again with pianogen shards ... --tokenizer.{name} {value}"
-            )
+    for name, value, other in differences(wanted, found):
+        raise SettingError(
+            f"the shards in {config.shards} were made with {name} {other!r}, but {config.init} was trained with "
+            f"{value!r}; make them again with pianogen shards ... --tokenizer.{name} {value}"
+        )
 
 
 def weights_again(run: Run, init: str | None, tokenizer: TokenizerConfig) -> dict[str, torch.Tensor] | None:

@@ -102,7 +102,7 @@ class TrainingLoop:
     def run(self) -> None:
         """Train until the budget is spent or a stop is requested, and save."""
         position, config = self.trainer.position, self.trainer.config
-        if config.init and position.step == 0:
+        if config.init and position.last_validated_step is None:
             self._validate()  # what the initial weights score, for comparison
         with _bar(config.budget, self.trainer) as bar:
             for batch in self.trainer.batches.iterate(position.step, self.trainer.rows):

@@ -1,6 +1,6 @@
 """Opening a run folder to train in it: it is locked, and its settings and shards match those given."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from pianogen.config import TrainConfig, flatten, to_dict
+from pianogen.config import TrainConfig, differences, flatten, to_dict
 from pianogen.data import Batches, ShardSet, Split, chosen_performances, open_shards_at, training_batches
 from pianogen.distributed.process_group import check_agreement, wait_for_all
 from pianogen.errors import RunError, SettingError
@@ -46,7 +46,7 @@ def open_training(
         RunError: The folder is in use, holds another run or one of another format, or all checkpoints are damaged.
     """
     shards = open_shards_at(config.shards)
-    batches = _batches(shards, config)
+    batches, device = _batches(shards, config), accelerator.device
     path = _run_folder(config.out)
     if accelerator.is_main_process:
         path.mkdir(parents=True, exist_ok=True)
@@ -57,31 +57,19 @@ def open_training(
         config = _same_settings(config, started, given)
     else:
         initial = Initial.open(config, shards.tokenizer)
-        config = _resolved(initial.configure(config, given) if initial else config, batches, accelerator.device)
+        config = _resolved(initial.configure(config, given) if initial else config, batches, device)
     choose_form(config.ops)
-    is_bf16, device = config.precision == "bf16", accelerator.device
-    environment = describe(shards, config.shards, accelerator.num_processes, device, bf16=is_bf16)
+    environment = describe(shards, config.shards, accelerator.num_processes, device, bf16=config.precision == "bf16")
     if initial:
         environment["init"] = initial.describe()
-    check_agreement(
-        {
-            **flatten(to_dict(config)),
-            "code": code_hash(),
-            "shards": shards.fingerprint,  # not their path, which may differ between nodes
-            "form of operations": form_in_use(device),
-            "arithmetic": environment["arithmetic"],
-            "initial weights": initial and initial.checkpoint.sha256,
-        }
-    )
+    _require_agreement(config, environment, device)
     if started:
         _require_same_shards(started, shards)
-        if accelerator.is_main_process:
+    if accelerator.is_main_process:
+        if started:
             _warn_of_other_rounding(started, environment)
-    if accelerator.is_main_process and not started:
-        if config.model.embedding == "skip_gram" and not initial:
-            vectors_sha256 = write_vectors(path, _train_split(shards, config), config.model.embedding_size)
-            environment["word_vectors"] = {"file": VECTORS, "sha256": vectors_sha256}
-        create_run(config, environment)
+        else:
+            _create(config, environment, shards)
     wait_for_all(accelerator)
     run = Run(path, config)
     checkpoints = CheckpointManager(run, shards, accelerator)
@@ -110,6 +98,28 @@ def _run_folder(out: str) -> Path:
     elif open_run(path).is_exported:
         raise RunError(f"{path} has weights only, without the state of the optimizer; start a new run: --init {path}")
     return path
+
+
+def _require_agreement(config: TrainConfig, environment: dict[str, Any], device: torch.device) -> None:
+    """Refuse ranks that would not train the same run. Every rank must call it."""
+    check_agreement(
+        {
+            **flatten(to_dict(config)),
+            "code": code_hash(),
+            "shards": environment["shards"]["fingerprint"],  # not their path, which may differ between nodes
+            "form of operations": form_in_use(device),
+            "arithmetic": environment["arithmetic"],
+            "initial weights": environment.get("init", {}).get("sha256"),
+        }
+    )
+
+
+def _create(config: TrainConfig, environment: dict[str, Any], shards: ShardSet) -> None:
+    """Create the run folder, with the word vectors that a skip_gram model starts from."""
+    if config.model.embedding == "skip_gram" and "init" not in environment:
+        sha256 = write_vectors(Path(config.out), _train_split(shards, config), config.model.embedding_size)
+        environment["word_vectors"] = {"file": VECTORS, "sha256": sha256}
+    create_run(config, environment)
 
 
 def _train_split(shards: ShardSet, config: TrainConfig) -> Split:
@@ -151,19 +161,14 @@ def _same_settings(config: TrainConfig, started: Run, given: Collection[str] | N
         config = replace(config, optim=replace(config.optim, horizon_tokens=started.config.optim.horizon_tokens))
     if config.resume == "never":
         raise RunError(f"{started.path} holds a run already; give another --out, or --resume auto to resume it")
-    for name, now, then in _differences(to_dict(config), to_dict(started.config)):
+    for name, now, then in differences(config, started.config):
+        if name.partition(".")[0] in _MAY_CHANGE:
+            continue
         raise SettingError(
             f"setting '{name}' is {now!r}, but the run in {started.path} was started with {then!r}; "
             "give that value to resume it, or another --out"
         )
     return config
-
-
-def _differences(now: dict[str, Any], then: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    before = flatten(then)
-    for name, value in flatten(now).items():
-        if name.partition(".")[0] not in _MAY_CHANGE and value != before.get(name):
-            yield name, value, before.get(name)
 
 
 def _require_same_shards(run: Run, shards: ShardSet) -> None:

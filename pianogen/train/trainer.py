@@ -3,7 +3,6 @@
 Randomness is a function of (seed, step, rank), so that no generator state is saved.
 """
 
-import copy
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -123,11 +122,11 @@ class Trainer:
 
     def evaluation_model(self) -> PianoModel:
         """The model to evaluate: with optim.ema it has the averaged weights. Every rank must call it."""
-        model = self.replicas.whole_model()
-        if self._average:
-            model = copy.deepcopy(model)
-            model.load_state_dict(self._average.weights)
-        return model
+        if self._average is None:
+            return self.replicas.whole_model()
+        model = build_model(self.config.model).with_bf16(self.config.precision == "bf16")
+        model.load_state_dict(self._average.weights)
+        return model.to(self.accelerator.device)
 
     def state(self) -> TrainingState:
         """Everything that a resume needs. Every rank must call it."""

@@ -36,9 +36,9 @@ def run(arguments: Namespace) -> None:
 
 def _folder(name: str) -> Path:
     """The folder of a run, or of runs."""
-    from pianogen.runs import PRETRAINED, local_run, writable
+    from pianogen.runs import local_run, writable
 
-    return writable(local_run(name)) if name == PRETRAINED else Path(name)
+    return writable(local_run(name))
 
 
 def _copy(runs: Sequence[Path], url: str) -> None:

@@ -10,12 +10,6 @@ typedef struct {
     int64_t *prediction;     /* (N): the likeliest allowed word, the first of equals */
 } MaskedLoss;
 
-static float sum_of_lanes(vec x) {
-    float sum = 0;
-    for (int lane = 0; lane < LANES; lane++) sum += x[lane];
-    return sum;
-}
-
 static float score_row(float *logits, const int32_t *allowed, int words, int64_t target, int64_t *prediction) {
     vec highest = splat(-INFINITY);
     for (int v = 0; v < words; v += LANES) {
@@ -40,7 +34,7 @@ static float score_row(float *logits, const int32_t *allowed, int words, int64_t
         sums += x;
         store_some(logits + v, x, some);
     }
-    const float sum = sum_of_lanes(sums), scale = allowed[target] ? 1 / sum : 0;
+    const float sum = lane_sum(sums), scale = allowed[target] ? 1 / sum : 0;
     for (int v = 0; v < words; v += LANES) {
         const int some = words - v < LANES ? words - v : LANES;
         store_some(logits + v, load_some(logits + v, some) * scale, some);
