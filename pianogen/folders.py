@@ -40,6 +40,29 @@ def refuse_shards(out: Path, what: str) -> None:
         raise SettingError(f"setting 'out' is {str(out)!r}, but {shards} holds shards; give {what} another --out")
 
 
+def refuse_run_or_shards(out: Path, what: str) -> None:
+    """Refuse to write `what` to a run folder, but not below one, or to a folder of shards or below it.
+
+    Raises:
+        SettingError: It is one of these.
+    """
+    if run_above(out) == out.resolve():
+        refuse_run(out, what)
+    refuse_shards(out, what)
+
+
+def make_out(folder: Path) -> None:
+    """Create a folder for results, unless it exists.
+
+    Raises:
+        SettingError: It cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"cannot create the folder --out {folder}: {error.strerror}; choose another") from error
+
+
 def _first(folder: Path, is_one: Callable[[Path], bool]) -> Path | None:
     path = folder.resolve()
     return next((one for one in (path, *path.parents) if is_one(one)), None)

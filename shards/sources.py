@@ -1,14 +1,14 @@
 """The files that SOURCE names, in a fixed order, with what is known about each."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pianogen.errors import SourceError
 from pianogen.manifest import SplitName
-from pianogen.tokens import load_readers, source_suffixes
+from pianogen.tokens import find_sources, load_readers, source_suffixes
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,10 @@ def collect_folder(folder: Path) -> Collection:
         what = "is not a folder" if folder.exists() else "does not exist"
         raise SourceError(f"source {str(folder)!r} {what}; give corpus, maestro, or a folder of MIDI files or scores")
     # bytes that are not UTF-8 would break the manifest: in the name they are replaced, in the path kept
-    sources = [SourceFile(name=_printable(path.relative_to(folder)), path=str(path)) for path in _walk(folder)]
+    sources = [
+        SourceFile(name=_printable(path.relative_to(folder)), path=str(path))
+        for path in find_sources(folder, _refuse_unreadable)
+    ]
     if not sources:
         raise SourceError(f"folder {str(folder)!r} has no MIDI file or score ({' '.join(source_suffixes())})")
     load_readers({Path(source.path).suffix.lower() for source in sources})
@@ -55,16 +58,6 @@ def collect_folder(folder: Path) -> Collection:
         description={"kind": "folder", "name": _printable(Path(folder.resolve().name))},
         sources=tuple(sorted(sources, key=lambda source: (source.name, source.path))),
     )
-
-
-def _walk(folder: Path) -> Iterable[Path]:
-    """Files with a readable suffix, except hidden ones; links to folders are not followed."""
-    suffixes = source_suffixes()
-    for parent, folders, files in os.walk(folder, onerror=_refuse_unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                yield Path(parent, name)
 
 
 def _refuse_unreadable(error: OSError) -> None:

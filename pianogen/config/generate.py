@@ -67,7 +67,7 @@ class GenerateConfig:
     mp3: bool = False
     """The same as MP3."""
     html_sound: bool = False
-    """Let the page of the pieces play a sampled piano: 30 notes in sound.js beside it, some 2 MB."""
+    """Let the page of the pieces play a sampled piano: 30 notes in sound.js beside it, 1.1 MB."""
     soundfont: str | None = None
     """An .sf2 or .sf3 file whose piano plays; by default TimGM6mb, which the package pretty_midi carries."""
     checkpoint: str = "best"

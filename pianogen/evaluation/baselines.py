@@ -73,11 +73,6 @@ class Baselines:
         """Fit to train performances."""
         return cls.of(Fit.of(train, mask), mask)
 
-    @property
-    def names(self) -> list[str]:
-        """Their names, in the order of their scores."""
-        return [*self.ngrams, REPEAT_LAST]
-
     def score(self, performances: Performances) -> dict[str, Counts]:
         """Score every baseline on every target."""
         ways = {name: ngram.score for name, ngram in self.ngrams.items()} | {REPEAT_LAST: self._score_repeat_last}

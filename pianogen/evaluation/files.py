@@ -12,16 +12,16 @@ from typing import Any
 
 from rich.console import Console
 
-from pianogen.config import EvaluateConfig, to_dict
-from pianogen.errors import SettingError, SourceError, TokenError
-from pianogen.evaluation.counts import Counts
-from pianogen.evaluation.music_file import MusicFile, read_all
+from pianogen.config import EvaluateConfig, TokenizerConfig, to_dict
+from pianogen.errors import SettingError, SourceError
+from pianogen.evaluation.counts import FIRST_TARGET, Counts
+from pianogen.evaluation.music_file import Failure, MusicFile, read_all
 from pianogen.evaluation.predictions import predict
 from pianogen.evaluation.report import Results, files_table, results
 from pianogen.evaluation.run_scores import load_to_score
 from pianogen.evaluation.surprise import Surprise
 from pianogen.files import write_atomic, write_json
-from pianogen.folders import refuse_run, refuse_shards, run_above
+from pianogen.folders import refuse_run_or_shards
 from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.ops.forms import using_form
 from pianogen.progress import Progress, console
@@ -48,21 +48,27 @@ def evaluate_files(
     """
     _require_fitting(config)
     if out is not None:
-        if run_above(out) == out.resolve():  # RUN/files is allowed
-            refuse_run(out, "the results of files")
-        refuse_shards(out, "the results of files")
+        refuse_run_or_shards(out, "the results of files")
     runs = [open_run(path) for path in paths]
     names = [run.path.resolve().name for run in runs]
     if len(set(names)) < len(names):
         raise SettingError("two runs have the same name, and their results would share a folder; rename one")
-    summaries, failed = [], []
+    readings = {tokenizer: _read(files, tokenizer) for tokenizer in dict.fromkeys(run.tokenizer for run in runs)}
+    summaries = []
     for run, name in zip(runs, names, strict=True):
         folder = out if out is None or len(runs) == 1 else out / name
-        summary, failed = _evaluate_run(run, name, files, config, folder)
-        summaries.append(summary)
-    if failed:
+        summaries.append(_evaluate_run(run, name, *readings[run.tokenizer], config, folder))
+    if failed := readings[runs[-1].tokenizer][1]:
         raise _failure(failed, num_read=len(summaries[0]["files"]))
     return summaries
+
+
+def _read(files: Sequence[Path | str], tokenizer: TokenizerConfig) -> tuple[list[MusicFile], list[Failure]]:
+    """Read the files and name those of several that cannot be read."""
+    music, failed = read_all(files, tokenizer)
+    for error in failed if len(failed) + len(music) > 1 else ():
+        console.print(f"pianogen: {error}", markup=False, soft_wrap=True)
+    return music, failed
 
 
 def _require_fitting(config: EvaluateConfig) -> None:
@@ -72,14 +78,11 @@ def _require_fitting(config: EvaluateConfig) -> None:
 
 
 def _evaluate_run(
-    run: Run, name: str, files: Sequence[Path | str], config: EvaluateConfig, out: Path | None
-) -> tuple[dict[str, Any], list[SourceError | TokenError]]:
+    run: Run, name: str, music: Sequence[MusicFile], failed: Sequence[Failure], config: EvaluateConfig, out: Path | None
+) -> dict[str, Any]:
     model, checkpoint = load_to_score(run, config)
-    music, failed = read_all(files, run.tokenizer)
-    for error in failed if len(failed) + len(music) > 1 else ():
-        console.print(f"pianogen: {error}", markup=False, soft_wrap=True)
     if not music:
-        return {"run": name, "files": []}, failed
+        return {"run": name, "files": []}
     surprises = _score(model, music, run, config)
     entries = [_entry(one, stem) for one, stem in zip(surprises, _stems(music), strict=True)]
     total = sum((one.found.counts() for one in surprises), start=Counts.zero())
@@ -93,15 +96,13 @@ def _evaluate_run(
     Console(width=max(100, console.width)).print(files_table(summary))
     if out is not None:
         _write(out, surprises, summary)
-    return summary, failed
+    return summary
 
 
 def _score(model: Any, music: Sequence[MusicFile], run: Run, config: EvaluateConfig) -> list[Surprise]:
     ids = [one.ids for one in music]
-    with (
-        using_form(config.ops),
-        Progress(f"scoring {len(music)} files", total=sum(len(one) - 2 for one in ids), unit="tokens") as bar,
-    ):
+    num_targets = sum(len(one) - FIRST_TARGET for one in ids)
+    with using_form(config.ops), Progress(f"scoring {len(music)} files", total=num_targets, unit="tokens") as bar:
         found = predict(model, ids, run.config.model.mask, rows=config.lanes, progress=bar.advance)
     return [Surprise(one, found.of_performance(index)) for index, one in enumerate(music)]
 
@@ -168,7 +169,7 @@ def _short(name: str) -> str:
     return name if len(name) <= _TITLE_LENGTH else f"{name[: _TITLE_LENGTH - 1]}…"
 
 
-def _failure(failed: Sequence[SourceError | TokenError], num_read: int) -> SourceError | TokenError:
+def _failure(failed: Sequence[Failure], num_read: int) -> Failure:
     if len(failed) == 1 and not num_read:
         return failed[0]
     of = len(failed) + num_read

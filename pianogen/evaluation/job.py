@@ -7,7 +7,7 @@ from pianogen.data import ShardSet
 from pianogen.distributed.process_group import end_ranks, start_ranks
 from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.fit_cache import fit_of
-from pianogen.evaluation.report import ComparisonRow, Results, results
+from pianogen.evaluation.report import ComparisonRow, Results
 from pianogen.evaluation.result_files import publish, write_results
 from pianogen.evaluation.run_scores import name_in_tables, score_run
 from pianogen.evaluation.shard_comparison import compare_over_shards, differ_in_shards
@@ -75,9 +75,7 @@ class _Baselines:
         if subset.split not in self._results:
             with status(f"fitting the baselines and scoring them on {subset.split}"):
                 counted = self._fit().score(subset.performances)
-            self._results[subset.split] = {
-                name: results(counts, seconds=subset.seconds, notes=subset.notes) for name, counts in counted.items()
-            }
+            self._results[subset.split] = {name: subset.results(counts) for name, counts in counted.items()}
         return self._results[subset.split]
 
     def _fit(self) -> Baselines:

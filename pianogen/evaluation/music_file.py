@@ -1,7 +1,5 @@
 """Files of music on the grid of a model: which files a user names, their tokens, and when their notes begin."""
 
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +10,20 @@ from jaxtyping import Float, Int, Int16
 
 from pianogen.config import TokenizerConfig
 from pianogen.errors import SourceError, TokenError
-from pianogen.tokens import Notes, QuantisationReport, RawNotes, encode, quantise, read_performance, source_suffixes
-from pianogen.tokens.metre import plausible_metre
+from pianogen.files import sha256_of
+from pianogen.tokens import (
+    Notes,
+    QuantisationReport,
+    RawNotes,
+    encode,
+    find_sources,
+    quantise,
+    read_performance,
+    source_suffixes,
+)
+from pianogen.tokens.metre import bar_steps, plausible_metre
+
+Failure = SourceError | TokenError  # why a file could not be read
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +48,7 @@ class MusicFile:
         notes, report = quantise(raw, tokenizer)
         if not len(notes):
             raise SourceError(f"{path} has no notes from A0 to C8 that the grid can hold")
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        return cls(path, sha256, raw, notes, report, tokenizer.steps_per_quarter)
+        return cls(path, sha256_of(path), raw, notes, report, tokenizer.steps_per_quarter)
 
     @cached_property
     def ids(self) -> Int16[np.ndarray, " T"]:
@@ -49,8 +58,7 @@ class MusicFile:
     @property
     def bar_steps(self) -> float:
         """Steps in a bar of the file's first time signature, or of 4/4 if that is missing or implausible."""
-        beats, unit = plausible_metre(self.raw.time_signature)
-        return self.steps_per_quarter * 4 * beats / unit
+        return bar_steps(plausible_metre(self.raw.time_signature), self.steps_per_quarter)
 
     def seconds_at(self, steps: Int[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         """Times of steps of the grid, by the file's tempo marks."""
@@ -70,7 +78,7 @@ def find_files(names: Sequence[Path | str]) -> Iterator[Path | SourceError]:
     """
     seen: set[Path] = set()
     for path in map(Path, names):
-        found = sorted(_walk(path)) if path.is_dir() else [path]
+        found = sorted(find_sources(path)) if path.is_dir() else [path]
         if not found:
             yield SourceError(f"folder {str(path)!r} has no MIDI file or score ({' '.join(source_suffixes())})")
         for file in found:
@@ -79,9 +87,7 @@ def find_files(names: Sequence[Path | str]) -> Iterator[Path | SourceError]:
                 yield file
 
 
-def read_all(
-    names: Sequence[Path | str], tokenizer: TokenizerConfig
-) -> tuple[list[MusicFile], list[SourceError | TokenError]]:
+def read_all(names: Sequence[Path | str], tokenizer: TokenizerConfig) -> tuple[list[MusicFile], list[Failure]]:
     """Read the files that can be read, and say why the others cannot."""
     read, failed = [], []
     for found in find_files(names):
@@ -94,12 +100,3 @@ def read_all(
         except (SourceError, TokenError) as error:
             failed.append(error)
     return read, failed
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    suffixes = source_suffixes()
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                yield Path(parent, name)

@@ -238,6 +238,12 @@ def _cells(row: ComparisonRow, split: str, separator: str = " ") -> list[str]:
     ]
 
 
+def nats_per_note_by_group(found: Results) -> dict[str, float]:
+    """The parts of the NLL per note, by the group of the target; they add up to it."""
+    nats, targets = found["nll"]["nats_per_token_by_group"], found["targets"]
+    return {name: (nats[name] or 0.0) * targets[name] / found["notes"] for name in GROUPS}
+
+
 def percentages(found: Results, rule: Literal["weighted", "macro"]) -> list[float]:
     """Precision, recall and F1 in percent under one rule of averaging."""
     return [100 * found["averages"][f"{rule}_{name}"] for name in ("precision", "recall", "f1")]

@@ -8,6 +8,8 @@ PARENT/comparison.md  figure-5.png               the same of several runs, in th
 The results of --precision bf16 are beside those of fp32: test-bf16.json, comparison-bf16.md, and so on.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -55,12 +57,20 @@ def _suffix(config: EvaluateConfig) -> str:
     return "" if config.precision == "fp32" else f"-{config.precision}"
 
 
+def suffix_of(config: EvaluateConfig) -> str:
+    """What file names of a comparison end in: one split alone must not replace the table of all of them."""
+    return (f"-{config.split}" if config.split else "") + _suffix(config)
+
+
+def folder_beside(runs: Sequence[Run]) -> Path:
+    """The folder that contains the first run that is not a copy in the cache."""
+    return next((run for run in runs if not is_copy(run.path)), runs[0]).path.parent
+
+
 def publish(runs: list[Run], rows: list[ComparisonRow], config: EvaluateConfig) -> None:
     """Write the figure and the table, print the table, and mirror the runs to MLflow; a failure there is a warning."""
-    own = next((run for run in runs if not is_copy(run.path)), runs[0])
-    folder = runs[0].path / "evaluation" if len(runs) == 1 else own.path.parent
-    # one split alone must not replace the table of all of them
-    suffix = (f"-{config.split}" if config.split else "") + _suffix(config)
+    folder = runs[0].path / "evaluation" if len(runs) == 1 else folder_beside(runs)
+    suffix = suffix_of(config)
     write_figure(rows, folder / f"figure-5{suffix}.png")
     write_atomic(folder / f"comparison{suffix}.md", comparison_markdown(rows))
     for run in runs:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from pianogen.config import EvaluateConfig
-from pianogen.evaluation.report import MODEL_NAMES, Results, results
+from pianogen.evaluation.report import MODEL_NAMES, Results
 from pianogen.evaluation.score import score_over_ranks
 from pianogen.evaluation.subsets import Subset
 from pianogen.models import PianoModel
@@ -30,7 +30,7 @@ def score_run(run: Run, subsets: Sequence[Subset], config: EvaluateConfig) -> tu
             counts = score_over_ranks(
                 model, subset.performances, run.config.model.mask, rows=config.lanes, progress_title=title
             )
-        found[subset.split] = results(counts, seconds=subset.seconds, notes=subset.notes)
+        found[subset.split] = subset.results(counts)
     return checkpoint, found
 
 

@@ -1,6 +1,6 @@
 """Runs of different shards, such as of different tokenizers, compared on the performances that all shards have.
 
-PARENT/comparison-shards.{md,png,json}     the table, the figure and every number, beside the first run's folder
+PARENT/comparison-shards.{md,png,json}     table, figure and every number, beside the first run that is not a copy
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from pianogen.errors import SettingError
 from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.fit_cache import fit_of
 from pianogen.evaluation.nll_figure import write_nll_figure
-from pianogen.evaluation.report import ComparisonRow, results
+from pianogen.evaluation.report import ComparisonRow
+from pianogen.evaluation.result_files import folder_beside, suffix_of
 from pianogen.evaluation.run_scores import name_in_tables, score_run
 from pianogen.evaluation.shard_report import ShardsRow, shards_caption, shards_markdown, shards_table
 from pianogen.evaluation.subsets import Subset, chosen_of_train, open_recorded_shards, subset_of
@@ -69,7 +70,7 @@ def compare_over_shards(runs: Sequence[Run], config: EvaluateConfig, *, writes: 
         },
         "rows": [row.content() for row in rows],
     }
-    _publish(runs[0].path.parent, rows, caption, content, config)
+    _publish(folder_beside(runs), rows, caption, content, config)
     return [ComparisonRow(row.name, row.kind, {split: row.found}) for row in rows]
 
 
@@ -117,15 +118,14 @@ def _baseline(shards: ShardSet, subset: Subset, run: Run) -> ShardsRow:
     mask = run.config.model.mask
     with status(f"fitting the baselines of {shards.folder}"):
         counts = Baselines.of(fit_of(shards, mask), mask).score(subset.performances)[_BASELINE]
-    found = results(counts, seconds=subset.seconds, notes=subset.notes)
+    found = subset.results(counts)
     return ShardsRow(_BASELINE, None, shards.tokenizer, found)
 
 
 def _publish(
     folder: Path, rows: Sequence[ShardsRow], caption: str, content: dict[str, Any], config: EvaluateConfig
 ) -> None:
-    suffix = "".join(f"-{word}" for word in (config.split, config.precision) if word not in (None, "fp32"))
-    path = folder / f"comparison-shards{suffix}.md"
+    path = folder / f"comparison-shards{suffix_of(config)}.md"
     write_nll_figure(rows, path.with_suffix(".png"))
     write_json(path.with_suffix(".json"), content)
     write_atomic(path, shards_markdown(rows, caption))

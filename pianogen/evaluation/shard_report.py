@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pianogen.config import TokenizerConfig
-from pianogen.evaluation.report import Results
-from pianogen.metrics import GROUPS
+from pianogen.evaluation.report import Results, nats_per_note_by_group
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,9 +31,8 @@ class ShardsRow:
     """What `results` returns."""
 
     def nats_per_note(self) -> dict[str, float]:
-        """The parts of the NLL per note, by the group of the target; they add up to it."""
-        nats, targets = self.found["nll"]["nats_per_token_by_group"], self.found["targets"]
-        return {name: (nats[name] or 0.0) * targets[name] / self.found["notes"] for name in GROUPS}
+        """The parts of the NLL per note, by the group of the target."""
+        return nats_per_note_by_group(self.found)
 
     def finer_nats_per_note(self, coarsest: int) -> float:
         """What a finer grid must also predict, if the position within a step of the coarsest grid is random.

@@ -11,6 +11,8 @@ from jaxtyping import Int
 from pianogen.config import EvaluateConfig
 from pianogen.data import ShardSet, Split, chosen_performances, open_shards_at
 from pianogen.errors import RunError, SettingError
+from pianogen.evaluation.counts import Counts
+from pianogen.evaluation.report import Results, results
 from pianogen.manifest import MANIFEST_NAME
 from pianogen.progress import console
 from pianogen.randomness import RandomStream
@@ -30,6 +32,10 @@ class Subset:
     """Indices of the performances in the split; None for all."""
     shards: str = ""
     """Fingerprint of the shards."""
+
+    def results(self, counts: Counts) -> Results:
+        """What the counts of all its targets say; see `report.results`."""
+        return results(counts, seconds=self.seconds, notes=self.notes)
 
 
 def require_same_mask(runs: Sequence[Run]) -> None:

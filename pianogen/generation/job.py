@@ -18,7 +18,7 @@ import torch
 from pianogen.config import GenerateConfig, TokenizerConfig, part_of
 from pianogen.errors import RunError, SettingError
 from pianogen.files import write_atomic
-from pianogen.folders import refuse_run, refuse_shards, run_above
+from pianogen.folders import refuse_run_or_shards
 from pianogen.generation.index import write_index
 from pianogen.generation.limits import Limits, plan_limits
 from pianogen.generation.piece_folder import PieceFolder, WriteFile, request_of
@@ -72,9 +72,7 @@ def generate(
         SettingError: A setting or a prompt leaves nothing to generate, or `out` is a run folder or holds shards.
         SourceError: A prompt cannot be read.
     """
-    if run_above(out) == out.resolve():  # RUN/pieces is allowed
-        refuse_run(out, "the pieces")
-    refuse_shards(out, "the pieces")
+    refuse_run_or_shards(out, "the pieces")
     check_sound([*sound_formats(config), *(["ogg"] if config.html_sound else [])], config.soundfont)
     series = plan_series([runs] if isinstance(runs, Path) else runs, out, config)
     opened = {one.run: open_run(one.run) for one in series}

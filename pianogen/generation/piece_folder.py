@@ -18,8 +18,9 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from pianogen.config import GenerateConfig, flatten
-from pianogen.errors import RunError, SettingError, SourceError, TokenError
+from pianogen.errors import RunError, SourceError, TokenError
 from pianogen.files import write_atomic
+from pianogen.folders import make_out
 from pianogen.generation.prompt import Prompt, clock_and_end
 from pianogen.generation.sampler import SampledPiece
 from pianogen.progress import console
@@ -68,12 +69,7 @@ class PieceFolder:
             SettingError: The folder cannot be created.
             RunError: The folder holds pieces of another request.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingError(
-                f"cannot create the folder --out {self.path}: {error.strerror}; choose another"
-            ) from error
+        make_out(self.path)
         for path in sorted(self.path.glob("[0-9]*.json")):
             _check_same_request(path, read_sidecar(path) or {}, self.request)
 

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from pianogen.config import TokenizerConfig
 from pianogen.errors import SettingError
 from pianogen.tokens import Notes, RawNotes, decode, encode, quantise, read_performance
-from pianogen.tokens.metre import plausible_metre
+from pianogen.tokens.metre import bar_steps, plausible_metre
 from pianogen.tokens.vocab import BOS, EOS, FIRST_DURATION, PAD, SEP
 
 DEFAULT_TEMPO = 120.0  # quarters per minute
@@ -43,8 +43,7 @@ class Prompt:
     @property
     def bar_steps(self) -> float:
         """Steps in a bar: 16 in 4/4 on a grid of sixteenths."""
-        beats, unit = self.time_signature
-        return self.steps_per_quarter * 4 * beats / unit
+        return bar_steps(self.time_signature, self.steps_per_quarter)
 
     @property
     def seconds_per_step(self) -> float:

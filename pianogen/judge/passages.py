@@ -7,7 +7,7 @@ from typing import Any
 
 from pianogen.config import TokenizerConfig
 from pianogen.tokens import Notes
-from pianogen.tokens.metre import COMMON_TIME, plausible_metre
+from pianogen.tokens.metre import COMMON_TIME, bar_steps, plausible_metre
 from pianogen.tokens.midi import DEFAULT_QUARTERS_PER_MINUTE
 
 
@@ -30,12 +30,11 @@ class Timing:
 
         What the metadata do not say, or not in a usable way, is as usual.
         """
-        beats, unit = _metre(metadata.get("time_signature"))
         seconds: Any = metadata.get("seconds")
         is_known = isinstance(seconds, int | float) and math.isfinite(seconds)
         last = int((notes.onset + notes.duration).max(initial=1))
         return cls(
-            steps_per_bar=4 * beats / unit * tokenizer.steps_per_quarter,
+            steps_per_bar=bar_steps(_metre(metadata.get("time_signature")), tokenizer.steps_per_quarter),
             seconds_per_step=float(seconds) / last if is_known else cls.usual(tokenizer).seconds_per_step,
         )
 

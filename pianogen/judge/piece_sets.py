@@ -16,7 +16,7 @@ from pianogen.metrics.music import Piece
 from pianogen.metrics.music.extremes import uniform_random
 from pianogen.progress import console
 from pianogen.randomness import RandomStream, generator
-from pianogen.tokens import Notes, RawNotes, decode, encode, quantise, read_performance, source_suffixes
+from pianogen.tokens import Notes, RawNotes, decode, encode, find_sources, quantise, read_performance, source_suffixes
 
 Role = Literal["reference", "floor", "judged", "raw", "noise"]
 RAW_STEPS_PER_QUARTER = 48  # 10 ms at 120 quarters per minute
@@ -114,11 +114,7 @@ def read_folder(path: Path, name: str, role: Role, tokenizer: TokenizerConfig) -
     Raises:
         SettingError: There is none that can be read.
     """
-    suffixes = source_suffixes()
-    files = (
-        sorted(file for file in path.rglob("*") if file.name.lower().endswith(suffixes)) if path.is_dir() else [path]
-    )
-    return _read_files(name, role, files, tokenizer)
+    return _read_files(name, role, sorted(find_sources(path)) if path.is_dir() else [path], tokenizer)
 
 
 def _read_files(name: str, role: Role, files: Sequence[Path], tokenizer: TokenizerConfig) -> PieceSet:

@@ -14,23 +14,25 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from pianogen.config import RenderConfig, TokenizerConfig
 from pianogen.errors import PianogenError, RunError, SettingError, SourceError
 from pianogen.files import write_atomic
-from pianogen.folders import refuse_run, refuse_shards, run_above
+from pianogen.folders import make_out, refuse_run_or_shards
 from pianogen.progress import Progress, console
 from pianogen.render.sound import check_sound, encode_sound, piano_sound, played, sound_formats
 from pianogen.tokens import (
     MIDI_SUFFIXES,
     Notes,
     RawNotes,
+    find_sources,
     musicxml_bytes,
     quantise,
     read_performance,
     source_suffixes,
 )
-from pianogen.tokens.metre import plausible_metre
+from pianogen.tokens.metre import bar_steps, plausible_metre
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Task:
 
 
 def render(sources: Sequence[Path], out: Path, config: RenderConfig) -> int:
-    """Make the requested files of each source, and return how many sources there are.
+    """Make the requested files of each MIDI file and score, and return how many of these there are.
 
     A source is a MIDI file, a score, or a folder, of which every such file is taken.
 
@@ -53,7 +55,7 @@ def render(sources: Sequence[Path], out: Path, config: RenderConfig) -> int:
     _check(out, config)
     tasks = plan_tasks(sources, out)
     for folder in {task.target.parent for task in tasks}:
-        _make_folder(folder)
+        make_out(folder)
     failed = 0
     with Progress("rendering", total=len(tasks), unit="files") as bar:
         for reasons in _run(tasks, config):
@@ -90,7 +92,10 @@ def render_file(task: Task, config: RenderConfig) -> list[str]:
         raw = read_performance(task.source)
     except PianogenError as error:
         return [str(error)]
-    written = _Written.of(task, raw, config)
+    try:
+        written = _Written.of(task, raw, config)
+    except PianogenError as error:  # such as a grid in a damaged sidecar
+        return [f"{task.source}: {error}"]
     reasons = []
     for make in (partial(_sounds, raw, config), written.score, written.svg, written.picture):
         try:
@@ -103,9 +108,7 @@ def render_file(task: Task, config: RenderConfig) -> list[str]:
 
 def _check(out: Path, config: RenderConfig) -> None:
     """Report at once what would fail for every file."""
-    if run_above(out) == out.resolve():
-        refuse_run(out, "the files")
-    refuse_shards(out, "the files")
+    refuse_run_or_shards(out, "the files")
     sounds = sound_formats(config)
     if not (sounds or config.svg or config.musicxml or config.piano_roll):
         raise SettingError("nothing is to be made; leave out one of the flags that say false")
@@ -117,22 +120,13 @@ def _files(source: Path) -> Iterator[tuple[Path, Path]]:
     if not source.is_dir():
         yield source, Path(source.name)
         return
-    suffixes = source_suffixes()
-    found = [path for path in sorted(source.rglob("*")) if path.name.lower().endswith(suffixes) and path.is_file()]
-    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(source).parts)]
+    found = sorted(path for path in find_sources(source) if path.is_file())
     if not found:
-        raise SettingError(f"the folder {source} holds no MIDI file or score ({' '.join(suffixes)})")
+        raise SettingError(f"the folder {source} holds no MIDI file or score ({' '.join(source_suffixes())})")
     of_midi = {path.with_suffix("") for path in found if path.suffix.lower() in MIDI_SUFFIXES}
     for path in found:
         if path.suffix.lower() in MIDI_SUFFIXES or path.with_suffix("") not in of_midi:
             yield path, path.relative_to(source)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError(f"cannot create the folder --out {folder}: {error.strerror}; choose another") from error
 
 
 def _run(tasks: Sequence[Task], config: RenderConfig) -> Iterable[list[str]]:
@@ -182,19 +176,21 @@ class _Written:
         prompt_steps = piece.get("prompt_steps") or None
         return cls(notes, steps_per_quarter, time_signature, prompt_steps, task.source.stem, config)
 
+    @property
+    def _metre(self) -> dict[str, Any]:
+        return {"steps_per_quarter": self.steps_per_quarter, "time_signature": self.time_signature}
+
     def score(self) -> Iterator[tuple[str, bytes]]:
         """MusicXML."""
         if self.config.musicxml:
-            metre = {"steps_per_quarter": self.steps_per_quarter, "time_signature": self.time_signature}
-            yield ".musicxml", musicxml_bytes(self.notes, **metre)
+            yield ".musicxml", musicxml_bytes(self.notes, **self._metre)
 
     def svg(self) -> Iterator[tuple[str, str]]:
         """The score as a picture."""
         if self.config.svg:
             from pianogen.render.notation import engraved
 
-            metre = {"steps_per_quarter": self.steps_per_quarter, "time_signature": self.time_signature}
-            yield ".svg", engraved(self.notes, **metre, title=self.title)
+            yield ".svg", engraved(self.notes, **self._metre, title=self.title)
 
     def picture(self) -> Iterator[tuple[str, bytes]]:
         """The piano roll."""
@@ -202,12 +198,11 @@ class _Written:
             from pianogen.render.piano_roll import piano_roll  # matplotlib is slow to import
 
             buffer = io.BytesIO()
-            beats, unit = self.time_signature
             piano_roll(
                 self.notes,
                 buffer,
                 steps_per_quarter=self.steps_per_quarter,
-                bar_steps=4 * self.steps_per_quarter * beats // unit or None,
+                bar_steps=bar_steps(self.time_signature, self.steps_per_quarter),
                 prompt_steps=self.prompt_steps,
                 title=self.title,
             )

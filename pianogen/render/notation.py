@@ -40,7 +40,8 @@ def engraved(
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
     toolkit.setOptions(_OPTIONS)
-    assert toolkit.loadData(score.decode())
+    loaded = toolkit.loadData(score.decode())
+    assert loaded, "verovio cannot read our own MusicXML"
     return _one_below_the_other([toolkit.renderToSVG(page + 1) for page in range(toolkit.getPageCount())], title)
 
 

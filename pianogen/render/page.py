@@ -1,7 +1,7 @@
-"""Pages from Jinja2 templates: each a single HTML file that contains its style and script and loads nothing else.
+"""Pages from Jinja2 templates: each a single HTML file that contains its style and script.
 
-`templates/page.html` is the frame: a page extends it. Its content security policy makes the browser refuse every
-request. Every value is escaped.
+A page loads nothing, except sound.js beside it where it is made with `sound`: its content security policy makes the
+browser refuse every other request. `templates/page.html` is the frame, which a page extends. Every value is escaped.
 """
 
 import os

@@ -22,7 +22,7 @@ def piano_roll(
     file: str | Path | BinaryIO,
     *,
     steps_per_quarter: int = 4,
-    bar_steps: int | None = None,
+    bar_steps: float | None = None,
     prompt_steps: int | None = None,
     title: str = "",
 ) -> None:

@@ -89,10 +89,6 @@ class Region:
     filter_envelope_cents: float
     filter_envelope: Envelope
 
-    def sounds(self, key: int, velocity: int) -> bool:
-        """Whether it sounds for a note."""
-        return self.keys[0] <= key <= self.keys[1] and self.velocities[0] <= velocity <= self.velocities[1]
-
     def speed(self, key: int) -> float:
         """How fast the recording has to run for a key."""
         return 2 ** ((key - self.root) * self.keys_per_semitone / 12)

@@ -3,14 +3,12 @@
 RESULTS/SHARDS.baselines.json
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pianogen.config import EvaluateConfig, Mask, to_dict
 from pianogen.data import open_shards
 from pianogen.errors import SettingError
-from pianogen.evaluation import results
 from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.fit_cache import fit_of
 from pianogen.evaluation.subsets import read_subset
@@ -23,12 +21,10 @@ _SPLITS = ("test", "train")
 Scores = dict[str, dict[str, Any]]  # split -> what `results` returns
 
 
-def wanted(plan: Plan) -> Iterator[PlannedRun]:
+def wanted(plan: Plan) -> list[PlannedRun]:
     """A run on each set of shards whose baselines are in a table."""
-    runs = {
-        plan.runs[table.first_run].shard_set: plan.runs[table.first_run] for table in plan.tables if table.baselines
-    }
-    yield from runs.values()
+    first = [plan.runs[table.first_run] for table in plan.tables if table.baselines]
+    return list({run.shard_set: run for run in first}.values())
 
 
 def write_baselines(folder: Path, run: PlannedRun, shards: Path) -> None:
@@ -36,11 +32,11 @@ def write_baselines(folder: Path, run: PlannedRun, shards: Path) -> None:
     opened, mask = open_shards(shards), run.train.model.mask
     with status(f"fitting and scoring the baselines on {run.shard_set}"):
         baselines = Baselines.of(fit_of(opened, mask), mask)
-        content: dict[str, Scores] = {name: {} for name in baselines.names}
+        content: dict[str, Scores] = {}
         for split in _SPLITS:
             subset = read_subset(opened, split, EvaluateConfig())
             for name, counts in baselines.score(subset.performances).items():
-                content[name][split] = results(counts, seconds=subset.seconds, notes=subset.notes)
+                content.setdefault(name, {})[split] = subset.results(counts)
     entry = {"shards": to_dict(run.shards), "mask": mask}
     write_json(baselines_file(folder, run.shard_set), {"format": FORMAT, "entry": entry, "baselines": content})
 

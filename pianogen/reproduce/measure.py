@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pianogen.config import EvaluateConfig
 from pianogen.data import open_shards
-from pianogen.evaluation import results
+from pianogen.evaluation.counts import FIRST_TARGET
 from pianogen.evaluation.predictions import Predictions, padding_of_batches, predict
+from pianogen.evaluation.run_scores import load_to_score
 from pianogen.evaluation.subsets import Subset, read_subset
 from pianogen.metrics import PerformanceSums
 from pianogen.ops.arithmetic import reproducible_on_gpu
@@ -81,8 +80,7 @@ def _machine(run: Run) -> dict[str, Any]:
 def score_run(planned: PlannedRun, folder: Path, shards: Path) -> tuple[dict[str, Any], PerformanceSums]:
     """Score the last checkpoint of a run on the test split and a part of train; return scores for its result."""
     run = open_run(folder)
-    model, checkpoint = run.load_model(CHECKPOINT)
-    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    model, checkpoint = load_to_score(run, EvaluateConfig(checkpoint=CHECKPOINT))
     opened = open_shards(shards)
     test, train = (read_subset(opened, split, EvaluateConfig()) for split in ("test", "train"))
     passes = [test, train, *[test] * planned.paper_code]
@@ -93,8 +91,8 @@ def score_run(planned: PlannedRun, folder: Path, shards: Path) -> tuple[dict[str
             "parameters": model.num_parameters,
             "checkpoint": {"step": checkpoint.step, "sha256": checkpoint.sha256},
             "shards": run.environment["shards"]["fingerprint"],
-            "test": {"performances": len(test.performances), **_results(carried, test)},
-            "train": {"performances": len(train.performances), **_results(trained, train)},
+            "test": {"performances": len(test.performances), **test.results(carried.counts())},
+            "train": {"performances": len(train.performances), **train.results(trained.counts())},
         }
         if planned.paper_code:
             excerpt_tokens = run.config.data.excerpt_tokens
@@ -105,21 +103,17 @@ def score_run(planned: PlannedRun, folder: Path, shards: Path) -> tuple[dict[str
 
 
 def _num_targets(subset: Subset) -> int:
-    return sum(map(len, subset.performances))
+    return sum(len(ids) - FIRST_TARGET for ids in subset.performances)
 
 
 def _as_paper_code(cut: Predictions, subset: Subset) -> dict[str, Any]:
-    found = _results(cut, subset)
+    found = subset.results(cut.counts())
     return {
         "nll": found["nll"]["nats_per_token"],
         "without_padding": found["averages"],
         "with_padding": asdict(cut.averages_with_padding(cut.padding)),
         "padding_share": _share(cut.padding, cut),
     }
-
-
-def _results(found: Predictions, subset: Subset) -> dict[str, Any]:
-    return results(found.counts(), seconds=subset.seconds, notes=subset.notes)
 
 
 def _padded_batches(found: Predictions, subset: Subset, batch: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from pianogen.config import EvaluateConfig
 from pianogen.files import write_atomic
 from pianogen.reproduce.averages import level_sentence, rules_table, switches_table
 from pianogen.reproduce.baselines import Scores, read_baselines
@@ -25,7 +26,7 @@ _NOTES = {
         "NLL in nats per token, xxeos included; the rest in percent. Of several runs the mean, then each. weighted: "
         "mean over classes, weighted by their targets. micro: share of the targets predicted. All on the whole test "
         "split, by the last checkpoint, with the past carried; train: a seeded choice of performances with about "
-        "300,000 targets. paper: read off its Figure 5, on its own split of MAESTRO v1."
+        f"{EvaluateConfig.train_tokens:,} targets. paper: read off its Figure 5, on its own split of MAESTRO v1."
     ),
     "rules": (
         "In percent, the mean over runs. macro, occurring classes: 2PR / (P + R) of the mean precision and recall "

@@ -50,8 +50,15 @@ class Result:
         """Whether its network and optimizer are the paper's."""
         settings = self.content["entry"]["settings"]
         model, optim = settings["model"], settings["optim"]
-        own = (model.get("layer_norm"), optim.get("kind", "adam") != "adam", optim.get("ema"), model["dropout"])
-        return self.kind in PAPER_KINDS and model["embedding"] == "one_hot" and not any(own)
+        changed = (
+            model["embedding"] != "one_hot",
+            model["num_layers"] > 1,
+            model["dropout"],
+            model.get("layer_norm"),
+            optim.get("kind", "adam") != "adam",
+            optim.get("ema"),
+        )
+        return self.kind in PAPER_KINDS and not any(changed)
 
     @property
     def tokens(self) -> int:

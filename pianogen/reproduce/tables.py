@@ -5,6 +5,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
+from pianogen.evaluation.report import nats_per_note_by_group, percentages
 from pianogen.metrics import GROUPS
 from pianogen.reproduce.baselines import Scores
 from pianogen.reproduce.results import Result
@@ -59,23 +60,18 @@ def _models_line(row: Row) -> list[str]:
 
 
 def _baseline_line(name: str, scores: Scores) -> list[str]:
-    test, train = (scores[split]["averages"] for split in ("test", "train"))
     return [
         name,
         ABSENT,
         ABSENT,
         f"{scores['test']['nll']['nats_per_token']:.3f}",
-        _weighted(test),
+        percents(percentages(scores["test"], "weighted")),
         ABSENT,
-        f"{100 * test['accuracy']:.1f}",
+        f"{100 * scores['test']['averages']['accuracy']:.1f}",
         ABSENT,
-        _weighted(train),
+        percents(percentages(scores["train"], "weighted")),
         ABSENT,
     ]
-
-
-def _weighted(averages: Mapping[str, float]) -> str:
-    return percents([100 * averages[f"weighted_{name}"] for name in ("precision", "recall", "f1")])
 
 
 def _runs(row: Row) -> str:
@@ -139,8 +135,7 @@ def _likelihoods(result: Result) -> Mapping[str, Any]:
 
 
 def _nats_per_note(result: Result, group: str) -> float:
-    test = result.content["test"]
-    return test["nll"]["nats_per_token_by_group"][group] * test["targets"][group] / test["notes"]
+    return nats_per_note_by_group(result.content["test"])[group]
 
 
 def _given(row: Row, name: str) -> str:

@@ -23,8 +23,6 @@ class Ratings:
     condition_of: Int[np.ndarray, " S"]
     """Index of each stimulus's condition."""
     conditions: tuple[str, ...]
-    raters: tuple[str, ...] = ()
-    stimuli: tuple[str, ...] = ()
 
     def means(self) -> Float[np.ndarray, " C"]:
         """The mean rating of each condition; nan for one that nobody has rated."""
@@ -48,8 +46,7 @@ class Ratings:
 
     def of(self, raters: Sequence[int]) -> "Ratings":
         """The ratings of some raters."""
-        names = tuple(self.raters[index] for index in raters) if self.raters else ()
-        return Ratings(self.scores[list(raters)], self.condition_of, self.conditions, names, self.stimuli)
+        return Ratings(self.scores[list(raters)], self.condition_of, self.conditions)
 
     def _members(self) -> Float[np.ndarray, "S C"]:
         return (self.condition_of[:, None] == np.arange(len(self.conditions))).astype(np.float64)

@@ -4,7 +4,14 @@ from pianogen.tokens.codec import decode, encode, tokenize
 from pianogen.tokens.engrave import musicxml_bytes, write_musicxml
 from pianogen.tokens.midi import midi_bytes, read_midi, write_midi
 from pianogen.tokens.notes import Notes, QuantisationReport, RawNotes, quantise
-from pianogen.tokens.read import MIDI_SUFFIXES, SCORE_SUFFIXES, load_readers, read_performance, source_suffixes
+from pianogen.tokens.read import (
+    MIDI_SUFFIXES,
+    SCORE_SUFFIXES,
+    find_sources,
+    load_readers,
+    read_performance,
+    source_suffixes,
+)
 from pianogen.tokens.scores import read_score
 from pianogen.tokens.transpose import PITCH_SHIFTS, possible_shifts, transpose
 from pianogen.tokens.vocab import fingerprint, ids_of, words_of
@@ -18,6 +25,7 @@ __all__ = [
     "RawNotes",
     "decode",
     "encode",
+    "find_sources",
     "fingerprint",
     "ids_of",
     "load_readers",

@@ -6,6 +6,12 @@ _SHORTEST_NOTE = 64  # denominator
 _BAR_QUARTERS = (0.5, 32.0)  # shortest and longest bar; notation has no rests for much longer ones
 
 
+def bar_steps(time_signature: tuple[int, int], steps_per_quarter: int) -> float:
+    """Steps of the grid in a bar: 16 in 4/4 on a grid of sixteenths."""
+    beats, unit = time_signature
+    return steps_per_quarter * 4 * beats / unit
+
+
 def plausible_metre(time_signature: tuple[int, int] | None) -> tuple[int, int]:
     """The time signature, or 4/4 if it is missing or implausible."""
     if time_signature is None:

@@ -1,7 +1,8 @@
 """Reading of performances and scores, by file suffix."""
 
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,19 @@ _MAX_TICK = 2**31 - 1  # leaves room for sums and scaling in int64
 def source_suffixes() -> tuple[str, ...]:
     """The suffixes of all files that can be read, those of plugins included."""
     return (*MIDI_SUFFIXES, *SCORE_SUFFIXES, *_added())
+
+
+def find_sources(folder: Path, on_error: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """The MIDI files and scores in a folder and below it, without hidden ones; links to folders are not followed.
+
+    `on_error` is called with the error of a folder that cannot be listed, which is otherwise left out.
+    """
+    suffixes = source_suffixes()
+    for parent, folders, files in os.walk(folder, onerror=on_error):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith(suffixes) and not name.startswith("."):
+                yield Path(parent, name)
 
 
 def load_readers(suffixes: Iterable[str]) -> None:

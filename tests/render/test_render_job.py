@@ -97,3 +97,13 @@ def test_what_would_fail_for_every_file_is_said_at_once(music, tmp_path, config,
 def test_sound_js_has_thirty_notes_and_at_most_6_mb():
     assert len(SAMPLED_KEYS) == 30
     assert 0.3e6 < len(samples_script()) < 6e6
+
+
+def test_a_damaged_sidecar_is_named_and_the_other_files_are_made(music, tmp_path, capsys):
+    (music / "one.json").write_text('{"words": "", "steps_per_quarter": 96}')
+    words = ["render", str(music / "one.mid"), str(music / "two.mid"), "--out", str(tmp_path / "out"), "--svg", "false"]
+    assert main([*words, "--piano_roll", "false"]) == 2
+    said = capsys.readouterr().err
+    assert f"{music / 'one.mid'}: " in said
+    assert "steps_per_quarter" in said
+    assert (tmp_path / "out" / "two.wav").exists()
