@@ -1,6 +1,5 @@
 """A run that starts from the weights of another: `pianogen train --init RUN`."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from checkpoints import assert_same_tensors, tensors
+from launching import logged
+from logged import logged_lines
 
 from pianogen.cli import main
-from pianogen.config import BudgetConfig, ModelConfig, ShardsConfig, TokenizerConfig, TrainConfig, ValidationConfig
+from pianogen.config import BudgetConfig, ModelConfig, ShardsConfig, TokenizerConfig, TrainConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.files import sha256_of
 from pianogen.runs import open_run
@@ -19,33 +20,24 @@ from pianogen.track.run_folder import RunFolder
 from pianogen.train import train
 
 MakeRun = Callable[..., TrainConfig]
-QUIET = ValidationConfig(every_steps=4, slice_tokens=200, num_samples=0)
 MODEL = ModelConfig(kind="attn", hidden_size=8, embedding="musical", embedding_size=6)
 
 
 @pytest.fixture
 def first(tiny_run: MakeRun) -> TrainConfig:
     """A finished run of another seed; the run that starts from it does not repeat its settings of the model."""
-    config = tiny_run("first", steps=4, seed=7, model=MODEL, validation=QUIET)
+    config = tiny_run("first", steps=4, seed=7, model=MODEL)
     train(config)
     return config
 
 
 @pytest.fixture
 def second(tiny_run: MakeRun, first: TrainConfig) -> TrainConfig:
-    return tiny_run("second", steps=4, init=first.out, model=ModelConfig(), validation=QUIET)
+    return tiny_run("second", steps=4, init=first.out, model=ModelConfig())
 
 
 def weights(out: str, checkpoint: str) -> dict[str, torch.Tensor]:
     return open_run(out).load_model(checkpoint)[0].state_dict()
-
-
-def newest(out: str) -> Path:
-    return sorted((Path(out) / "checkpoints").glob("step-*"))[-1]
-
-
-def log(out: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (Path(out) / "metrics.jsonl").read_text().splitlines()]
 
 
 def with_lr(config: TrainConfig, lr: float) -> TrainConfig:
@@ -57,8 +49,7 @@ def test_the_first_step_starts_from_the_weights_of_the_checkpoint(
     first: TrainConfig, second: TrainConfig, checkpoint: str
 ) -> None:
     train(with_lr(replace(second, init_checkpoint=checkpoint), 1e-30))
-    there, here = weights(first.out, checkpoint), weights(second.out, "last")
-    assert all(torch.equal(there[name], here[name]) for name in there)
+    assert_same_tensors(weights(second.out, "last"), weights(first.out, checkpoint))
 
 
 def test_the_model_is_that_of_the_initial_weights(second: TrainConfig) -> None:
@@ -139,14 +130,14 @@ def test_the_origin_is_recorded(first: TrainConfig, second: TrainConfig) -> None
 def test_the_initial_weights_are_validated_before_the_first_step(first: TrainConfig, second: TrainConfig) -> None:
     train(replace(first, budget=BudgetConfig(steps=8)))
     train(replace(second, init_checkpoint="last"))
-    here, there = log(second.out)[0], log(first.out)[-1]
+    here, there = logged_lines(Path(second.out))[0], logged_lines(Path(first.out))[-1]
     assert (here["step"], there["step"]) == (0, 8)
     assert here["validation/nll"] == pytest.approx(there["validation/nll"])
 
 
 def test_fine_tuning_lowers_the_validation_nll(second: TrainConfig) -> None:
     train(replace(second, budget=BudgetConfig(steps=12)))
-    first, *_, last = (line["validation/nll"] for line in log(second.out) if "validation/nll" in line)
+    first, *_, last = logged(second, "validation/nll")
     assert last < first
 
 
@@ -158,8 +149,7 @@ def test_a_resumed_run_ends_bit_equal_without_its_initial_weights(
     train(replace(second, budget=BudgetConfig(steps=2)))
     Path(first.out).rename(Path(first.out).with_name("gone"))
     train(second)
-    there, here = (load_file(newest(run.out) / "model.safetensors") for run in (quiet, second))
-    assert all(torch.equal(there[name], here[name]) for name in there)
+    assert_same_tensors(tensors(second.out), tensors(quiet.out))
 
 
 def test_resuming_needs_no_init(second: TrainConfig) -> None:
@@ -186,9 +176,8 @@ def test_a_run_killed_before_its_first_checkpoint_starts_from_them_again(killed:
     quiet = replace(killed, out=str(Path(killed.out).with_name("quiet")))
     train(quiet)
     train(killed)
-    there, here = (load_file(newest(run.out) / "model.safetensors") for run in (quiet, killed))
-    assert all(torch.equal(there[name], here[name]) for name in there)
-    assert [line["step"] for line in log(killed.out)] == [line["step"] for line in log(quiet.out)]
+    assert_same_tensors(tensors(killed.out), tensors(quiet.out))
+    assert logged_lines(Path(killed.out)) == logged_lines(Path(quiet.out))
 
 
 def test_it_does_not_start_again_from_other_weights(killed: TrainConfig, first: TrainConfig) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from checkpoints import assert_same_tensors, newest, tensors
 from logged import logged_lines
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from tiny import WITH_SAMPLES
 
 from pianogen.config import (
@@ -34,19 +33,6 @@ STEPS = 14  # more than an epoch of the tiny shards at 4 rows of 48 tokens
 MakeRun = Callable[..., TrainConfig]
 
 
-def newest(run: str) -> Path:
-    return sorted((Path(run) / "checkpoints").glob("step-*"))[-1]
-
-
-def tensors(run: str) -> dict[str, torch.Tensor]:
-    """Weights, optimizer and state of the newest checkpoint."""
-    return {
-        f"{file.stem}/{name}": value
-        for file in sorted(newest(run).glob("*.safetensors"))
-        for name, value in load_file(file).items()
-    }
-
-
 def log(run: str) -> list[dict[str, Any]]:
     """Everything logged but times and usage."""
     return logged_lines(Path(run))
@@ -58,9 +44,7 @@ def stop_and_resume(config: TrainConfig, *, after: int) -> None:
 
 
 def assert_same(run: str, undisturbed: str) -> None:
-    there, here = tensors(undisturbed), tensors(run)
-    assert there.keys() == here.keys()
-    assert [name for name in there if not torch.equal(there[name], here[name])] == []
+    assert_same_tensors(tensors(run), tensors(undisturbed))
     assert training_of(run) == training_of(undisturbed)
 
 
@@ -139,7 +123,7 @@ def test_a_finished_run_is_left_as_it_is(tiny_run: MakeRun) -> None:
     train(config)
     before = tensors(config.out)
     train(config)
-    assert all(torch.equal(value, before[name]) for name, value in tensors(config.out).items())
+    assert_same_tensors(tensors(config.out), before)
 
 
 def damage(file: Path, how: str) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from checkpoints import assert_same_tensors, tensors
 from launching import ACCELERATE, TWO, launch, logged, losses
-from safetensors.torch import load_file
 from tiny import WITH_SAMPLES
 
 from pianogen.config import BudgetConfig, ModelConfig, OptimConfig, TrainConfig
@@ -18,11 +17,6 @@ from pianogen.train import train
 
 MakeRun = Callable[..., TrainConfig]
 TOLERANCE = 2e-6  # of the loss: sums over two ranks are made in another order
-
-
-def weights(config: TrainConfig) -> dict[str, torch.Tensor]:
-    newest = sorted((Path(config.out) / "checkpoints").glob("step-*"))[-1]
-    return load_file(newest / "model.safetensors")
 
 
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "attn", "sha"])
@@ -60,9 +54,7 @@ def test_two_ranks_resume_bit_equal(tiny_run: MakeRun) -> None:
     for config in (quiet, replace(stopped, budget=BudgetConfig(steps=3)), stopped):
         ran = launch(TWO, config)
         assert ran.returncode == 0, ran.stderr
-    there, here = weights(quiet), weights(stopped)
-    assert there.keys() == here.keys()
-    assert [name for name in there if not torch.equal(there[name], here[name])] == []
+    assert_same_tensors(tensors(stopped.out), tensors(quiet.out))
 
 
 @pytest.mark.slow
@@ -73,7 +65,7 @@ def test_four_ranks_resume_bit_equal(tiny_run: MakeRun) -> None:
     for config in (quiet, replace(stopped, budget=BudgetConfig(steps=3)), stopped):
         ran = launch(four, config)
         assert ran.returncode == 0, ran.stderr
-    assert all(torch.equal(value, weights(quiet)[name]) for name, value in weights(stopped).items())
+    assert_same_tensors(tensors(stopped.out), tensors(quiet.out))
 
 
 def test_ranks_print_no_warnings(tiny_run: MakeRun) -> None:

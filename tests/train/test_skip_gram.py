@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from checkpoints import tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -43,8 +44,7 @@ def pairs_of(*performances: list[int]) -> np.ndarray:
 
 
 def weights_of(config: TrainConfig) -> torch.Tensor:
-    newest = sorted((Path(config.out) / "checkpoints").glob("step-*"))[-1]
-    return load_file(newest / "model.safetensors")["embedding.weight"]
+    return tensors(config.out, "model")["embedding.weight"]
 
 
 def vectors_of(config: TrainConfig) -> torch.Tensor:
