@@ -13,7 +13,7 @@ from tiny import tiny_config
 
 import pianogen
 from pianogen.cli import main
-from pianogen.config import ModelConfig, TrainConfig, ValidationConfig
+from pianogen.config import ModelConfig, TrainConfig
 from pianogen.errors import RunError, SettingError
 from pianogen.files import sha256_of
 from pianogen.runs import open_run
@@ -22,13 +22,11 @@ from pianogen.runs.model_card import licence_of
 from pianogen.storage import is_copy
 from pianogen.train import train
 
-QUIET = ValidationConfig(every_steps=4, slice_tokens=200, num_samples=0)
-
 
 @pytest.fixture(scope="module")
 def config(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     """A finished run, scored on its test split."""
-    config = tiny_config(tiny_shards, tmp_path_factory.mktemp("exporting") / "mine", steps=4, validation=QUIET)
+    config = tiny_config(tiny_shards, tmp_path_factory.mktemp("exporting") / "mine", steps=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIANOGEN_TRACK", "off")
         train(config)
@@ -111,7 +109,7 @@ def other_shards(tiny_shards: Path, tmp_path: Path) -> str:
 def test_it_is_scored_beside_a_run_on_that_runs_shards(
     exported: Path, other_shards: str, tiny_run: Callable[..., TrainConfig], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tuned = tiny_run("tuned", steps=2, init=str(exported), model=ModelConfig(), validation=QUIET)
+    tuned = tiny_run("tuned", steps=2, init=str(exported), model=ModelConfig())
     tuned = replace(tuned, shards=other_shards)
     train(tuned)
     rows = pianogen.evaluate([exported, tuned.out], split="test")
@@ -136,7 +134,7 @@ def test_training_does_not_resume_it(exported: Path, config: TrainConfig, capsys
 def test_a_run_starts_from_it_and_names_no_folder_when_exported(
     exported: Path, tiny_run: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
-    tuned = tiny_run("tuned", steps=1, init=str(exported), model=ModelConfig(), validation=QUIET)
+    tuned = tiny_run("tuned", steps=1, init=str(exported), model=ModelConfig())
     train(tuned)
     assert export(Path(tuned.out), tmp_path / "again").environment["init"]["run"] == "shared"
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tiny import WITH_SAMPLES
 
-from pianogen.config import BudgetConfig, DataConfig, ModelConfig, TrainConfig, ValidationConfig
+from pianogen.config import BudgetConfig, DataConfig, ModelConfig, TrainConfig
 from pianogen.train import train
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def trained(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         model=ModelConfig(kind="attn", hidden_size=8),
         data=DataConfig(excerpt_tokens=16),
         budget=BudgetConfig(steps=6),
-        validation=ValidationConfig(every_steps=4, slice_tokens=200, num_samples=1, sample_tokens=32),
+        validation=WITH_SAMPLES,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIANOGEN_TRACK", "off")
