@@ -14,6 +14,14 @@ from pianogen.tokens.vocab import VOCABULARY_SIZE
 GPU = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # on a CPU Triton interprets its kernels
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: PyTorch sees no CUDA device")
 Inputs = tuple[Tensor, ...]
+SCORES: dict[str, Callable[[int, int], Tensor]] = {
+    "spread 1": lambda time, channels: torch.randn(time, channels),
+    "spread 5": lambda time, channels: 5 * torch.randn(time, channels),
+    "spread 30": lambda time, channels: 30 * torch.randn(time, channels),
+    "drift to 200": lambda time, channels: torch.linspace(0, 200, time)[:, None] + torch.randn(time, channels),
+    "drift to -200": lambda time, channels: torch.linspace(0, -200, time)[:, None] + torch.randn(time, channels),
+}
+"""Scores of attention, by time and channel."""
 LossProblem = tuple[Tensor, Tensor, Tensor, Tensor]
 """Logits, targets, states and the mask."""
 
@@ -50,6 +58,14 @@ def attention_inputs(batch: int, time: int, hidden: int, seed: int = 0, started:
     if not started:
         lse, context = torch.full_like(lse, -torch.inf), torch.zeros_like(context)
     return scores, values, lse.requires_grad_(), context.requires_grad_(), torch.rand(batch, time) > 0.2
+
+
+def drifting_inputs(name: str, time: int) -> Inputs:
+    """One row of three channels with these SCORES, an empty past and no resets, in float32."""
+    torch.manual_seed(0)
+    scores, values = SCORES[name](time, 3)[None], torch.tanh(torch.randn(1, time, 3))
+    none = torch.zeros(1, 3)
+    return moved((scores, values, none - torch.inf, none, torch.ones(1, time).bool()), torch.device("cpu"))
 
 
 def loss_problem(seed: int, num_positions: int, num_words: int = VOCABULARY_SIZE, spread: float = 1.0) -> LossProblem:

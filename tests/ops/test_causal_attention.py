@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from form_laws import SCORES, attention_inputs, exactly, results_and_gradients
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -14,13 +15,6 @@ BOTH = pytest.mark.parametrize("causal_mean", [reference.causal_mean, fused.caus
 CausalMean = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 LONG = 4096
-SCORES = {
-    "spread 1": lambda: torch.randn(LONG, 2),
-    "spread 5": lambda: 5 * torch.randn(LONG, 2),
-    "spread 30": lambda: 30 * torch.randn(LONG, 2),
-    "drift to 200": lambda: torch.linspace(0, 200, LONG)[:, None] + torch.randn(LONG, 2),
-    "drift to -200": lambda: torch.linspace(0, -200, LONG)[:, None] + torch.randn(LONG, 2),
-}
 
 
 def naive(scores: Tensor, values: Tensor) -> Tensor:
@@ -35,34 +29,17 @@ def naive(scores: Tensor, values: Tensor) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
-def arguments(batch: int, time: int, hidden: int, seed: int = 0, started: bool = True) -> tuple[Tensor, ...]:
-    """Random scores, values, past (empty unless `started`) and keep mask with some resets, in float64."""
-    torch.manual_seed(seed)
-    scores, values = (torch.randn(batch, time, hidden).double().requires_grad_() for _ in range(2))
-    lse, context = (torch.randn(batch, hidden).double() for _ in range(2))
-    if not started:
-        lse, context = torch.full_like(lse, -torch.inf), torch.zeros_like(context)
-    return scores, values, lse.requires_grad_(), context.requires_grad_(), torch.rand(batch, time) > 0.2
-
-
 def from_nothing(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """One row with an empty past and without resets."""
     none = torch.zeros(1, scores.shape[1], dtype=scores.dtype)
     return scores[None], values[None], none - torch.inf, none, torch.ones(1, len(scores)).bool()
 
 
-def results_and_gradients(function: CausalMean, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    torch.manual_seed(1)
-    outputs = function(*inputs)
-    mix = torch.stack([(output * torch.randn(output.shape, dtype=output.dtype)).sum() for output in outputs]).sum()
-    return (*(output.detach() for output in outputs), *torch.autograd.grad(mix, inputs[:-1]))
-
-
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", SCORES)
 def test_fp32_contexts_are_within_12e_6_of_float64_for_drifting_scores(name: str, seed: int):
     torch.manual_seed(seed)
-    scores, values = SCORES[name](), torch.tanh(torch.randn(LONG, 2))
+    scores, values = SCORES[name](LONG, 2), torch.tanh(torch.randn(LONG, 2))
     got = fused.causal_mean(*from_nothing(scores, values))[0][0]
     assert (got.double() - naive(scores, values)).abs().max() < 1.2e-5
 
@@ -71,7 +48,7 @@ def test_fp32_contexts_are_within_12e_6_of_float64_for_drifting_scores(name: str
 @pytest.mark.parametrize("name", SCORES)
 def test_contexts_equal_a_masked_softmax_over_the_past(causal_mean: CausalMean, name: str):
     torch.manual_seed(0)
-    scores, values = SCORES[name]()[:600].double(), torch.randn(600, 2).double()
+    scores, values = SCORES[name](LONG, 2)[:600].double(), torch.randn(600, 2).double()
     torch.testing.assert_close(causal_mean(*from_nothing(scores, values))[0][0], naive(scores, values))
 
 
@@ -79,7 +56,7 @@ def test_contexts_equal_a_masked_softmax_over_the_past(causal_mean: CausalMean, 
 def test_fp32_gradients_are_close_to_float64_for_drifting_scores(name: str):
     torch.manual_seed(0)
     exact = [
-        SCORES[name]()[:1024].double().requires_grad_(),
+        SCORES[name](LONG, 2)[:1024].double().requires_grad_(),
         torch.tanh(torch.randn(1024, 2).double()).requires_grad_(),
     ]
     rough = [tensor.detach().float().requires_grad_() for tensor in exact]
@@ -93,7 +70,7 @@ def test_fp32_gradients_are_close_to_float64_for_drifting_scores(name: str):
 
 
 def test_fused_gradients_agree_with_finite_differences():
-    assert torch.autograd.gradcheck(fused.causal_mean, arguments(batch=3, time=5, hidden=2))
+    assert torch.autograd.gradcheck(fused.causal_mean, exactly(attention_inputs(batch=3, time=5, hidden=2)))
 
 
 @given(
@@ -102,7 +79,7 @@ def test_fused_gradients_agree_with_finite_differences():
     started=st.booleans(),
 )
 def test_fused_equals_reference_forward_and_backward(sizes: tuple[int, int, int], seed: int, started: bool):
-    inputs = arguments(*sizes, seed=seed, started=started)
+    inputs = exactly(attention_inputs(*sizes, seed=seed, started=started))
     got = results_and_gradients(fused.causal_mean, inputs)
     torch.testing.assert_close(got, results_and_gradients(reference.causal_mean, inputs))
 
@@ -110,7 +87,7 @@ def test_fused_equals_reference_forward_and_backward(sizes: tuple[int, int, int]
 @BOTH
 @given(cut=st.integers(1, 8), seed=st.integers(0, 1000))
 def test_two_passes_with_carried_state_equal_one_pass(causal_mean: CausalMean, cut: int, seed: int):
-    scores, values, lse, context, keep = arguments(2, 9, 3, seed=seed, started=False)
+    scores, values, lse, context, keep = exactly(attention_inputs(2, 9, 3, seed=seed, started=False))
     first, *carried = causal_mean(scores[:, :cut], values[:, :cut], lse, context, keep[:, :cut])
     second, *last = causal_mean(scores[:, cut:], values[:, cut:], *carried, keep[:, cut:])
     expected = causal_mean(scores, values, lse, context, keep)
@@ -125,7 +102,7 @@ def test_the_first_context_is_the_first_value_exactly(causal_mean: CausalMean):
 
 @BOTH
 def test_after_a_reset_the_past_is_forgotten(causal_mean: CausalMean):
-    scores, values, lse, context, keep = arguments(1, 6, 3)
+    scores, values, lse, context, keep = exactly(attention_inputs(1, 6, 3))
     keep = torch.ones_like(keep)
     keep[0, 4] = False
     got = causal_mean(scores, values, lse, context, keep)[0][0, 4:]
@@ -134,13 +111,13 @@ def test_after_a_reset_the_past_is_forgotten(causal_mean: CausalMean):
 
 @BOTH
 def test_shifting_all_scores_changes_no_context(causal_mean: CausalMean):
-    scores, values, lse, context, keep = arguments(2, 9, 3, started=False)
+    scores, values, lse, context, keep = exactly(attention_inputs(2, 9, 3, started=False))
     shifted = causal_mean(scores + 1.5, values, lse, context, keep)[0]
     torch.testing.assert_close(shifted, causal_mean(scores, values, lse, context, keep)[0])
 
 
 def test_contexts_are_the_same_without_gradients():
-    inputs = arguments(2, 9, 3)
+    inputs = exactly(attention_inputs(2, 9, 3))
     with torch.no_grad():
         got = fused.causal_mean(*inputs)
     torch.testing.assert_close(got, tuple(tensor.detach() for tensor in fused.causal_mean(*inputs)))

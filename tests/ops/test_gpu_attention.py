@@ -2,7 +2,18 @@
 
 import pytest
 import torch
-from form_laws import GPU, NEEDS_GPU, Inputs, assert_near, attention_inputs, exactly, moved, results_and_gradients
+from form_laws import (
+    GPU,
+    NEEDS_GPU,
+    SCORES,
+    Inputs,
+    assert_near,
+    attention_inputs,
+    drifting_inputs,
+    exactly,
+    moved,
+    results_and_gradients,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -12,12 +23,6 @@ from pianogen.ops.causal_attention import fused, gpu, reference
 # the interpreter computes with NumPy, which warns of infinities that the kernels leave to a `where`
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 LONG = 500 if GPU.type == "cuda" else 60
-SCORES = {
-    "spread 1": lambda: torch.randn(LONG, 3),
-    "spread 30": lambda: 30 * torch.randn(LONG, 3),
-    "drift to 200": lambda: torch.linspace(0, 200, LONG)[:, None] + torch.randn(LONG, 3),
-    "drift to -200": lambda: torch.linspace(0, -200, LONG)[:, None] + torch.randn(LONG, 3),
-}
 
 
 def assert_near_the_reference(inputs: Inputs) -> None:
@@ -47,10 +52,7 @@ def test_resets_at_every_step_or_at_none(keep):
 
 @pytest.mark.parametrize("name", SCORES)
 def test_contexts_and_gradients_stay_near_float64_wherever_scores_drift(name: str):
-    torch.manual_seed(0)
-    scores, values = SCORES[name]()[None], torch.tanh(torch.randn(1, LONG, 3))
-    none = torch.zeros(1, 3)
-    inputs = moved((scores, values, none - torch.inf, none, torch.ones(1, LONG).bool()), torch.device("cpu"))
+    inputs = drifting_inputs(name, LONG)
     got = results_and_gradients(gpu.causal_mean, moved(inputs, GPU))
     expected = results_and_gradients(reference.causal_mean, exactly(inputs))
     assert float((got[0].cpu().double() - expected[0]).abs().max()) < 1.2e-5

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from form_laws import assert_near, attention_inputs, exactly, results_and_gradients
+from form_laws import SCORES, assert_near, attention_inputs, drifting_inputs, exactly, results_and_gradients
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,12 +10,6 @@ from pianogen.ops.causal_attention import native, reference
 
 pytestmark = pytest.mark.usefixtures("compiled_kernels")
 LONG = 2048
-SCORES = {
-    "spread 1": lambda: torch.randn(LONG, 3),
-    "spread 30": lambda: 30 * torch.randn(LONG, 3),
-    "drift to 200": lambda: torch.linspace(0, 200, LONG)[:, None] + torch.randn(LONG, 3),
-    "drift to -200": lambda: torch.linspace(0, -200, LONG)[:, None] + torch.randn(LONG, 3),
-}
 
 
 @given(
@@ -31,10 +25,7 @@ def test_results_and_gradients_are_those_of_float64(sizes: tuple[int, int, int],
 
 @pytest.mark.parametrize("name", SCORES)
 def test_contexts_and_gradients_stay_near_float64_wherever_scores_drift(name: str):
-    torch.manual_seed(0)
-    scores, values = SCORES[name]()[None].requires_grad_(), torch.tanh(torch.randn(1, LONG, 3)).requires_grad_()
-    none = torch.zeros(1, 3)
-    inputs = (scores, values, (none - torch.inf).requires_grad_(), none.requires_grad_(), torch.ones(1, LONG).bool())
+    inputs = drifting_inputs(name, LONG)
     got = results_and_gradients(native.causal_mean, inputs)
     expected = results_and_gradients(reference.causal_mean, exactly(inputs))
     assert float((got[0].double() - expected[0]).abs().max()) < 1.2e-5
