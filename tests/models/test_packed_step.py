@@ -8,15 +8,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from streams import stepped, tokens
 
 from pianogen.config import EmbeddingKind, ModelConfig
-from pianogen.models import PianoModel, State, build_model
+from pianogen.models import PianoModel, build_model
 from pianogen.models.lstm import LstmLayer
 from pianogen.models.packed import PackedModel, can_pack
 from pianogen.ops.forms import using_form
 from pianogen.ops.native import build
-from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
+from pianogen.tokens.vocab import BOS
 
 pytestmark = pytest.mark.usefixtures("compiled_kernels")
 ALL: list[tuple[str, EmbeddingKind]] = list(
@@ -43,22 +43,6 @@ def small(
         for parameter in norm.parameters():
             torch.nn.init.uniform_(parameter, -1, 1)
     return model
-
-
-def tokens(batch: int, time: int = 9, seed: int = 0) -> Tensor:
-    """Random words, some of them xxbos."""
-    torch.manual_seed(seed)
-    words = torch.randint(1, VOCABULARY_SIZE, (batch, time))
-    return words.masked_fill(torch.rand(batch, time) < 0.2, BOS)
-
-
-def stepped(model: PianoModel, words: Tensor) -> tuple[Tensor, State]:
-    """The logits and the last state of a stream read one token at a time."""
-    state, steps = model.initial_state(len(words)), []
-    for t in range(words.shape[1]):
-        logits, state = model.step(words[:, t], state)
-        steps.append(logits)
-    return torch.stack(steps, dim=1), state
 
 
 @settings(max_examples=40)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from streams import stepped, tokens
 
 from pianogen.config import GenerateConfig, ModelConfig
 from pianogen.errors import SettingError
@@ -10,7 +10,7 @@ from pianogen.generation.limits import Limits
 from pianogen.generation.sampler import Request, sample
 from pianogen.models import PianoModel, build_model, sha
 from pianogen.tokens.grammar import states_of
-from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
+from pianogen.tokens.vocab import BOS
 
 WINDOW = 4
 
@@ -26,26 +26,15 @@ def small(*, feed_forward: bool = False) -> PianoModel:
     return build_model(ModelConfig("sha", 6, feed_forward=feed_forward)).double().eval()
 
 
-def tokens(batch: int = 3, time: int = 20) -> Tensor:
-    """Random words, some of them xxbos."""
-    torch.manual_seed(1)
-    words = torch.randint(1, VOCABULARY_SIZE, (batch, time))
-    return words.masked_fill(torch.rand(batch, time) < 0.1, BOS)
-
-
 @pytest.mark.parametrize("feed_forward", [False, True])
 def test_steps_longer_than_the_window_equal_one_pass(feed_forward: bool):
-    model, words = small(feed_forward=feed_forward), tokens()
-    state, steps = model.initial_state(len(words)), []
-    for t in range(words.shape[1]):
-        logits, state = model.step(words[:, t], state)
-        steps.append(logits)
+    model, words = small(feed_forward=feed_forward), tokens(time=20, begins=0.1)
     with torch.no_grad():
-        torch.testing.assert_close((torch.stack(steps, dim=1), state), model(words))
+        torch.testing.assert_close(stepped(model, words), model(words))
 
 
 def test_excerpts_with_the_state_carried_equal_one_pass_over_both():
-    model, words = small(), tokens()
+    model, words = small(), tokens(time=20, begins=0.1)
     first, state = model(words[:, :10])
     second, _ = model(words[:, 10:], {name: value.detach() for name, value in state.items()})
     torch.testing.assert_close(torch.cat((first, second), dim=1), model(words)[0])
@@ -53,7 +42,7 @@ def test_excerpts_with_the_state_carried_equal_one_pass_over_both():
 
 def test_the_memory_reaches_back_as_far_as_its_window():
     model = small()
-    state = model(tokens().clamp(min=1))[1]
+    state = model(tokens(time=20).clamp(min=1))[1]
     changed = {**state, "memory": state["memory"].index_add(1, torch.tensor([1]), torch.ones(3, 1, 6).double())}
     after = torch.full((3, 4), 60)
     differs = (model(after, state)[0] != model(after, changed)[0]).any(dim=2).all(dim=0)
