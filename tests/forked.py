@@ -40,7 +40,6 @@ class Forked:
         *,
         env: Mapping[str, str] | None = None,
         cwd: str | Path | None = None,
-        stdin: IO[Any] | None = None,
         stdout: IO[Any] | int | None = None,
         stderr: IO[Any] | int | None = None,
         start_new_session: bool = False,
@@ -50,8 +49,8 @@ class Forked:
         self.returncode: int | None = None
         self._stdout = tempfile.TemporaryFile("w+") if stdout == subprocess.PIPE else None  # noqa: SIM115
         self._stderr = tempfile.TemporaryFile("w+") if stderr == subprocess.PIPE else None  # noqa: SIM115
-        out = number_of(self._stdout or stdout, 1)
-        err = out if stderr == subprocess.STDOUT else number_of(self._stderr or stderr, 2)
+        out = _number_of(self._stdout or stdout, 1)
+        err = out if stderr == subprocess.STDOUT else _number_of(self._stderr or stderr, 2)
         request = {
             "words": list(map(str, words)),
             "environment": dict(os.environ if env is None else env),
@@ -62,9 +61,7 @@ class Forked:
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.connect(server)
         with Path(os.devnull).open() as nothing:
-            socket.send_fds(
-                self._connection, [len(data).to_bytes(8, "big")], [number_of(stdin or nothing, 0), out, err]
-            )
+            socket.send_fds(self._connection, [len(data).to_bytes(8, "big")], [nothing.fileno(), out, err])
         self._connection.sendall(data)
         self.pid = int.from_bytes(self._receive(None), "big")
 
@@ -106,7 +103,7 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def number_of(file: IO[Any] | int | None, inherited: int) -> int:
+def _number_of(file: IO[Any] | int | None, inherited: int) -> int:
     """The file's descriptor."""
     return inherited if file is None else file if isinstance(file, int) else file.fileno()
 
@@ -119,14 +116,10 @@ def _content(file: IO[str] | None) -> str:
         return file.read()
 
 
-Process = "subprocess.Popen[str] | Forked"
-
-
 def popen(args: Sequence[str], **options: Any) -> Any:
     """Like `subprocess.Popen` of text, but Python is forked where this machine can."""
     if CAN_FORK and args[0] == sys.executable:
         return Forked(args[1:], **options)
-    options.pop("modules", None)
     return subprocess.Popen(args, text=True, **options)
 
 
