@@ -34,9 +34,12 @@ _LONG = ("plugins", "train", "sweep", "track", "launch", "storage", "shards")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the long files, so that at the end no process of `make test` waits for another that has one left."""
-    folders = [item.path.relative_to(Path(__file__).parent).parts[0] for item in items]
-    order = sorted(range(len(items)), key=lambda i: _LONG.index(folders[i]) if folders[i] in _LONG else len(_LONG))
-    items[:] = [items[i] for i in order]
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return _LONG.index(folder) if folder in _LONG else len(_LONG)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
