@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pianogen.config import (
     ShardsConfig,
     TrainConfig,
 )
+from pianogen.data import ShardSet, open_shards
 from pianogen.ops.native import build
 from pianogen.tokens import write_midi
 
@@ -53,6 +55,13 @@ def tiny_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_midi(random_notes(number, 12 + 7 * number), folder / "music" / f"{number:02d}.mid")
     build(str(folder / "music"), folder / "shards", ShardsConfig(split="random"))
     return folder / "shards"
+
+
+@pytest.fixture
+def shards(tiny_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShardSet:
+    """A copy of the tiny shards beside which nothing is kept yet, and an empty cache of the user."""
+    monkeypatch.setenv("PIANOGEN_CACHE", str(tmp_path / "user"))
+    return open_shards(shutil.copytree(tiny_shards, tmp_path / "shards", ignore=shutil.ignore_patterns(".*")))
 
 
 @pytest.fixture

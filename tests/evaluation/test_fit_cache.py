@@ -1,26 +1,18 @@
 """The fit of the baselines is kept once and read again; nothing that happens to the file changes a score."""
 
-import multiprocessing
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kept_files import cut, in_four_processes, one_bit
 
 from pianogen.config import Mask
 from pianogen.data import ShardSet, open_shards
 from pianogen.evaluation import fit_cache
 from pianogen.evaluation.baselines import Baselines, Fit
 from pianogen.evaluation.fit_cache import fit_of
-
-
-@pytest.fixture
-def shards(tiny_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShardSet:
-    """Shards that no other test has fitted to, and an empty cache of the user."""
-    monkeypatch.setenv("PIANOGEN_CACHE", str(tmp_path / "user"))
-    return open_shards(shutil.copytree(tiny_shards, tmp_path / "shards", ignore=shutil.ignore_patterns(".*")))
 
 
 @pytest.fixture
@@ -63,14 +55,6 @@ def test_the_shards_open_as_before_with_a_fit_beside_them(shards):
     fit_of(shards, "strict")
     assert beside(shards).exists()
     assert open_shards(shards.folder).fingerprint == shards.fingerprint
-
-
-def cut(data: bytes) -> bytes:
-    return data[: len(data) // 2]
-
-
-def one_bit(data: bytes) -> bytes:
-    return data[:-1] + bytes([data[-1] ^ 1])
 
 
 def another_file(data: bytes) -> bytes:
@@ -133,13 +117,7 @@ def test_where_nothing_can_be_written_one_line_says_so_and_the_fit_is_used(shard
 
 
 def test_processes_that_fit_at_once_leave_one_whole_file(shards, fits):
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=fit_of, args=(shards, "strict")) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 4
+    in_four_processes(fit_of, shards, "strict")
     assert [path.name for path in beside(shards).parent.iterdir()] == ["strict.fit"]
     fit_of(shards, "strict")
     assert fits == []

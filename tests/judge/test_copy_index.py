@@ -1,11 +1,11 @@
 """The index of the train split is built once; nothing that happens to its file changes what is found."""
 
-import multiprocessing
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kept_files import cut, in_four_processes, one_bit
 
 from pianogen import files
 from pianogen.data import ShardSet
@@ -60,14 +60,6 @@ def test_tempo_variants_are_not_in_the_index(shards):
     assert len(CopyIndex.of(replace(shards, performances=variants)).begins) == train.sum() - 1
 
 
-def cut(data: bytes) -> bytes:
-    return data[: len(data) // 2]
-
-
-def one_bit(data: bytes) -> bytes:
-    return data[:-1] + bytes([data[-1] ^ 1])
-
-
 @pytest.mark.parametrize("damage", [cut, one_bit, lambda data: b"\xff" * len(data), lambda data: b""])
 def test_a_damaged_index_is_built_again_with_one_line(damage: Callable[[bytes], bytes], shards, builds, capsys):
     expected = found(CopyIndex.of(shards))
@@ -104,13 +96,7 @@ def test_an_index_that_fits_on_no_disk_is_used_and_one_line_says_so(shards, buil
 
 
 def test_processes_that_build_at_once_leave_one_whole_file(shards, builds):
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=CopyIndex.of, args=(shards,)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 4
+    in_four_processes(CopyIndex.of, shards)
     assert [file.name for file in path(shards).parent.iterdir()] == ["train.index"]
     CopyIndex.of(shards)
     assert builds == []
