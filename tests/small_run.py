@@ -19,7 +19,7 @@ def make_run(path: Path, kind: str = "attn", seed: int = 0, shards: Path | None 
     torch.manual_seed(seed)
     state = {"model": build_model(config.model).state_dict()}
     nowhere = {"fingerprint": "0" * 64, "tokenizer": asdict(TokenizerConfig())}
-    run = create_run(config, {"shards": _record(shards) if shards else nowhere})
+    run = create_run(config, {"git_commit": None, "shards": _record(shards) if shards else nowhere})
     write_checkpoint(run.checkpoints, 1, state, {"step": 1, "model": to_dict(config.model)})
     return path
 

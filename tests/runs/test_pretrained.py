@@ -55,10 +55,32 @@ def test_it_is_a_name_in_the_python_interface(stand_in: Path) -> None:
     assert len(pianogen.generate("pretrained", num=1, tokens=16)) == 1
 
 
-def test_it_is_a_name_in_generate_export_and_track(stand_in: Path, tmp_path: Path) -> None:
+def test_it_is_a_name_in_generate_and_export(stand_in: Path, tmp_path: Path) -> None:
     assert main(["generate", "pretrained", "--num", "1", "--tokens", "16", "--out", str(tmp_path / "pieces")]) == 0
     assert json.loads((tmp_path / "pieces" / "0000.json").read_text())["run"] == "pretrained"
     assert main(["export", "pretrained", "--out", str(tmp_path / "copy")]) == 0
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() if file.is_file() else b"" for file in folder.rglob("*")}
+
+
+@pytest.mark.mlflow
+@pytest.mark.filterwarnings("ignore")  # mlflow and sqlalchemy deprecate parts of each other as they load
+def test_it_is_a_name_in_track_which_does_not_write_to_the_package(
+    stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlflow import MlflowClient
+
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    before = contents(stand_in)
+    assert main(["track", "sync", "pretrained"]) == 0
+    assert f"mirrored to {store}" in capsys.readouterr().out
+    client = MlflowClient(tracking_uri=store)
+    mirrored = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    assert [run.info.run_name for run in mirrored] == ["pretrained"]
+    assert contents(stand_in) == before
 
 
 def test_what_is_written_to_it_goes_to_a_copy_in_the_cache(stand_in: Path, tmp_path: Path) -> None:
