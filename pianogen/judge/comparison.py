@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from pianogen.judge.features import SCALARS, FeatureTable, Tables
 from pianogen.judge.piece_sets import Role, spread
-from pianogen.metrics.bootstrap import draw_weights
+from pianogen.metrics.bootstrap import sample_and_draw_weights
 from pianogen.metrics.music import METRICS
 from pianogen.metrics.sets import FrechetDistance, frechet, overlap
 
@@ -94,7 +94,7 @@ def means(tables: Tables, seed: int) -> dict[str, dict[str, Mean]]:
 def _means(table: FeatureTable, seed: int) -> dict[str, Mean]:
     values = np.column_stack([table.of(one.name) for one in SCALARS])
     of_pieces, has = _means_of_pieces(values, table)
-    weights = np.concatenate([np.ones((1, len(has))), draw_weights(len(has), _DRAWS_OF_MEANS, seed)])
+    weights = sample_and_draw_weights(len(has), _DRAWS_OF_MEANS, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = (weights @ np.where(has, of_pieces, 0)) / (weights @ has)
     found = {}

@@ -70,9 +70,14 @@ def draw_weights(performances: int, draws: int, seed: int) -> Float[np.ndarray, 
     return counts.reshape(draws, performances).astype(np.float64)
 
 
+def sample_and_draw_weights(performances: int, draws: int, seed: int) -> Float[np.ndarray, "1+D P"]:
+    """Each performance once, the sample itself, and below it the draws of `draw_weights`."""
+    return np.concatenate([np.ones((1, performances)), draw_weights(performances, draws, seed)])
+
+
 def resampled(sums: PerformanceSums, draws: int = NUM_DRAWS, seed: int = 0) -> Float[np.ndarray, "1+D measures"]:
     """The measures on the performances themselves, then on each draw; the same seed draws the same performances."""
-    weights = np.concatenate([np.ones((1, len(sums))), draw_weights(len(sums), draws, seed)])
+    weights = sample_and_draw_weights(len(sums), draws, seed)
     parts = (weights[start : start + _DRAWS_AT_ONCE] for start in range(0, len(weights), _DRAWS_AT_ONCE))
     return np.concatenate([measures(sums, part) for part in parts])
 

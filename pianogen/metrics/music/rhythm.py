@@ -97,21 +97,18 @@ def _kappa(first: np.ndarray, second: np.ndarray) -> Float[np.ndarray, "..."]:
 @metric("share", 0, 1, reference="muspy", undefined="shorter than a beat")
 def empty_beats(windows: Windows) -> np.ndarray:
     """Share of the beats in which no note sounds."""
-    return (windows.per_beat(windows.piece.sounding) == 0).mean(axis=1) if _has_beats(windows) else _nothing(windows)
+    return _silent_share(windows.per_beat(windows.piece.sounding))
 
 
 @metric("share", 0, 1, undefined="no notes at all, so no length")
 def silence(windows: Windows) -> np.ndarray:
     """Share of the time in which no note sounds."""
-    return (windows.per_step(windows.piece.sounding) == 0).mean(axis=1) if windows.steps else _nothing(windows)
+    return _silent_share(windows.per_step(windows.piece.sounding))
 
 
-def _has_beats(windows: Windows) -> bool:
-    return windows.steps >= windows.piece.steps_per_quarter
-
-
-def _nothing(windows: Windows) -> np.ndarray:
-    return np.full(windows.num, np.nan)
+def _silent_share(sounding: Int[np.ndarray, "W L"]) -> Float[np.ndarray, " W"]:
+    """Share of the times of each window at which nothing sounds; NaN of no times."""
+    return (sounding == 0).sum(axis=1) / sounding.shape[1]
 
 
 @metric("per minute", undefined=_TWO_ONSETS)

@@ -19,6 +19,11 @@ NUM_PITCHES = 128
 PITCH_CLASSES = 12
 
 
+def _octaves(values: np.ndarray) -> np.ndarray:
+    """Values of each pitch, (N, 128), by octave and pitch class: (N, 11, 12); 0 above the highest pitch."""
+    return np.pad(values, ((0, 0), (0, 4))).reshape(len(values), 11, PITCH_CLASSES)
+
+
 @dataclass(frozen=True, eq=False)
 class Piece:
     """Notes on a grid, moved so that the first one is at step 0; its piano roll is computed on first use."""
@@ -29,7 +34,7 @@ class Piece:
     @staticmethod
     def of(notes: Notes, steps_per_quarter: int = 4) -> "Piece":
         """Leave out the silence before the first note."""
-        start = int(notes.onset.min(initial=0 if len(notes) == 0 else np.iinfo(np.int64).max))
+        start = int(notes.onset.min()) if len(notes) else 0
         return Piece(Notes(notes.onset - start, notes.duration, notes.pitch), steps_per_quarter)
 
     @property
@@ -63,8 +68,7 @@ class Piece:
     @cached_property
     def chroma(self) -> Int[np.ndarray, "T 12"]:
         """How many pitches of each pitch class sound at each step."""
-        octaves = np.pad(self.roll, ((0, 0), (0, 4))).reshape(self.num_steps, 11, PITCH_CLASSES)
-        return octaves.sum(axis=1, dtype=np.int16)
+        return _octaves(self.roll).sum(axis=1, dtype=np.int16)
 
     @cached_property
     def onsets(self) -> Int[np.ndarray, " O"]:
@@ -123,8 +127,7 @@ class Windows:
     @cached_property
     def pitch_class_counts(self) -> Int[np.ndarray, "W 12"]:
         """Notes of each pitch class, from C, that begin in each window."""
-        octaves = np.pad(self.pitch_counts, ((0, 0), (0, 4))).reshape(self.num, 11, PITCH_CLASSES)
-        return octaves.sum(axis=1)
+        return _octaves(self.pitch_counts).sum(axis=1)
 
     @cached_property
     def onsets(self) -> Int[np.ndarray, " O"]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from pianogen.metrics.bootstrap import draw_weights
+from pianogen.metrics.bootstrap import sample_and_draw_weights
 
 _LEAST_DEFINED_STD = 0.05  # of the share of measures that are defined, which may not vary in the reference
 
@@ -68,19 +68,16 @@ def frechet(candidate: Sample, reference: Sample, *, draws: int = 200, seed: int
     if not len(candidate.features) or len(reference.features) < 2:
         return None
     first, second = (_moments(*rows) for rows in _standardised(candidate, reference))
-    weights = [
-        np.concatenate([np.ones((1, len(one.number))), _draws_with_windows(one.number, draws, seed + index)])
-        for index, one in enumerate((first, second))
-    ]
+    weights = [_weights(one.number, draws, seed + index) for index, one in enumerate((first, second))]
     found = _distances(*first.drawn(weights[0]), *second.drawn(weights[1]))
     distance, drawn = float(found[0]), found[1:]
     low, high = np.quantile(drawn, [0.025, 0.975]) - np.median(drawn) if draws else (0.0, 0.0)
     return FrechetDistance(distance, max(distance + float(low), 0.0), distance + float(high))
 
 
-def _draws_with_windows(number: Float[np.ndarray, " P"], draws: int, seed: int) -> Float[np.ndarray, "D P"]:
-    """Draws of the pieces; one of pieces without windows is replaced by all of them."""
-    weights = draw_weights(len(number), draws, seed)
+def _weights(number: Float[np.ndarray, " P"], draws: int, seed: int) -> Float[np.ndarray, "1+D P"]:
+    """All pieces, then draws of them; a draw of pieces without windows is replaced by all of them."""
+    weights = sample_and_draw_weights(len(number), draws, seed)
     weights[weights @ number < 1] = 1
     return weights
 
