@@ -14,10 +14,11 @@ from jaxtyping import Int
 from pianogen.data import KeptFile, identity_of
 from pianogen.judge.copy_index import FOLDER, VERSION, CopyIndex
 from pianogen.judge.passages import Passage, Timing
-from pianogen.metrics.originality import EXACT, NEAR, in_runs
+from pianogen.metrics.originality import FORMS, in_runs
 from pianogen.tokens import Notes, decode
 
 MIN_NOTES = 16  # of a run that counts as copied; in human performances longer ones are rare
+_FORM_NAMES = tuple(form.name for form in FORMS)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Copies:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Copies":
         """The inverse of `to_json`."""
-        runs: dict[str, Any] = {name: _run_from_json(value[name]) for name in ("exact", "near")}
+        runs: dict[str, Any] = {name: _run_from_json(value[name]) for name in _FORM_NAMES}
         return cls(**(value | runs))
 
 
@@ -113,7 +114,7 @@ def human_copies(index: CopyIndex) -> list[Copies]:
 def summary(copies: Sequence[Copies]) -> dict[str, dict[str, float]]:
     """For each form the lengths of the longest runs in notes, and the mean share of notes in runs; {} of no pieces."""
     found: dict[str, dict[str, float]] = {}
-    for name in (EXACT.name, NEAR.name) if copies else ():
+    for name in _FORM_NAMES if copies else ():
         notes = [run.notes if (run := getattr(one, name)) else 0 for one in copies]
         median, high, longest = np.percentile(notes, [50, 95, 100]).tolist()
         share = float(np.mean([getattr(one, f"{name}_share") for one in copies]))
@@ -123,7 +124,7 @@ def summary(copies: Sequence[Copies]) -> dict[str, dict[str, float]]:
 
 def _copies(notes: Notes, timing: Timing, index: CopyIndex) -> Copies:
     runs, shares = [], []
-    for form in (EXACT, NEAR):
+    for form in FORMS:
         lengths, places = index.longest(form, notes)
         runs.append(_longest_run(lengths, places, notes, timing, index))
         shares.append(float(in_runs(lengths, MIN_NOTES).mean()) if len(notes) else 0.0)

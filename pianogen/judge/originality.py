@@ -8,6 +8,7 @@ from pianogen.data import ShardSet
 from pianogen.judge.copy_index import CopyIndex
 from pianogen.judge.copying import Copies, Run, copies_of, human_copies, summary
 from pianogen.judge.piece_sets import PieceSet
+from pianogen.metrics.originality import FORMS
 from pianogen.progress import Progress, status
 
 HUMAN = "human: test split"
@@ -59,16 +60,16 @@ def rows(found: Sequence[Originality]) -> list[dict[str, Any]]:
 
 def longest(found: Sequence[Originality]) -> Iterator[dict[str, Any]]:
     """The longest runs of the judged sets, of each form."""
-    for form in ("exact", "near"):
+    for form in FORMS:
         runs = [
             (run, one.name, piece)
             for one in found
             if one.name != HUMAN
             for piece, copies in zip(one.pieces, one.copies, strict=True)
-            if (run := getattr(copies, form)) is not None
+            if (run := getattr(copies, form.name)) is not None
         ]
         for run, name, piece in sorted(runs, key=lambda found: -found[0].notes)[:_SHOWN]:
-            yield {"form": form, "set": name, "piece": piece, "source": _source(run), "run": run}
+            yield {"form": form.name, "set": name, "piece": piece, "source": _source(run), "run": run}
 
 
 def _source(run: Run) -> str:

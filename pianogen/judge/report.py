@@ -12,13 +12,14 @@ import numpy as np
 from pianogen.config import JudgeConfig
 from pianogen.judge.comparison import Distances, Judgement
 from pianogen.judge.copying import MIN_NOTES
-from pianogen.judge.features import SCALARS, WHOLE, window_names
+from pianogen.judge.features import SCALARS, window_names
 from pianogen.judge.originality import Originality, longest, rows
 from pianogen.judge.piece_sets import NamedPiece, PieceSet, spread
 from pianogen.judge.plots import Curve, Dot, curves, dot_plot
 from pianogen.judge.table import cells, shown
 from pianogen.metrics.music import METRICS, Metric, Piece, self_similarity
 from pianogen.metrics.music.windows import SECONDS_PER_QUARTER
+from pianogen.metrics.originality import FORMS
 from pianogen.render import player, render_template
 
 _COLOURS = ("#2f6fbb", "#d9821a", "#3d9a5f", "#a2559c", "#c2453c", "#5b6fd6", "#8a7a1f", "#168a94")
@@ -70,7 +71,8 @@ def page(report: Report) -> str:
         areas=_areas(report),
         structures=[_structure(one, report) for one in report.sets],
         players=[{"name": one.name, "pieces": _players(one, report)} for one in report.sets],
-        definitions=[_definition(one) for one in METRICS],
+        definitions=METRICS,
+        forms=[form.name for form in FORMS],
         originality=rows(report.originality),
         copied=list(longest(report.originality)),
         min_run=MIN_NOTES,
@@ -78,9 +80,8 @@ def page(report: Report) -> str:
 
 
 def _row(one: Judgement, report: Report) -> dict[str, Any]:
-    names = ("frechet", "frechet_floor", "overlap", "overlap_floor", "kl", "kl_floor")
     found = {
-        window: dict(zip(names, cells(one.distances[window], one.floors.get(window)), strict=True))
+        window: cells(one.distances[window], one.floors.get(window))
         for window in report.windows
         if window in one.distances
     }
@@ -215,16 +216,3 @@ def _beginning(piece: Piece) -> Piece:
 def _player(piece: Piece, label: str) -> Any:
     spq = piece.steps_per_quarter
     return player(piece.notes, seconds_per_step=SECONDS_PER_QUARTER / spq, steps_per_quarter=spq, label=label)
-
-
-def _definition(metric: Metric) -> dict[str, str]:
-    size = f", {metric.size} values" if metric.size > 1 else ""
-    return {
-        "title": metric.title,
-        "definition": metric.definition,
-        "unit": metric.unit + size,
-        "range": f"{shown(metric.low)} to {'∞' if np.isinf(metric.high) else shown(metric.high)}",
-        "undefined": metric.undefined or "never",
-        "reference": metric.reference,
-        "windows": WHOLE if metric.whole_only else "all",
-    }

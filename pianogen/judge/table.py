@@ -31,18 +31,23 @@ def print_table(judgements: Sequence[Judgement]) -> None:
             name = escape(f"{one.name} ({one.pieces:,})") if line == 0 else ""
             last = line + 1 == len(one.distances)
             style = "" if one.role == "judged" else "dim"
-            table.add_row(name, window, *cells(found, one.floors.get(window)), style=style, end_section=last)
+            cell = cells(found, one.floors.get(window))
+            frechet = f"{cell['frechet']} {cell['interval']}".rstrip()
+            others = [cell[key] for key in ("frechet_floor", "overlap", "overlap_floor", "kl", "kl_floor")]
+            table.add_row(name, window, frechet, *others, style=style, end_section=last)
     console = Console()
     Console(width=max(100, console.width)).print(table)
 
 
-def cells(found: Distances, floor: Distances | None) -> list[str]:
-    """Frechet distance with its interval, overlap and divergence, each followed by its floor."""
+def cells(found: Distances, floor: Distances | None) -> dict[str, str]:
+    """Frechet distance, its interval (empty without one), overlap and divergence, and the floor of each."""
     distance, least = found.frechet, floor.frechet if floor else None
-    frechet = f"{shown(distance.distance)} [{shown(distance.low)}, {shown(distance.high)}]" if distance else "-"
-    return [
-        frechet,
-        shown(least.distance if least else None),
-        *(shown(found.overlap, 2), shown(floor.overlap if floor else None, 2)),
-        *(shown(found.kl_nats, 2), shown(floor.kl_nats if floor else None, 2)),
-    ]
+    return {
+        "frechet": shown(distance.distance if distance else None),
+        "interval": f"[{shown(distance.low)}, {shown(distance.high)}]" if distance else "",
+        "frechet_floor": shown(least.distance if least else None),
+        "overlap": shown(found.overlap, 2),
+        "overlap_floor": shown(floor.overlap if floor else None, 2),
+        "kl": shown(found.kl_nats, 2),
+        "kl_floor": shown(floor.kl_nats if floor else None, 2),
+    }

@@ -21,12 +21,8 @@ def definitions() -> str:
     """What each measure is."""
     rows = [["measure", "definition", "unit", "range", "not defined", "windows", "source"], ["---"] * 7]
     for one in METRICS:
-        size = f", {one.size} values" if one.size > 1 else ""
-        limits = f"{_number(one.low)} to {_number(one.high)}"
-        windows = "whole" if one.whole_only else "all"
-        rows.append(
-            [f"`{one.name}`", one.definition, one.unit + size, limits, one.undefined or "-", windows, one.reference]
-        )
+        what = [one.definition, one.unit_and_size, one.limits, one.undefined or "-", one.windows, one.reference]
+        rows.append([f"`{one.name}`", *what])
     return _table(rows)
 
 
@@ -43,9 +39,7 @@ def extremes() -> str:
 
 
 def _number(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return "∞" if math.isinf(value) else f"{value:.3g}" if value else "0"
+    return "-" if math.isnan(value) else f"{value:.3g}" if value else "0"
 
 
 def _table(rows: list[list[str]]) -> str:

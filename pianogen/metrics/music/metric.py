@@ -47,6 +47,21 @@ class Metric:
         """Its name as words."""
         return self.name.replace("_", " ")
 
+    @property
+    def unit_and_size(self) -> str:
+        """The unit, and how many values a window has if more than one."""
+        return f"{self.unit}, {self.size} values" if self.size > 1 else self.unit
+
+    @property
+    def limits(self) -> str:
+        """The least and the greatest possible value."""
+        return f"{self.low:.3g} to {'∞' if math.isinf(self.high) else f'{self.high:.3g}'}"
+
+    @property
+    def windows(self) -> str:
+        """Of which windows it is computed: whole, or all."""
+        return "whole" if self.whole_only else "all"
+
     def __call__(self, windows: Windows) -> Float[np.ndarray, "W K"]:
         """Its value in each window; NaN where it is not defined."""
         with np.errstate(divide="ignore", invalid="ignore"):
