@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pianogen.judge.features import SCALARS, FeatureTable, Tables
-from pianogen.judge.piece_sets import Role, spread
+from pianogen.judge.features import COLUMNS, SCALARS, FeatureTable, Tables
+from pianogen.judge.piece_sets import Role
+from pianogen.judge.spacing import spread
 from pianogen.metrics.bootstrap import sample_and_draw_weights
-from pianogen.metrics.music import METRICS
 from pianogen.metrics.sets import FrechetDistance, frechet, overlap
 
 MAX_WINDOWS = 400  # of each set, evenly spaced, whose pairs are compared
@@ -65,10 +65,8 @@ class Judgement:
 
 def distances(candidate: FeatureTable, reference: FeatureTable, *, draws: int, seed: int) -> Distances:
     """Compare two sets at one length of window."""
-    first, second = (table.values[spread(len(table.values), MAX_WINDOWS)] for table in (candidate, reference))
-    made = (FeatureTable(rows, np.zeros(len(rows), int), 1) for rows in (first, second))
-    few, many = made
-    found = {one.name: overlap(few.of(one.name), many.of(one.name)) for one in METRICS}
+    few, many = (table.values[spread(len(table.values), MAX_WINDOWS)] for table in (candidate, reference))
+    found = {name: overlap(few[:, columns], many[:, columns]) for name, columns in COLUMNS.items()}
     known = [one for one in found.values() if one is not None]
     return Distances(
         frechet=frechet(candidate.sample(), reference.sample(), draws=draws, seed=seed),

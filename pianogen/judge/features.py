@@ -3,23 +3,18 @@
 Imports no torch, so that a worker process starts quickly.
 """
 
-import hashlib
-import inspect
-import io
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from pianogen.files import write_atomic
-from pianogen.metrics.music import METRICS, Metric, Piece, Windows, harmony, metric, pitch, rhythm, structure, windows
+from pianogen.judge.spacing import spread
+from pianogen.metrics.music import METRICS, Metric, Piece, Windows
 from pianogen.metrics.sets import Sample
 
 WHOLE = "whole"
@@ -47,13 +42,12 @@ class FeatureTable:
         """The measures of one value, for a Frechet distance."""
         return Sample(np.column_stack([self.of(one.name) for one in SCALARS]), self.piece, self.num_pieces)
 
-    def at_most(self, pieces: int, windows_per_piece: int | None = None) -> "FeatureTable":
+    def at_most(self, pieces: int, windows_per_piece: int) -> "FeatureTable":
         """The first pieces, each with at most this many windows, evenly spaced."""
         rows = []
         for piece in range(min(pieces, self.num_pieces)):
             own = np.flatnonzero(self.piece == piece)
-            chosen = np.linspace(0, len(own) - 1, min(windows_per_piece or len(own), len(own))).round().astype(int)
-            rows.append(own[chosen])
+            rows.append(own[spread(len(own), windows_per_piece)])
         kept = np.concatenate(rows) if rows else np.zeros(0, int)
         return FeatureTable(self.values[kept], self.piece[kept], min(pieces, self.num_pieces))
 
@@ -107,48 +101,3 @@ def _all(pieces: Sequence[Piece], windows_s: Sequence[float], workers: int | Non
         return
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(work, [Piece(one.notes, one.steps_per_quarter) for one in pieces], chunksize=2)
-
-
-def kept(path: Path | None, identity: Sequence[object], make: Callable[[], Tables]) -> Tables:
-    """Tables that an earlier call kept in this folder, if of the same identity and measures; else made and kept."""
-    name = hashlib.sha256(json.dumps([_code(), *identity]).encode()).hexdigest()[:24]
-    file = path / f"{name}.npz" if path else None
-    if file is not None and (found := _read(file)) is not None:
-        return found
-    made = make()
-    if file is not None:
-        _write(file, made)
-    return made
-
-
-@cache
-def _code() -> str:
-    """A hash of what the measures are computed by."""
-    modules = (harmony, metric, pitch, rhythm, structure, windows)
-    return hashlib.sha256("".join(inspect.getsource(module) for module in modules).encode()).hexdigest()
-
-
-def _read(file: Path) -> Tables | None:
-    try:
-        with np.load(file, allow_pickle=False) as data:
-            names = [str(name) for name in data["names"]]
-            return {
-                name: FeatureTable(data[f"values{i}"].astype(np.float64), data[f"piece{i}"], int(data["num_pieces"]))
-                for i, name in enumerate(names)
-            }
-    except Exception:  # missing or damaged: it is made again
-        return None
-
-
-def _write(file: Path, made: Tables) -> None:
-    data = io.BytesIO()
-    arrays: dict[str, np.ndarray] = {"names": np.array(list(made))}
-    for index, table in enumerate(made.values()):
-        arrays |= {f"values{index}": table.values.astype(np.float32), f"piece{index}": table.piece}
-        arrays["num_pieces"] = np.array(table.num_pieces)
-    np.savez_compressed(data, **arrays)  # pyright: ignore[reportArgumentType]
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(file, data.getvalue())
-    except OSError:
-        return  # shards that cannot be written: they are measured again next time

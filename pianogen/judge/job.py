@@ -6,6 +6,7 @@ RUN/evaluation/judge.json    of pieces below a run folder, which MLflow mirrors 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from pianogen.errors import SettingError
 from pianogen.files import write_atomic, write_json
 from pianogen.folders import refuse_shards
 from pianogen.judge.comparison import Judgement, distances, floor, means
-from pianogen.judge.features import Tables, kept, tables, window_names
+from pianogen.judge.features import Tables, tables, window_names
+from pianogen.judge.kept_tables import kept_tables
 from pianogen.judge.mirroring import mirror
 from pianogen.judge.originality import Originality, find_copies
 from pianogen.judge.piece_sets import PieceSet, judged_sets, read_folder
@@ -66,9 +68,10 @@ def _measure(sets: list[PieceSet], real: References, config: JudgeConfig) -> lis
 
         found = []
         for one in sets:
-            is_kept = one.role in ("reference", "floor", "noise")
-            identity = [*real.identity, one.role, *window_names(config.windows_s)]
-            found.append(kept(real.cache if is_kept else None, identity, lambda one=one: make(one)))
+            if real.shards and one.role in ("reference", "floor", "noise"):
+                found.append(kept_tables(real.shards, one, config, partial(make, one)))
+            else:
+                found.append(make(one))
             bar.update(sum(len(done.pieces) for done in sets[: len(found)]), note=one.name)
     return found
 

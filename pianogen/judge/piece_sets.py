@@ -12,6 +12,7 @@ from pianogen.config import JudgeConfig, TokenizerConfig
 from pianogen.data import Split
 from pianogen.errors import SettingError, SourceError, TokenError
 from pianogen.generation.index import find_pieces
+from pianogen.judge.spacing import spread
 from pianogen.metrics.music import Piece
 from pianogen.metrics.music.extremes import uniform_random
 from pianogen.progress import console
@@ -48,11 +49,6 @@ class PieceSet:
         """The same with at most this many pieces, evenly spaced."""
         chosen = spread(len(self.pieces), num)
         return PieceSet(self.name, self.role, [self.pieces[index] for index in chosen], self.left_out)
-
-
-def spread(count: int, num: int) -> list[int]:
-    """At most `num` of `count` indices, evenly spaced."""
-    return np.linspace(0, count - 1, min(num, count)).round().astype(int).tolist() if count else []
 
 
 def judged_sets(names: Sequence[str], config: JudgeConfig, tokenizer: TokenizerConfig) -> list[PieceSet]:

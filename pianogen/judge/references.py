@@ -21,12 +21,8 @@ class References:
     noise: PieceSet
     tokenizer: TokenizerConfig
     description: str
-    cache: Path | None
-    """Where their measures can be kept."""
-    identity: list[str]
-    """What they depend on."""
     shards: ShardSet | None = None
-    """Whose train split is searched for copies."""
+    """Beside which their measures are kept, and whose train split is searched for copies."""
 
 
 def references(config: JudgeConfig) -> References:
@@ -63,8 +59,6 @@ def _of_shards(config: JudgeConfig) -> References:
         tokenizer=tokenizer,
         description=f"the {len(test)} test performances of {shards.folder.resolve().name}, decoded from their tokens; "
         f"floor: {len(chosen)} drawn of its {len(train)} training performances",
-        cache=shards.folder / ".judge",
-        identity=[shards.fingerprint, str(config.seed)],
         shards=shards,
     )
 
@@ -82,6 +76,4 @@ def _of_folder(path: Path, config: JudgeConfig) -> References:
         noise=noise_like(reference, config.seed),
         tokenizer=config.tokenizer,
         description=f"every other file of {path.resolve().name}, {len(reference.pieces)} pieces; floor: the others",
-        cache=None,
-        identity=[],
     )

@@ -14,8 +14,9 @@ from pianogen.judge.comparison import Distances, Judgement
 from pianogen.judge.copying import MIN_NOTES
 from pianogen.judge.features import SCALARS, window_names
 from pianogen.judge.originality import Originality, longest, rows
-from pianogen.judge.piece_sets import NamedPiece, PieceSet, spread
+from pianogen.judge.piece_sets import NamedPiece, PieceSet
 from pianogen.judge.plots import Curve, Dot, curves, dot_plot
+from pianogen.judge.spacing import spread
 from pianogen.judge.table import cells, shown
 from pianogen.metrics.music import METRICS, Metric, Piece, self_similarity
 from pianogen.metrics.music.windows import SECONDS_PER_QUARTER
