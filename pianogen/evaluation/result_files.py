@@ -16,7 +16,6 @@ from rich.console import Console
 
 from pianogen import track
 from pianogen.config import EvaluateConfig
-from pianogen.errors import RunError
 from pianogen.evaluation.figure import write_figure
 from pianogen.evaluation.report import ComparisonRow, Results, comparison_markdown, comparison_table, metrics_of
 from pianogen.evaluation.subsets import Subset
@@ -78,13 +77,6 @@ def publish(runs: list[Run], rows: list[ComparisonRow], config: EvaluateConfig) 
             upload = f"upload them with `pianogen track sync {run.path} --to URL`"
             console.print(f"the results of {run.path.name} are in its local copy {run.path}; {upload}", soft_wrap=True)
         elif track.is_on():
-            _mirror(run)
+            track.sync_or_warn(run.path)
     Console(width=max(100, console.width)).print(comparison_table(rows))
     print(f"{folder / f'comparison{suffix}.md'}  {folder / f'figure-5{suffix}.png'}")
-
-
-def _mirror(run: Run) -> None:
-    try:
-        track.sync(run.path)
-    except RunError as error:
-        console.print(f"[yellow]warning:[/] {error}", soft_wrap=True)

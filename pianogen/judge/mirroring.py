@@ -1,36 +1,50 @@
 """The judgements of a run's pieces, in its folder and so in MLflow."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from pianogen import track
-from pianogen.errors import RunError
 from pianogen.files import write_json
 from pianogen.folders import run_above
 from pianogen.judge.comparison import Judgement
 from pianogen.judge.piece_sets import PieceSet
-from pianogen.progress import console
+
+_NOT_IN_NAMES = re.compile(r"[^\w-]+")
+_MAX_NAME = 100  # characters; MLflow takes 250 of a metric's whole name
 
 
 def mirror(sets: Sequence[PieceSet], judgements: Sequence[Judgement]) -> None:
-    """Write RUN/evaluation/judge.json for pieces below a run folder, and mirror it; a failure there is a warning."""
-    by_run: dict[Path, dict[str, float]] = {}
-    steps: dict[Path, int] = {}
+    """Write RUN/evaluation/judge.json for pieces below a run folder, and mirror it; a failure there is a warning.
+
+    The metrics begin with judge/ or, of pieces with a prompt, judge-prompt/. Where a run has several sets of either
+    kind, the set's name follows.
+    """
+    by_run: dict[Path, list[tuple[PieceSet, Judgement]]] = {}
     for one, judgement in zip(sets, judgements, strict=True):
         folder = one.pieces[0].folder if one.role == "judged" else None
-        run = run_above(folder) if folder else None
-        if run:
-            prefix = "judge-prompt" if one.name.endswith(", with prompt") else "judge"
-            by_run.setdefault(run, {}).update(_metrics(prefix, judgement))
-            steps[run] = one.pieces[0].step
-    for run, metrics in by_run.items():
+        if folder and (run := run_above(folder)):
+            by_run.setdefault(run, []).append((one, judgement))
+    for run, found in by_run.items():
+        metrics: dict[str, float] = {}
+        for prefix, (_, judgement) in zip(_prefixes([one for one, _ in found]), found, strict=True):
+            metrics |= _metrics(prefix, judgement)
         (run / "evaluation").mkdir(exist_ok=True)
-        write_json(run / "evaluation" / "judge.json", {"step": steps[run], "metrics": metrics})
+        write_json(run / "evaluation" / "judge.json", {"step": found[-1][0].pieces[0].step, "metrics": metrics})
         if track.is_on():
-            try:
-                track.sync(run)
-            except RunError as error:
-                console.print(f"[yellow]warning:[/] {error}", soft_wrap=True)
+            track.sync_or_warn(run)
+
+
+def _prefixes(sets: Sequence[PieceSet]) -> list[str]:
+    """What the metrics of each set of a run begin with, all different."""
+    kinds = ["judge-prompt" if one.has_prompt else "judge" for one in sets]
+    found: list[str] = []
+    for one, kind in zip(sets, kinds, strict=True):
+        prefix = kind if kinds.count(kind) == 1 else f"{kind}/{_NOT_IN_NAMES.sub('-', one.name)[:_MAX_NAME]}"
+        while prefix in found:  # names that differ only in what MLflow does not take
+            prefix += "-2"
+        found.append(prefix)
+    return found
 
 
 def _metrics(prefix: str, judgement: Judgement) -> dict[str, float]:

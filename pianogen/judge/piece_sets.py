@@ -1,7 +1,7 @@
 """The sets of pieces that are compared: those to judge, real music, its floor, and random notes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,11 +44,13 @@ class PieceSet:
     pieces: list[NamedPiece]
     left_out: list[str] = field(default_factory=list)
     """Files that could not be read, and why."""
+    has_prompt: bool = False
+    """Whether the pieces were generated as the continuation of a prompt."""
 
     def first(self, num: int) -> "PieceSet":
         """The same with at most this many pieces, evenly spaced."""
         chosen = spread(len(self.pieces), num)
-        return PieceSet(self.name, self.role, [self.pieces[index] for index in chosen], self.left_out)
+        return replace(self, pieces=[self.pieces[index] for index in chosen])
 
 
 def judged_sets(names: Sequence[str], config: JudgeConfig, tokenizer: TokenizerConfig) -> list[PieceSet]:
@@ -86,7 +88,7 @@ def _sets_of(path: Path, name: str | None, config: JudgeConfig, tokenizer: Token
     listed = find_pieces(path) if path.is_dir() else []
     if not listed:
         return [read_folder(path, name or path.resolve().name, "judged", tokenizer)]
-    groups: dict[str, list[NamedPiece]] = {}
+    groups: dict[tuple[str, bool], list[NamedPiece]] = {}
     both = len({bool(piece.prompt) for piece in listed}) > 1
     for piece in listed:
         group = name if name and len({one.sidecar["run"] for one in listed}) == 1 else piece.sidecar["run"]
@@ -95,8 +97,8 @@ def _sets_of(path: Path, name: str | None, config: JudgeConfig, tokenizer: Token
         skipped = 0 if config.with_prompt else piece.sidecar["prompt_steps"]
         made = Piece.of(_from(piece.notes, skipped), piece.sidecar["steps_per_quarter"])
         step = piece.sidecar["checkpoint"]["step"]
-        groups.setdefault(group, []).append(NamedPiece(piece.file.as_posix(), made, path, step))
-    return [PieceSet(group, "judged", pieces) for group, pieces in groups.items()]
+        groups.setdefault((group, bool(piece.prompt)), []).append(NamedPiece(piece.file.as_posix(), made, path, step))
+    return [PieceSet(group, "judged", made, has_prompt=prompt) for (group, prompt), made in groups.items()]
 
 
 def _from(notes: Notes, step: int) -> Notes:

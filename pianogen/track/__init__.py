@@ -5,8 +5,8 @@ training never waits for, or afterwards with `pianogen track sync RUN`.
 """
 
 from pianogen.track.following import is_on, mirroring
-from pianogen.track.mirror import sync
+from pianogen.track.mirror import sync, sync_or_warn
 from pianogen.track.store import default_store
 from pianogen.track.ui import ui
 
-__all__ = ["default_store", "is_on", "mirroring", "sync", "ui"]
+__all__ = ["default_store", "is_on", "mirroring", "sync", "sync_or_warn", "ui"]

@@ -57,6 +57,14 @@ def sync(path: Path) -> str:
     return "\n".join(mirrored)
 
 
+def sync_or_warn(path: Path) -> None:
+    """As `sync`, without its lines; an error is a warning."""
+    try:
+        sync(path)
+    except RunError as error:
+        console.print(f"[yellow]warning:[/] {escape(str(error))}", soft_wrap=True)
+
+
 def mirror(folder: RunFolder) -> tuple[str, str]:
     """Mirror one folder; return the store's URI and the run's id there.
 

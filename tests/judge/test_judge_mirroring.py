@@ -1,0 +1,65 @@
+"""What `pianogen judge` leaves in the folder of a run: each set's metrics under a name of their own."""
+
+import json
+from pathlib import Path
+
+import pytest
+from judge.judged import tune
+
+from pianogen import track
+from pianogen.errors import RunError
+from pianogen.judge.comparison import Judgement, Mean
+from pianogen.judge.mirroring import mirror
+from pianogen.judge.piece_sets import NamedPiece, PieceSet
+from pianogen.metrics.music import Piece
+from pianogen.track.mirror import sync_or_warn
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    for name in ("config.yaml", "environment.json"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def mirrored(run: Path, *sets: tuple[str, bool]) -> dict[str, float]:
+    """The metrics after judging sets of these names, with or without prompt, whose values are 0, 1, ..."""
+    piece = Piece.of(tune(0))
+    given = [PieceSet(name, "judged", [NamedPiece("0", piece, run / "pieces", 7)], has_prompt=p) for name, p in sets]
+    found = [
+        Judgement(one.name, "judged", 1, 1, 1.0, [], {"10 s": {"polyphony": Mean(value, None, None, 1, 1)}}, {}, {})
+        for value, one in enumerate(given)
+    ]
+    mirror(given, found)
+    content = json.loads((run / "evaluation" / "judge.json").read_text())
+    assert content["step"] == 7
+    return content["metrics"]
+
+
+def test_one_set_of_a_kind_is_called_by_its_kind(run):
+    expected = {"judge/10s/polyphony": 0, "judge-prompt/10s/polyphony": 1}
+    assert mirrored(run, ("a", False), ("b", True)) == expected
+
+
+def test_a_name_that_ends_like_a_set_with_prompt_is_no_prompt(run):
+    assert mirrored(run, ("a, with prompt", False)) == {"judge/10s/polyphony": 0}
+
+
+def test_two_sets_of_a_run_are_called_by_their_names(run):
+    found = mirrored(run, ("cold", False), ("hot, v1.2", False), ("prompted", True))
+    assert list(found) == ["judge/cold/10s/polyphony", "judge/hot-v1-2/10s/polyphony", "judge-prompt/10s/polyphony"]
+
+
+def test_names_that_differ_in_what_a_metric_cannot_be_called_do_not_replace_each_other(run):
+    found = mirrored(run, ("a b", False), ("a,b", False), ("a-b", False), ("x" * 200 + "1", False), ("x" * 200, False))
+    assert sorted(found.values()) == [0, 1, 2, 3, 4]
+
+
+def test_a_mirror_that_fails_is_a_warning(tmp_path, monkeypatch, capsys):
+    def fail(path: Path) -> None:
+        raise RunError("the store [of all runs] cannot be reached")
+
+    monkeypatch.setattr("pianogen.track.mirror.sync", fail)
+    sync_or_warn(tmp_path)
+    assert capsys.readouterr().err == "warning: the store [of all runs] cannot be reached\n"
+    assert track.sync_or_warn is sync_or_warn
