@@ -31,7 +31,8 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
     The judgements are those of the reference, of other real music (the floor), of each set, and of noise.
 
     Raises:
-        SettingError: A set has no piece, two have one name, or `out` holds shards.
+        SettingError: A set has no piece, two have one name, `out` holds shards, or copies are to be found of pieces
+            whose steps are not those of the shards.
         ShardError: The reference is damaged.
     """
     refuse_shards(out, "the report")
@@ -44,6 +45,7 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
         judged = judged_sets(names, config, real.tokenizer)
         if config.raw is not None:
             judged.append(read_folder(Path(config.raw), "real: as played", "raw", real.tokenizer))
+    copies = find_copies(judged, real.shards) if real.shards and config.originality else []
     sets = [real.reference, real.floor, *judged, real.noise]
     measured = _measure(sets, real, config)
     with Progress("comparing", total=len(sets), unit="sets") as bar:
@@ -51,7 +53,6 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
         for one, made in zip(sets, measured, strict=True):
             found.append(_judge(one, made, measured, config))
             bar.advance(1, note=one.name)
-    copies = find_copies(judged, real.shards) if real.shards and config.originality else []
     write_json(out / "judge.json", _content(found, copies, real, config))
     write_atomic(out / "judge.html", page(Report(found, sets, copies, real.description, config)))
     mirror(sets, found)

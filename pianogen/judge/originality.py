@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pianogen.data import ShardSet
+from pianogen.errors import SettingError
 from pianogen.judge.copy_index import CopyIndex
-from pianogen.judge.copying import Copies, Run, copies_of, human_copies, summary
-from pianogen.judge.piece_sets import PieceSet
+from pianogen.judge.copying import Copies, copies_of, human_copies, summary
+from pianogen.judge.piece_sets import PieceSet, title_of
 from pianogen.metrics.originality import FORMS
 from pianogen.progress import Progress, status
 
@@ -34,14 +35,16 @@ def find_copies(sets: Sequence[PieceSet], shards: ShardSet) -> list[Originality]
     """Search the judged sets for runs of the train split, after the same of the test split, the human baseline.
 
     Raises:
+        SettingError: The steps of pieces are not those of the shards.
         ShardError: The shards are damaged.
     """
     judged = [one for one in sets if one.role == "judged"]
+    _require_grid(judged, shards)
     with status("indexing the train split and searching the test split"):
         index = CopyIndex.of(shards)
         human = human_copies(index)
     test = shards.split("test")
-    names = tuple(str(test.metadata(number)["source"]) for number in range(len(test)))
+    names = tuple(str(test.metadata(number).get("source", number)) for number in range(len(test)))
     found = [Originality(HUMAN, names, tuple(human))]
     with Progress("searching for copies", total=sum(len(one.pieces) for one in judged), unit="pieces") as bar:
         for one in judged:
@@ -69,8 +72,21 @@ def longest(found: Sequence[Originality]) -> Iterator[dict[str, Any]]:
             if (run := getattr(copies, form.name)) is not None
         ]
         for run, name, piece in sorted(runs, key=lambda found: -found[0].notes)[:_SHOWN]:
-            yield {"form": form.name, "set": name, "piece": piece, "source": _source(run), "run": run}
+            yield {
+                "form": form.name,
+                "set": name,
+                "piece": piece,
+                "source": title_of(vars(run), run.source),
+                "run": run,
+            }
 
 
-def _source(run: Run) -> str:
-    return ", ".join(part for part in (run.composer, run.title) if part) or run.source
+def _require_grid(sets: Sequence[PieceSet], shards: ShardSet) -> None:
+    """Notes are compared step by step, so the steps of the pieces must be those of the shards."""
+    grid = shards.tokenizer.steps_per_quarter
+    for one in sets:
+        if other := {named.piece.steps_per_quarter for named in one.pieces} - {grid}:
+            raise SettingError(
+                f"set {one.name!r} has pieces with {min(other)} steps per quarter, but the shards {shards.folder} have "
+                f"{grid}, so no copies can be found; give shards of the same grid, or --originality false"
+            )

@@ -1,9 +1,9 @@
 """The sets of pieces that are compared: those to judge, real music, its floor, and random notes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.markup import escape
@@ -153,16 +153,17 @@ def _as_played(raw: RawNotes) -> Piece:
 
 def of_split(split: Split, name: str, role: Role, steps_per_quarter: int, indices: Sequence[int]) -> PieceSet:
     """Performances of shards, decoded from their tokens."""
-    pieces = [
-        NamedPiece(_title(split, index), Piece.of(decode(split.tokens(index)), steps_per_quarter)) for index in indices
-    ]
+    pieces = []
+    for index in indices:
+        piece = Piece.of(decode(split.tokens(index)), steps_per_quarter)
+        pieces.append(NamedPiece(title_of(split.metadata(index), index), piece))
     return PieceSet(name, role, pieces)
 
 
-def _title(split: Split, index: int) -> str:
-    known = split.metadata(index)
+def title_of(known: Mapping[str, Any], otherwise: object) -> str:
+    """What is known about a performance as its composer and title, or its source without these."""
     title = ", ".join(str(known[key]) for key in ("composer", "title") if known.get(key))
-    return title or str(known.get("source", index))
+    return title or str(known.get("source", otherwise))
 
 
 def drawn(count: int, num: int, seed: int) -> list[int]:
