@@ -7,11 +7,14 @@ import pytest
 from judge.judged import tune
 
 from pianogen import track
+from pianogen.config import JudgeConfig, TokenizerConfig
 from pianogen.errors import RunError
 from pianogen.judge.comparison import Judgement, Mean
 from pianogen.judge.mirroring import mirror
-from pianogen.judge.piece_sets import NamedPiece, PieceSet
+from pianogen.judge.piece_sets import NamedPiece, PieceSet, judged_sets
 from pianogen.metrics.music import Piece
+from pianogen.tokens import encode, write_midi
+from pianogen.tokens.vocab import words_of
 from pianogen.track.mirror import sync_or_warn
 
 
@@ -43,6 +46,18 @@ def test_one_set_of_a_kind_is_called_by_its_kind(run):
 
 def test_a_name_that_ends_like_a_set_with_prompt_is_no_prompt(run):
     assert mirrored(run, ("a, with prompt", False)) == {"judge/10s/polyphony": 0}
+
+
+def test_a_folder_of_generated_pieces_is_a_set_with_prompt_and_one_without(tmp_path):
+    for number, prompt in enumerate([None, {"name": "p"}, None]):
+        write_midi(tune(number), tmp_path / f"{number}.mid")
+        request = {"run": "r", "prompt": prompt, "prompt_steps": 0, "steps_per_quarter": 4, "checkpoint": {"step": 7}}
+        sidecar = {"words": " ".join(words_of(encode(tune(number)))), **request}
+        (tmp_path / f"{number}.json").write_text(json.dumps(sidecar))
+    found = judged_sets([str(tmp_path)], JudgeConfig("the shards"), TokenizerConfig())
+    described = [(one.name, one.has_prompt, len(one.pieces)) for one in found]
+    assert described == [("r, without prompt", False, 2), ("r, with prompt", True, 1)]
+    assert found[1].first(1).has_prompt
 
 
 def test_two_sets_of_a_run_are_called_by_their_names(run):

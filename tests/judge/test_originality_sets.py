@@ -49,7 +49,8 @@ def test_a_title_is_what_is_known_best(known, title):
     assert title_of(known, 3) == title
 
 
-def test_the_longest_runs_name_their_source(shards):
-    found = find_copies([set_of(4)], shards)
-    assert {one["source"] for one in longest(found)} <= {one["run"].source for one in longest(found)}
-    assert list(longest(found))
+@pytest.mark.parametrize(("composer", "title"), [("Bach", "Bach, Fugue"), (None, "a.mid")])
+def test_the_longest_runs_name_their_source(composer, title, shards, monkeypatch):
+    known = {"composer": composer, "title": composer and "Fugue", "source": "a.mid"}
+    monkeypatch.setattr(Split, "metadata", lambda split, index: known)
+    assert {one["source"] for one in longest(find_copies([set_of(4)], shards))} == {title}
