@@ -29,6 +29,10 @@ class RunError(PianogenError):
     """A run folder or checkpoint is missing, damaged, in use, or made with different settings."""
 
 
+class StudyError(PianogenError):
+    """A listening study's folder is missing, damaged, incomplete, or does not permit what was asked for."""
+
+
 class StorageError(PianogenError):
     """Object storage is unreachable, refuses a request, or holds bytes that do not match its manifest."""
 
