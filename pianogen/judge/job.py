@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pianogen.config import JudgeConfig, to_dict
-from pianogen.errors import SettingError
 from pianogen.files import write_atomic, write_json
-from pianogen.folders import refuse_shards
+from pianogen.folders import make_out, refuse_shards
 from pianogen.judge.comparison import Judgement, distances, floor, means
 from pianogen.judge.features import Tables, tables, window_names
 from pianogen.judge.kept_tables import kept_tables
@@ -36,10 +35,7 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
         ShardError: The reference is damaged.
     """
     refuse_shards(out, "the report")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError(f"cannot create the folder --out {out}: {error.strerror}; choose another") from error
+    make_out(out)
     with status("reading the pieces"):
         real = references(config)
         judged = judged_sets(names, config, real.tokenizer)
