@@ -38,6 +38,18 @@ class RandomStream(IntEnum):
     """Notes of a random piece, against which pieces are judged: (piece)."""
     JUDGED = 21
     """Pieces or windows that represent a set that is judged: (what)."""
+    STUDY_PROMPTS = 30
+    """Order in which test performances become prompts of a listening study: ()."""
+    STUDY_NAMES = 31
+    """Names of its clips: ()."""
+    STUDY_ANCHOR = 32
+    """Times of the notes of a low anchor: (stimulus)."""
+    STUDY_CHECK = 33
+    """Notes of its sound and attention checks: (clip)."""
+    STUDY_SESSION = 34
+    """Places of the repeated clip and of the attention check: (session)."""
+    STUDY_POWER = 35
+    """Simulated ratings that its power is computed from: (study)."""
 
 
 def stream_key(seed: int, stream: RandomStream, *indices: int) -> int:

@@ -4,6 +4,7 @@ DIR/design.json     what is compared, how it is analysed, who is left out
 DIR/clips/ID.mp3    the clips; a name says nothing about its origin
 DIR/sessions.json   which clips each rater hears, in which order: all that the server needs
 DIR/key.json        what each clip is: kept from raters, needed for the results
+DIR/key/ID.mid      the notes of each rated clip at 120 quarters per minute: kept with the key, for `judge`'s measures
 DIR/answers.sqlite  written by `pianogen study serve`
 DIR/results/        written by `pianogen study results`
 """
@@ -60,6 +61,7 @@ class Design:
     seed: int
     conditions: tuple[Condition, ...]
     hypotheses: tuple[str, ...]
+    """The family of tests, each as "A < B" with the names of two conditions: B is rated higher than A."""
     raters: int
     """The number planned."""
     clips: int
@@ -74,6 +76,11 @@ class Design:
     """A clip can be rated only when it has been heard to its end."""
     simulated: bool = False
     """Whether the raters are simulated: said on every page and picture."""
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """The conditions of each hypothesis, the one with the lower expected rating first."""
+        index = {condition.name: number for number, condition in enumerate(self.conditions)}
+        return [(index[lower], index[higher]) for lower, higher in (text.split(" < ") for text in self.hypotheses)]
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,10 @@ class StudyFolder:
     def clip(self, name: str) -> Path:
         """The sound of a clip."""
         return self.clips / f"{name}.mp3"
+
+    def notes(self, name: str, key_path: Path | None = None) -> Path:
+        """The MIDI file of a rated clip's notes, beside the key."""
+        return (key_path or self.key_path).with_suffix("") / f"{name}.mid"
 
     def write(self, design: Design, sessions: Sessions, key: Mapping[str, Keyed]) -> None:
         """Write everything but the clips; design.json last, so that a folder with one is complete."""
