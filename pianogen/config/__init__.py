@@ -12,6 +12,7 @@ from pianogen.config.reproduce import ReproduceConfig, ShardSetConfig
 from pianogen.config.rules import part_of, require
 from pianogen.config.serialization import differences, flatten, from_dict, to_dict
 from pianogen.config.shards import ShardsConfig
+from pianogen.config.study import StudyNewConfig
 from pianogen.config.sweep import SweepConfig
 from pianogen.config.tokenizer import TokenizerConfig
 from pianogen.config.train import BudgetConfig, CheckpointConfig, DataConfig, OptimConfig, TrainConfig, ValidationConfig
@@ -33,6 +34,7 @@ __all__ = [
     "ReproduceConfig",
     "ShardSetConfig",
     "ShardsConfig",
+    "StudyNewConfig",
     "SweepConfig",
     "TokenizerConfig",
     "TrainConfig",

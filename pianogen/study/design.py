@@ -2,6 +2,7 @@
 
 DIR/design.json     what is compared, how it is analysed, who is left out
 DIR/clips/ID.mp3    the clips; a name says nothing about its origin
+DIR/settings.json   how the clips were made
 DIR/sessions.json   which clips each rater hears, in which order: all that the server needs
 DIR/key.json        what each clip is: kept from raters, needed for the results
 DIR/key/ID.mid      the notes of each rated clip at 120 quarters per minute: kept with the key, for `judge`'s measures
@@ -36,6 +37,8 @@ class Condition:
     """model; reference: human music through the same tokens; raw: as it was played; anchor: notes shuffled in time."""
     model: str | None = None
     prompted: bool = False
+    architecture: str | None = None
+    """The kind of the model's network, such as lstm."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from pianogen.study.sessions import plan_sessions
 from pianogen.tokens import Notes, midi_bytes
 
 CONDITIONS = (
-    Condition("lstm-0", "model", "lstm-0"),
-    Condition("lstm-0 with prompt", "model", "lstm-0", prompted=True),
+    Condition("lstm-0", "model", "lstm-0", architecture="lstm"),
+    Condition("lstm-0 with prompt", "model", "lstm-0", prompted=True, architecture="lstm"),
     Condition("real", "reference"),
     Condition("anchor", "anchor"),
 )
