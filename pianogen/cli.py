@@ -27,6 +27,7 @@ VERBS = {
     "evaluate": "score runs by precision, recall, F1 and NLL, beside baselines",
     "generate": "write pieces, from nothing or from a prompt",
     "judge": "measure how far pieces are from real music, and write a report",
+    "study": "let people rate pieces beside real music",
     "export": "write a folder of a run to share: weights, settings and a model card",
     "render": "make sound, scores and pictures of MIDI files and scores",
     "submit": "run a command on a cluster, or show the state of a run",
@@ -41,6 +42,7 @@ VERBS = {
 _MAY_BE_URL = {
     *(("train", "shards"), ("sweep", "shards"), ("evaluate", "shards"), ("train", "init"), ("sweep", "init")),
     *(("export", "run"), ("judge", "reference")),
+    *(("study", "new.models"), ("study", "new.reference")),
     *(("evaluate", "runs"), ("generate", "runs"), ("generate", "out"), ("track", "to")),
 }
 _INSTEAD = {
@@ -91,10 +93,11 @@ def build_parser(verbs: Container[str] = VERBS) -> Parser:
     subparsers = parser.add_subcommands(dest="verb", required=True)
     for name, help_line in VERBS.items():
         subparser = Parser(description=help_line.capitalize() + ".")
+        subparsers.add_subcommand(name, subparser, help=help_line)  # first: it may get subcommands of its own
         if name in verbs:
             _module(name).add_arguments(subparser)
-        subparser.add_argument("--debug", action=_Debug, help="Show the whole traceback of an error, with its causes.")
-        subparsers.add_subcommand(name, subparser, help=help_line)
+        for parent in (subparser, *subparser.actions()):
+            parent.add_argument("--debug", action=_Debug, help="Show the whole traceback of an error, with its causes.")
     return parser
 
 

@@ -60,8 +60,12 @@ class Parser(ArgumentParser):
         return [action.dest for action in self._all_actions()]
 
     def _all_actions(self) -> list[argparse.Action]:
-        subparsers = self._subcommands_action.choices.values() if self._subcommands_action else ()
-        return [action for parser in (self, *subparsers) for action in parser._actions]
+        below = [action for parser in self.actions() for action in parser._all_actions()]
+        return [*self._actions, *below]
+
+    def actions(self) -> list["Parser"]:
+        """The parsers of its subcommands."""
+        return list(self._subcommands_action.choices.values()) if self._subcommands_action else []
 
 
 def _is_boolean(action: argparse.Action) -> bool:

@@ -1,6 +1,5 @@
 """The low anchor: a clip of human music whose notes are at other times, which nobody should prefer."""
 
-import numpy as np
 from numpy.random import Generator
 
 from pianogen.tokens.notes import Notes, canonical

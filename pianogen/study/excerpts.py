@@ -67,4 +67,3 @@ def _long_enough(shards: ShardSet, prompt_s: float, clip_s: float, seed: int) ->
         compositions.add(composition)
         prompt = Notes(notes.onset[before], notes.duration[before], notes.pitch[before])
         yield Excerpt(notes, Prompt(encode(prompt)[:-1], cut, spq), metadata)
-

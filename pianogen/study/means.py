@@ -37,9 +37,7 @@ def read_means(path: Path, conditions: Sequence[Condition]) -> list[float]:
         if isinstance(found[name], bool) or not isinstance(found[name], int | float):
             raise StudyError(f"the means {path} give {name!r} {found[name]!r}, but it must be a number")
         if not LOWEST <= found[name] <= HIGHEST:
-            raise StudyError(
-                f"the means {path} give {name!r} {found[name]}, but it must be from {LOWEST} to {HIGHEST}"
-            )
+            raise StudyError(f"the means {path} give {name!r} {found[name]}, but it must be from {LOWEST} to {HIGHEST}")
     return [float(found[name]) for name in names]
 
 

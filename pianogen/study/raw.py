@@ -1,0 +1,64 @@
+"""Performances as they were played, for a condition that tokens do not limit."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from pianogen.config import TokenizerConfig
+from pianogen.errors import SourceError, StudyError
+from pianogen.render.sound import played
+from pianogen.render.synthesis import PlayedNotes
+from pianogen.study.excerpts import Excerpt
+from pianogen.tokens import RawNotes, quantise, read_midi, read_performance
+
+
+class RawPerformances:
+    """The files that the shards were made of: a folder, or a zip archive such as MAESTRO's."""
+
+    def __init__(self, location: Path) -> None:
+        """Name them.
+
+        Raises:
+            StudyError: It is neither.
+        """
+        self._location = location
+        self._names: list[str] = []
+        if not location.is_dir():
+            try:
+                with zipfile.ZipFile(location) as archive:
+                    self._names = archive.namelist()
+            except (OSError, zipfile.BadZipFile) as error:
+                raise StudyError(
+                    f"setting 'raw' is {str(location)!r}, but it must be a folder or a zip archive of the files that "
+                    f"the shards were made of ({error})"
+                ) from error
+
+    def played(self, excerpt: Excerpt, tokenizer: TokenizerConfig, start: int, seconds: float) -> PlayedNotes:
+        """The notes that begin in the `seconds` from step `start` of the excerpt on; time 0 is the first of them.
+
+        Raises:
+            StudyError: The file is missing or cannot be read.
+        """
+        raw = self._read(str(excerpt.metadata.get("source")))
+        notes, _ = quantise(raw, tokenizer)
+        lead = int(notes.onset[0]) - int(excerpt.notes.onset[0])  # tokens have no longer wait than d160
+        tick = (start + lead) * raw.ticks_per_quarter / tokenizer.steps_per_quarter
+        sound = played(raw)
+        begins = sound.onset[np.flatnonzero(raw.onset >= tick - 0.5)]
+        first = float(begins.min()) if len(begins) else 0.0
+        chosen = (raw.onset >= tick - 0.5) & (sound.onset < first + seconds)
+        duration = np.minimum(sound.duration, first + seconds - sound.onset)
+        return PlayedNotes(sound.onset[chosen] - first, duration[chosen], sound.pitch[chosen], sound.velocity[chosen])
+
+    def _read(self, source: str) -> RawNotes:
+        try:
+            if not self._names:
+                return read_performance(self._location / source)
+            name = next(name for name in self._names if name == source or name.endswith(f"/{source}"))
+            with zipfile.ZipFile(self._location) as archive:
+                return read_midi(archive.read(name))
+        except StopIteration:
+            raise StudyError(f"{self._location} has no file {source!r}, which the shards name as a source") from None
+        except (SourceError, OSError, zipfile.BadZipFile) as error:
+            raise StudyError(f"{source!r} of {self._location} cannot be read: {error}") from error
