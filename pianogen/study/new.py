@@ -1,6 +1,6 @@
 """A new study: conditions, clips and sessions, and a design with its power, all written before anyone listens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,13 +60,14 @@ def new_study(folder: Path, models: Sequence[str], config: StudyNewConfig) -> De
     with whole_folder(folder) as staging:
         study = StudyFolder(staging)
         writer = ClipWriter(study, config, plan.shards.tokenizer)
-        names = _write_clips(writer, plan, excerpts, config)
+        names = _add_clips(writer, plan, excerpts, config)
         checks, sound_check = writer.checks("attention check"), writer.checks("sound check")
         examples = writer.examples(excerpts[-1])
         sessions = plan_sessions(config.raters, plan.size.clips, names, checks, config.seed)
+        key, seconds = writer.record()
         design = _design(plan, config)
         write_json(staging / "settings.json", _settings(plan, config))
-        study.write(design, Sessions(sound_check, examples, sessions, writer.seconds), writer.key)
+        study.write(design, Sessions(sound_check, examples, sessions, seconds), key)
     return design
 
 
@@ -109,9 +110,7 @@ def _require_same_tokens(runs: Sequence[Run], shards: ShardSet) -> None:
             )
 
 
-def _write_clips(
-    writer: ClipWriter, plan: _Plan, excerpts: Sequence[Excerpt], config: StudyNewConfig
-) -> list[list[str]]:
+def _add_clips(writer: ClipWriter, plan: _Plan, excerpts: Sequence[Excerpt], config: StudyNewConfig) -> list[list[str]]:
     """The names of all clips, by condition and stimulus."""
     rule, used = None, excerpts[: config.prompts]
     if not config.allow_copies:
@@ -123,25 +122,32 @@ def _write_clips(
             name = run.path.resolve().name
             found[name, False], found[name, True] = model_clips(run, used, rule, config)
             bar.advance(1, note=name)
-    names = []
-    with Progress("recording", total=len(plan.conditions) * config.prompts, unit="clips") as bar:
-        for number, condition in enumerate(plan.conditions):
-            names.append([])
-            for stimulus, excerpt in enumerate(used):
-                match condition.kind:
-                    case "model":
-                        made = found[condition.model, condition.prompted][stimulus]
-                        name = writer.piece(number, stimulus, made)
-                    case "reference":
-                        name = writer.piece(number, stimulus, writer.reference(excerpt))
-                    case "anchor":
-                        name = writer.piece(number, stimulus, writer.anchor(excerpt, stimulus))
-                    case "raw":
-                        assert plan.raw is not None
-                        name = writer.raw(number, stimulus, excerpt, plan.raw)
-                names[-1].append(name)
-                bar.advance(1, note=condition.name)
-    return names
+    return [
+        [_add(writer, number, stimulus, found, plan, excerpt) for stimulus, excerpt in enumerate(used)]
+        for number in range(len(plan.conditions))
+    ]
+
+
+def _add(
+    writer: ClipWriter,
+    number: int,
+    stimulus: int,
+    found: Mapping[tuple[str | None, bool], Sequence[Stimulus]],
+    plan: _Plan,
+    excerpt: Excerpt,
+) -> str:
+    """Add a clip of a condition; returns its name."""
+    condition = plan.conditions[number]
+    match condition.kind:
+        case "model":
+            return writer.piece(number, stimulus, found[condition.model, condition.prompted][stimulus])
+        case "reference":
+            return writer.piece(number, stimulus, writer.reference(excerpt))
+        case "anchor":
+            return writer.piece(number, stimulus, writer.anchor(excerpt, stimulus))
+        case "raw":
+            assert plan.raw is not None
+            return writer.raw(number, stimulus, excerpt, plan.raw)
 
 
 def _design(plan: _Plan, config: StudyNewConfig) -> Design:

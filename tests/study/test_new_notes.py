@@ -1,0 +1,82 @@
+"""The notes of clips: cut at a rest, or shuffled in time."""
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import random_notes
+
+from pianogen.study.anchor import shuffled
+from pianogen.study.clips import RATE, clip_sound, seconds_of_check, separate_notes
+from pianogen.study.cutting import REST_WITHIN_S, cut
+from pianogen.tokens import Notes
+
+SEEDS = st.integers(0, 10_000)
+STEPS, PER_SECOND = 160, 8.0  # 20 s
+
+
+def philox(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(seed))
+
+
+@given(seed=SEEDS, start=st.integers(0, 300))
+def test_a_cut_clip_begins_at_once_and_ends_in_its_last_seconds(seed: int, start: int) -> None:
+    clip = cut(random_notes(seed, 400), start, STEPS, PER_SECOND)
+    end = int((clip.onset + clip.duration).max())
+    assert clip.onset[0] == 0
+    assert STEPS - REST_WITHIN_S * PER_SECOND - 4 <= end <= STEPS  # a wait is at most 4 steps
+
+
+@given(seed=SEEDS, start=st.integers(0, 300))
+def test_a_cut_clip_has_the_notes_of_the_piece_in_their_places(seed: int, start: int) -> None:
+    notes = random_notes(seed, 400)
+    clip = cut(notes, start, STEPS, PER_SECOND)
+    first = int(np.searchsorted(notes.onset, start))
+    assert np.array_equal(clip.onset, notes.onset[first:][: len(clip)] - notes.onset[first])
+    assert np.array_equal(clip.pitch, notes.pitch[first:][: len(clip)])
+    assert (clip.duration <= notes.duration[first:][: len(clip)]).all()
+
+
+def test_a_clip_is_cut_at_its_longest_rest() -> None:
+    onset = np.array([0, 50, 100, 129, 131, 150, 152, 200])
+    clip = cut(Notes(onset, np.full(8, 2), np.full(8, 60)), 0, STEPS, PER_SECOND)
+    assert clip.onset.tolist() == [0, 50, 100, 129, 131]
+
+
+def test_a_note_that_sounds_across_the_end_stops_there() -> None:
+    clip = cut(Notes(np.array([0]), np.array([255]), np.array([60])), 0, STEPS, PER_SECOND)
+    assert clip.duration.tolist() == [STEPS]
+
+
+def test_a_piece_without_notes_after_the_start_is_an_empty_clip() -> None:
+    assert len(cut(random_notes(0, 20), 10_000, STEPS, PER_SECOND)) == 0
+
+
+@given(SEEDS)
+def test_the_anchor_has_the_same_notes_at_other_times(seed: int) -> None:
+    notes = cut(random_notes(seed, 400), 0, STEPS, PER_SECOND)
+    anchor = shuffled(notes, philox(seed))
+    there = Counter(zip(notes.pitch.tolist(), notes.duration.tolist(), strict=True))
+    assert not Counter(zip(anchor.pitch.tolist(), anchor.duration.tolist(), strict=True)) - there
+    assert len(anchor) > 0.8 * len(notes)  # those that fall together are one
+    assert not np.array_equal(anchor.onset[:20], notes.onset[:20])
+    assert (anchor.onset + anchor.duration).max() <= (notes.onset + notes.duration).max()
+
+
+@given(count=st.integers(2, 5), seed=SEEDS)
+def test_the_notes_of_a_check_are_apart_and_different(count: int, seed: int) -> None:
+    notes = separate_notes(count, philox(seed))
+    assert len(notes.onset) == count
+    assert (np.diff(notes.onset) > notes.duration[:-1] + 0.3).all()
+    assert (np.diff(notes.pitch) != 0).all()
+
+
+def test_a_check_sounds_as_often_as_it_has_notes() -> None:
+    seconds = seconds_of_check(4)
+    sound = np.abs(clip_sound(separate_notes(4, philox(1)), seconds, None)).max(axis=0)
+    hop = RATE // 20
+    level = sound[: len(sound) // hop * hop].reshape(-1, hop).max(axis=1)
+    rises = np.flatnonzero(level[1:] > 3 * level[:-1] + 0.01)
+    assert len(sound) == round(seconds * RATE)
+    assert len(rises) == 4
