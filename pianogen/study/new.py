@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,11 @@ def _add_clips(writer: ClipWriter, plan: _Plan, excerpts: Sequence[Excerpt], con
         with status("indexing the train split and searching the test split"):
             rule = CopyRule(CopyIndex.of(plan.shards))
     found: dict[tuple[str | None, bool], list[Stimulus]] = {}
-    with Progress("generating", total=len(plan.runs), unit="models") as bar:
+    with Progress("generating", total=2 * len(plan.runs) * len(used), unit="clips") as bar:
         for run in plan.runs:
             name = run.path.resolve().name
-            found[name, False], found[name, True] = model_clips(run, used, rule, config)
-            bar.advance(1, note=name)
+            made_one = partial(bar.advance, 1, note=name)
+            found[name, False], found[name, True] = model_clips(run, used, rule, config, made_one)
     return [
         [_add(writer, number, stimulus, found, plan, excerpt) for stimulus, excerpt in enumerate(used)]
         for number in range(len(plan.conditions))

@@ -1,6 +1,6 @@
 """A model's pieces as clips, and the refusal of those that copy more of the train split than people do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pianogen.config import GenerateConfig, StudyNewConfig
@@ -53,9 +53,13 @@ class CopyRule:
 
 @reproducible_on_gpu()
 def model_clips(
-    run: Run, excerpts: Sequence[Excerpt], rule: CopyRule | None, config: StudyNewConfig
+    run: Run,
+    excerpts: Sequence[Excerpt],
+    rule: CopyRule | None,
+    config: StudyNewConfig,
+    made_one: Callable[[], None] = lambda: None,
 ) -> tuple[list[Stimulus], list[Stimulus]]:
-    """A clip from nothing and one after the prompt, for each excerpt.
+    """A clip from nothing and one after the prompt, for each excerpt; `made_one` is called after each.
 
     A clip that copies, or has no note, is replaced by one of the next piece that is drawn.
 
@@ -65,7 +69,7 @@ def model_clips(
     """
     maker = _Maker(run, excerpts, rule, config)
     while missing := maker.missing():
-        maker.make(missing)
+        maker.make(missing, made_one)
     count = len(excerpts)
     stimuli = [maker.made[place] for place in range(2 * count)]
     return stimuli[:count], stimuli[count:]
@@ -87,7 +91,7 @@ class _Maker:
         """The places without a clip."""
         return [place for place in self._refused if place not in self.made]
 
-    def make(self, places: Sequence[int]) -> None:
+    def make(self, places: Sequence[int], made_one: Callable[[], None]) -> None:
         """Draw the next piece of each place, and keep its clip or the reason against it."""
         settings = self._settings()
         place_of = {self._request(place, settings): place for place in places}
@@ -97,6 +101,8 @@ class _Maker:
                 reason = piece.reason or self._keep(place, decode(piece.tokens), piece.request.piece)
                 if reason:
                     self._refuse(place, reason)
+                else:
+                    made_one()
 
     def _settings(self) -> GenerateConfig:
         config, seconds = self._config, self._config.seconds + _SPARE_S

@@ -228,7 +228,7 @@ def test_models_of_other_tokens_are_refused(made: Path, tmp_path: Path) -> None:
     run = shutil.copytree(made / "rnn", tmp_path / "rnn")
     text = (run / "environment.json").read_text()
     (run / "environment.json").write_text(text.replace('"steps_per_quarter": 4', '"steps_per_quarter": 6'))
-    with pytest.raises(StudyError, match="tokens with steps_per_quarter 6, but the shards .* have 4"):
+    with pytest.raises(StudyError, match=r"tokens with steps_per_quarter 6, but the shards .* have 4"):
         new_study(tmp_path / "s", [str(run)], small(made / "shards"))
 
 
