@@ -45,7 +45,7 @@ class RandomStream(IntEnum):
     STUDY_ANCHOR = 32
     """Times of the notes of a low anchor: (stimulus)."""
     STUDY_CHECK = 33
-    """Notes of its sound and attention checks: (clip)."""
+    """Notes and order of its sound or attention checks: (clips before them)."""
     STUDY_SESSION = 34
     """Places of the repeated clip and of the attention check: (session)."""
     STUDY_POWER = 35

@@ -90,13 +90,11 @@ class ClipWriter:
 
     def checks(self, what: str) -> tuple[Hearing, ...]:
         """Clips of 2 to 5 separate notes, in random order, whose number is asked for."""
-        found = []
+        random, found = generator(self._config.seed, RandomStream.STUDY_CHECK, len(self._recordings)), []
         for count in CHECK_COUNTS:
-            random = generator(self._config.seed, RandomStream.STUDY_CHECK, len(self._recordings))
             name = self._add(NOT_RATED, count, separate_notes(count, random), seconds_of_check(count), what)
             found.append(Hearing(name, "check", count))
-        order = generator(self._config.seed, RandomStream.STUDY_CHECK, len(self._recordings)).permutation(len(found))
-        return tuple(found[index] for index in order.tolist())
+        return tuple(found[index] for index in random.permutation(len(found)).tolist())
 
     def examples(self, excerpt: Excerpt) -> tuple[str, ...]:
         """Clips of the instructions: music of people, and the same notes shuffled, near the ends of the scale."""

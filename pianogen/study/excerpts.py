@@ -60,7 +60,9 @@ def _long_enough(shards: ShardSet, prompt_s: float, clip_s: float, seed: int) ->
         if composition in compositions and all(composition):
             continue
         notes = decode(test.tokens(index))
-        cut = int(notes.onset.min(initial=0)) + steps  # silence before the first note does not count
+        if not len(notes):
+            continue
+        cut = int(notes.onset[0]) + steps  # silence before the first note does not count
         before, after = notes.onset < cut, (notes.onset >= cut) & (notes.onset < cut + more)
         if min(before.sum(), after.sum()) < MIN_NOTES or (notes.onset + notes.duration).max() < cut + more:
             continue

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tiny import random_notes
 
 from pianogen.study.anchor import shuffled
-from pianogen.study.clips import RATE, clip_sound, seconds_of_check, separate_notes
+from pianogen.study.clips import separate_notes
 from pianogen.study.cutting import REST_WITHIN_S, cut
 from pianogen.tokens import Notes
 
@@ -39,14 +39,14 @@ def test_a_cut_clip_has_the_notes_of_the_piece_in_their_places(seed: int, start:
 
 
 def test_a_clip_is_cut_at_its_longest_rest() -> None:
-    onset = np.array([0, 50, 100, 129, 131, 150, 152, 200])
+    onset = np.array([0, 50, 100, 120, 131, 150, 152, 200])
     clip = cut(Notes(onset, np.full(8, 2), np.full(8, 60)), 0, STEPS, PER_SECOND)
-    assert clip.onset.tolist() == [0, 50, 100, 129, 131]
+    assert clip.onset.tolist() == [0, 50, 100, 120, 131]
 
 
 def test_a_note_that_sounds_across_the_end_stops_there() -> None:
-    clip = cut(Notes(np.array([0]), np.array([255]), np.array([60])), 0, STEPS, PER_SECOND)
-    assert clip.duration.tolist() == [STEPS]
+    clip = cut(Notes(np.array([0, 90]), np.array([2, 100]), np.array([60, 62])), 0, STEPS, PER_SECOND)
+    assert clip.duration.tolist() == [2, STEPS - 90]
 
 
 def test_a_piece_without_notes_after_the_start_is_an_empty_clip() -> None:
@@ -70,13 +70,3 @@ def test_the_notes_of_a_check_are_apart_and_different(count: int, seed: int) -> 
     assert len(notes.onset) == count
     assert (np.diff(notes.onset) > notes.duration[:-1] + 0.3).all()
     assert (np.diff(notes.pitch) != 0).all()
-
-
-def test_a_check_sounds_as_often_as_it_has_notes() -> None:
-    seconds = seconds_of_check(4)
-    sound = np.abs(clip_sound(separate_notes(4, philox(1)), seconds, None)).max(axis=0)
-    hop = RATE // 20
-    level = sound[: len(sound) // hop * hop].reshape(-1, hop).max(axis=1)
-    rises = np.flatnonzero(level[1:] > 3 * level[:-1] + 0.01)
-    assert len(sound) == round(seconds * RATE)
-    assert len(rises) == 4
