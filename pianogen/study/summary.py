@@ -23,6 +23,6 @@ def print_summary(folder: Path, design: Design) -> None:
     Console(width=max(100, console.width)).print(table)
     print(
         f"{folder}: {len(design.conditions)} conditions of {design.stimuli} clips; each of {design.raters} raters "
-        f"hears {heard + 1} clips, one of them twice, and one check; {len(sessions)} sessions"
+        f"hears {heard} clips, one of them twice, and one check; {len(sessions)} sessions"
     )
     print(f"pianogen study serve {folder}")

@@ -122,8 +122,10 @@ def test_the_same_seed_makes_the_same_study_and_another_one_another(made: Path, 
     }
 
 
-def test_raw_performances_are_a_further_condition(made: Path, tmp_path: Path) -> None:
-    config = small(made / "shards", raw=str(made / "music"))
+@pytest.mark.parametrize("archived", [False, True])
+def test_raw_performances_are_a_further_condition(made: Path, tmp_path: Path, archived: bool) -> None:
+    music = shutil.make_archive(str(tmp_path / "music"), "zip", made, "music") if archived else str(made / "music")
+    config = small(made / "shards", raw=music)
     design = new_study(tmp_path / "s", [str(made / "rnn")], config)
     study = StudyFolder(tmp_path / "s")
     (tmp_path / "shards").symlink_to(made / "shards")
