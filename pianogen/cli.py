@@ -58,17 +58,19 @@ def _check_urls(arguments: Namespace, argv: Sequence[str]) -> None:
     from pianogen.storage import Address, is_url
 
     verb = arguments.verb
+    action = arguments[verb].get("action")
     for name, value in arguments[verb].items():
+        flag = name.removeprefix(f"{action}.")
         for url in value if isinstance(value, list) else [value]:
             if not isinstance(url, str) or not is_url(url) or (verb, name) == ("submit", "arguments"):
                 continue
             Address.parse(url)
             if (verb, name) not in _MAY_BE_URL:
                 instead = _INSTEAD.get((verb, name), "fetch it first, or leave it out")
-                raise SettingError(f"setting '{name}' is {url!r}, but it must be a local path; {instead}")
+                raise SettingError(f"setting '{flag}' is {url!r}, but it must be a local path; {instead}")
             if not any(word == url or word.endswith(f"={url}") for word in argv):
                 raise SettingError(
-                    f"setting '{name}' is {url!r} in a file, but a URL must be on the command line: --{name} {url}"
+                    f"setting '{flag}' is {url!r} in a file, but a URL must be on the command line: --{flag} {url}"
                 )
 
 

@@ -75,10 +75,10 @@ def new_study(folder: Path, models: Sequence[str], config: StudyNewConfig) -> De
 def _plan(models: Sequence[str], config: StudyNewConfig) -> _Plan:
     runs = tuple(open_run(local_run(name, config.checkpoint)) for name in models)
     shards = open_shards_at(config.reference)
-    _require_names(runs)
     _require_same_tokens(runs, shards)
     names = [(run.path.resolve().name, run.config.model.kind) for run in runs]
     conditions = conditions_of(names, raw=config.raw is not None)
+    _require_names(conditions)
     clips = clips_per_condition(len(conditions), config.prompts)
     if clips == 0:
         raise StudyError(
@@ -90,15 +90,14 @@ def _plan(models: Sequence[str], config: StudyNewConfig) -> _Plan:
     return _Plan(runs, shards, conditions, means, Size(config.raters, clips, config.prompts), raw)
 
 
-def _require_names(runs: Sequence[Run]) -> None:
-    names = [run.path.resolve().name for run in runs]
+def _require_names(conditions: Sequence[Condition]) -> None:
+    """Results, means and hypotheses name conditions."""
+    names = [condition.name for condition in conditions]
     for name in names:
         if names.count(name) > 1:
-            raise StudyError(f"two models are called {name!r}, and raters' results could not be told apart; rename one")
+            raise StudyError(f"two conditions would be called {name!r}; give the run folders other names")
         if " < " in name:
-            raise StudyError(
-                f"the model's name {name!r} has ' < ', which stands between names in hypotheses; rename it"
-            )
+            raise StudyError(f"the model's name {name!r} has ' < ', which separates names in hypotheses; rename it")
 
 
 def _require_same_tokens(runs: Sequence[Run], shards: ShardSet) -> None:

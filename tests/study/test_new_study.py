@@ -198,7 +198,7 @@ def test_what_a_killed_process_left_does_not_matter(made: Path, tmp_path: Path) 
         (["rnn"], {"prompts": 40}, StudyError, "has 4 performances .* but 41 are needed"),
         (["rnn"], {"prompt_seconds": 60.0}, StudyError, "has 0 performances"),
         (["none"], {}, RunError, "none"),
-        (["rnn", "rnn"], {}, StudyError, "two models are called 'rnn'"),
+        (["rnn", "rnn"], {}, StudyError, "two conditions would be called 'rnn'"),
         (["rnn"], {"raw": "no folder"}, StudyError, "setting 'raw' is 'no folder'"),
         (["rnn"], {"means": "no file"}, StudyError, "no file cannot be read"),
     ],
