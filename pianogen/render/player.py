@@ -1,4 +1,4 @@
-"""A player for a page: a piano roll in SVG and a button to play it; player.js makes the sound."""
+"""A player for a page: a piano roll in SVG and a button to play it; piano.js makes the sound."""
 
 import math
 

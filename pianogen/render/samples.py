@@ -1,7 +1,7 @@
 """Thirty notes of a SoundFont's piano for the player of a page: one script beside it, which a page on disk may load.
 
 The script holds Ogg Vorbis files as base64 text. A browser that cannot decode them (Safari before 18.4) plays the
-oscillator of player.js instead.
+oscillator of piano.js instead.
 """
 
 import base64
@@ -15,7 +15,7 @@ from pianogen.render.synthesis import RATE, PlayedNotes, synthesize
 from pianogen.tokens.midi import VELOCITY
 
 SOUND_FILE = "sound.js"
-SAMPLED_KEYS = range(21, 109, 3)  # A0 to C8; player.js knows them too
+SAMPLED_KEYS = range(21, 109, 3)  # A0 to C8; piano.js knows them too
 _LENGTH_S = 6.0
 _FADE_S = 0.5  # at the end of a note that sounds longer
 _PEAK = 0.5  # of the loudest note; several sound at once
