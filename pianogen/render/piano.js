@@ -152,5 +152,5 @@ globalThis.pianogenPiano = (() => {
     }
   }
 
-  return { decodeSamples, press, Playback };
+  return { decodeSamples, open, press, Playback };
 })();

@@ -1,0 +1,112 @@
+// The HTTP API of the server; docs/play.md describes it.
+
+/** @typedef {[number, number, number]} Note start and length in steps, and MIDI pitch */
+/**
+ * @typedef {object} Model
+ * @property {string} name
+ * @property {string} kind
+ * @property {number} parameters
+ * @property {number} steps_per_quarter
+ * @property {number} bar_steps
+ * @property {string} description
+ */
+/** @typedef {{id: string, title: string, composer?: string}} CorpusPiece */
+/** @typedef {{id: string, title: string, num_steps: number, notes: Note[]}} Prompt */
+/**
+ * @typedef {object} PieceRequest
+ * @property {string} model
+ * @property {null | {id: string, end_step?: number} | {notes: Note[]}} prompt
+ * @property {number | null} seed drawn by the server if null
+ * @property {number} num_tokens
+ * @property {number} temperature
+ * @property {number | null} duration_temperature
+ * @property {number | null} top_p
+ */
+/**
+ * @typedef {object} Piece
+ * @property {string} model
+ * @property {number} seed
+ * @property {number} prompt_steps
+ * @property {number} seconds_per_step
+ */
+/**
+ * @typedef {object} Events
+ * @property {() => void} open everything comes from the beginning, also after a lost connection
+ * @property {(data: {position: number}) => void} queued
+ * @property {(data: {notes: Note[], prompt: boolean, num_tokens: number}) => void} notes
+ * @property {(data: {num_notes: number}) => void} done
+ * @property {(data: {error: string}) => void} failed
+ */
+
+const token = /** @type {HTMLMetaElement} */ (document.querySelector('meta[name="csrf-token"]')).content;
+
+/** @returns {Promise<Model[]>} */
+export const models = () => request("/api/models");
+
+/** @returns {Promise<CorpusPiece[]>} */
+export const corpus = () => request("/api/prompts");
+
+/** @param {string} id @returns {Promise<Prompt>} */
+export const prompt = (id) => request(`/api/prompts/${encodeURIComponent(id)}`);
+
+/** @param {File} file a MIDI file or a score @returns {Promise<Prompt>} */
+export const upload = (file) =>
+  request(`/api/prompts?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+
+/** @param {PieceRequest} wanted @returns {Promise<{id: string}>} */
+export const makePiece = (wanted) => request("/api/pieces", {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(wanted),
+});
+
+/** @param {string} id @returns {Promise<Piece>} */
+export const piece = (id) => request(pieceUrl(id));
+
+/** @param {string} id @returns {Promise<void>} */
+export const stop = (id) => request(pieceUrl(id), { method: "DELETE" });
+
+/** @param {string} id @param {string} suffix such as .mid, or nothing */
+export const pieceUrl = (id, suffix = "") => `/api/pieces/${encodeURIComponent(id)}${suffix}`;
+
+/** @param {string} id @returns {string} an address that gives the same piece again */
+export const linkTo = (id) => `${location.origin}/?piece=${encodeURIComponent(id)}`;
+
+/**
+ * Follow a piece while it is made.
+ * @param {string} id
+ * @param {Events} events
+ * @returns {() => void} stops following
+ */
+export function follow(id, events) {
+  const source = new EventSource(pieceUrl(id, "/events"));
+  source.addEventListener("open", events.open);
+  for (const name of /** @type {const} */ (["queued", "notes", "done", "failed"])) {
+    source.addEventListener(name, (event) => {
+      if (name === "done" || name === "failed") source.close(); // or it would connect again
+      events[name](JSON.parse(event.data));
+    });
+  }
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) events.failed({ error: "the server does not send this piece" });
+  });
+  return () => source.close();
+}
+
+async function request(/** @type {string} */ path, /** @type {RequestInit} */ options = {}) {
+  const headers = { ...options.headers, "X-CSRF-Token": token };
+  const response = await fetch(path, { ...options, headers }).catch(() => {
+    throw new Error("the server does not answer; is pianogen play still running?");
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(reasonIn(text) || `the server answers ${response.status}`);
+  return text ? JSON.parse(text) : null;
+}
+
+function reasonIn(/** @type {string} */ text) {
+  try {
+    return JSON.parse(text).error;
+  } catch {
+    return text.trim(); // of the guard
+  }
+}

@@ -1,0 +1,143 @@
+// What a piece starts from: nothing, a piece of the corpus, a file, or what someone plays.
+import * as api from "./api.js";
+import { Keyboard } from "./keyboard.js";
+import { Player } from "./player.js";
+import { Recorder } from "./recorder.js";
+
+/** @typedef {import("./api.js").Note} Note */
+/** @typedef {import("./api.js").Prompt} Prompt */
+/** @typedef {{id?: string, title: string, num_steps?: number, notes: Note[]}} Chosen with an id if the server has it */
+
+const DEFAULT_BARS = 4;
+const GRID = { secondsPerStep: 0.125, barSteps: 16 };
+
+const find = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
+const input = (/** @type {string} */ selector) => /** @type {HTMLInputElement} */ (document.querySelector(selector));
+
+export class PromptChooser {
+  /** @type {Chosen | null} */
+  #chosen = null;
+  #recorder = new Recorder();
+  #latest = 0; // number of the latest request: an earlier answer may come later
+  grid = GRID;
+
+  /** @param {(error: unknown) => void} fail shows an error */
+  constructor(fail) {
+    this.fail = fail;
+    this.player = new Player(find("#prompt .player"), "the prompt");
+    this.bars = input("#prompt-bars");
+    this.corpus = /** @type {HTMLSelectElement} */ (find("#corpus"));
+    const note = (/** @type {"start" | "end"} */ name) => (/** @type {number} */ pitch) => this.#play(name, pitch);
+    this.keyboard = new Keyboard(find("#keys"), { start: note("start"), end: note("end") });
+    document.querySelectorAll("input[name=source]").forEach((one) => one.addEventListener("change", () => this.choose()));
+    this.corpus.addEventListener("change", () => this.choose());
+    this.bars.addEventListener("input", () => this.#mark());
+    this.#listenToKeyboard();
+    this.#listenToFiles();
+  }
+
+  get source() { return input("input[name=source]:checked").value; }
+
+  /** Show the panel of the chosen source, and load what it has. */
+  choose() {
+    document.querySelectorAll("[data-source]").forEach((panel) => {
+      if (panel instanceof HTMLElement) panel.hidden = panel.dataset.source !== this.source;
+    });
+    this.keyboard.isActive = this.source === "keyboard";
+    this.keyboard.endAll();
+    this.#show(null);
+    if (this.source === "corpus" && this.corpus.value) this.#load(api.prompt(this.corpus.value));
+    if (this.source === "file") this.#upload(input("#file").files?.[0]);
+    if (this.source === "keyboard") this.#showPlayed();
+  }
+
+  async fillCorpus() {
+    const pieces = await api.corpus();
+    this.corpus.replaceChildren(...pieces.map(({ id, title, composer }) => new Option(composer ? `${composer}: ${title}` : title, id)));
+  }
+
+  /** What the server is told, and what the page says of it. */
+  get request() {
+    if (!this.#chosen?.notes.length) return { prompt: null, label: "from nothing" };
+    const { id, notes, title } = this.#chosen;
+    return { prompt: id ? { id, end_step: this.#endStep } : { notes }, label: `continues ${title}` };
+  }
+
+  get #endStep() { return Number(this.bars.value) * this.grid.barSteps; }
+
+  async #load(/** @type {Promise<Prompt>} */ answer) {
+    const number = ++this.#latest;
+    try {
+      const prompt = await answer;
+      if (number === this.#latest) this.#show(prompt);
+    } catch (error) {
+      if (number === this.#latest) this.fail(error);
+    }
+  }
+
+  #show(/** @type {Chosen | null} */ prompt) {
+    this.#chosen = prompt;
+    this.player.clear();
+    find("#prompt").hidden = !prompt?.notes.length;
+    find("#prompt-length").hidden = !prompt?.id;
+    if (!prompt) return;
+    find("#prompt-title").textContent = prompt.title;
+    const bars = Math.max(1, Math.ceil((prompt.num_steps ?? 0) / this.grid.barSteps));
+    this.bars.max = String(bars);
+    this.bars.value = String(Math.min(bars, DEFAULT_BARS));
+    this.player.add(prompt.notes);
+    this.#mark();
+  }
+
+  #mark() {
+    const { roll } = this.player, end = this.#chosen?.id ? this.#endStep : roll.numSteps;
+    roll.numPrompt = roll.notes.filter(([start]) => start < end).length;
+    this.player.setGrid({ ...this.grid, promptSteps: end });
+    this.bars.setAttribute("aria-valuetext", `${this.bars.value} of ${this.bars.max} bars`);
+    find("#prompt-bars-value").textContent = `${this.bars.value} of ${this.bars.max} bars`;
+  }
+
+  #listenToFiles() {
+    const file = input("#file"), whole = document.documentElement;
+    file.addEventListener("change", () => this.#upload(file.files?.[0]));
+    whole.addEventListener("dragover", (event) => { event.preventDefault(); whole.classList.add("dropping"); });
+    whole.addEventListener("dragleave", (event) => { if (!event.relatedTarget) whole.classList.remove("dropping"); });
+    whole.addEventListener("drop", (event) => {
+      event.preventDefault();
+      whole.classList.remove("dropping");
+      if (!event.dataTransfer?.files.length) return;
+      file.files = event.dataTransfer.files;
+      input("input[name=source][value=file]").checked = true;
+      this.choose();
+    });
+  }
+
+  #upload(/** @type {File | undefined} */ file) {
+    this.#latest += 1;
+    this.#show(null);
+    if (file) this.#load(api.upload(file));
+  }
+
+  #listenToKeyboard() {
+    const press = (/** @type {string} */ id, /** @type {() => void} */ act) => find(id).addEventListener("click", act);
+    press("#octave-down", () => this.keyboard.shift(-12));
+    press("#octave-up", () => this.keyboard.shift(12));
+    press("#clear-played", () => { this.#recorder.clear(); this.#showPlayed(); });
+    press("#connect-midi", () => this.keyboard.connect().then((names) => {
+      find("#midi-state").textContent = names.length ? `Connected: ${names.join(", ")}` : "No MIDI keyboard yet; plug one in.";
+    }, this.fail));
+  }
+
+  #play(/** @type {"start" | "end"} */ name, /** @type {number} */ pitch) {
+    this.#recorder[name](pitch);
+    if (name === "end") this.#showPlayed();
+  }
+
+  #showPlayed() {
+    const notes = this.#recorder.notes(this.grid.secondsPerStep);
+    this.#show({ title: "what you played", notes });
+    find("#played").textContent = notes.length
+      ? `${notes.length} notes played.`
+      : "Play something for the model to continue; without it, it begins by itself.";
+  }
+}
