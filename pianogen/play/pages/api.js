@@ -10,25 +10,36 @@
  * @property {number} bar_steps
  * @property {string} description
  */
-/** @typedef {{id: string, title: string, composer?: string}} CorpusPiece */
-/** @typedef {{id: string, title: string, num_steps: number, notes: Note[]}} Prompt */
+/** @typedef {{steps_per_quarter: number, quarters_per_minute: number, time_signature: [number, number]}} Metre */
+/** @typedef {{id: string, title: string, composer: string | null}} CorpusPiece */
+/** @typedef {CorpusPiece & Metre & {num_steps: number, notes: Note[]}} Prompt a file that the server has */
+/** @typedef {{notes: Note[], end_step?: number, quarters_per_minute?: number, time_signature?: [number, number]}} Played */
 /**
- * @typedef {object} PieceRequest
- * @property {string} model
- * @property {null | {id: string, end_step?: number} | {notes: Note[]}} prompt
- * @property {number | null} seed drawn by the server if null
- * @property {number} num_tokens
- * @property {number} temperature
- * @property {number | null} duration_temperature
- * @property {number | null} top_p
+ * @typedef {object} Settings those of `pianogen generate`
+ * @property {number} [bars] length after the prompt
+ * @property {number} [temperature]
+ * @property {number} [duration_temperature]
+ * @property {number} [top_p]
  */
 /**
- * @typedef {object} Piece
+ * @typedef {object} Start
+ * @property {string} model
+ * @property {{id: string, end_step?: number} | Played} [prompt]
+ * @property {number} [seed] drawn by the server if there is none
+ */
+/** @typedef {Settings & Start} PieceRequest */
+/**
+ * @typedef {object} Made
+ * @property {string} id
  * @property {string} model
  * @property {number} seed
- * @property {number} prompt_steps
+ * @property {Settings} settings
  * @property {number} seconds_per_step
+ * @property {number} prompt_steps
+ * @property {number} num_prompt_notes
+ * @property {Note[]} notes those that there are, first the prompt's
  */
+/** @typedef {Made & Metre} Piece */
 /**
  * @typedef {object} Events
  * @property {() => void} open everything comes from the beginning, also after a lost connection
@@ -46,14 +57,14 @@ export const models = () => request("/api/models");
 /** @returns {Promise<CorpusPiece[]>} */
 export const corpus = () => request("/api/prompts");
 
-/** @param {string} id @returns {Promise<Prompt>} */
-export const prompt = (id) => request(`/api/prompts/${encodeURIComponent(id)}`);
+/** @param {string} id @param {string} model whose grid the notes are on @returns {Promise<Prompt>} */
+export const prompt = (id, model) => request(`/api/prompts/${encodeURIComponent(id)}?${new URLSearchParams({ model })}`);
 
-/** @param {File} file a MIDI file or a score @returns {Promise<Prompt>} */
-export const upload = (file) =>
-  request(`/api/prompts?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+/** @param {File} file a MIDI file or a score @param {string} model @returns {Promise<Prompt>} */
+export const upload = (file, model) =>
+  request(`/api/prompts?${new URLSearchParams({ name: file.name, model })}`, { method: "POST", body: file });
 
-/** @param {PieceRequest} wanted @returns {Promise<{id: string}>} */
+/** @param {PieceRequest} wanted @returns {Promise<Piece>} */
 export const makePiece = (wanted) => request("/api/pieces", {
   method: "POST",
   headers: { "Content-Type": "application/json" },
@@ -68,6 +79,11 @@ export const stop = (id) => request(pieceUrl(id), { method: "DELETE" });
 
 /** @param {string} id @param {string} suffix such as .mid, or nothing */
 export const pieceUrl = (id, suffix = "") => `/api/pieces/${encodeURIComponent(id)}${suffix}`;
+
+/** @param {Metre} metre @returns {{secondsPerStep: number, barSteps: number}} */
+export function gridOf({ steps_per_quarter: perQuarter, quarters_per_minute: tempo, time_signature: [beats, unit] }) {
+  return { secondsPerStep: 60 / tempo / perQuarter, barSteps: (4 * perQuarter * beats) / unit };
+}
 
 /** @param {string} id @returns {string} an address that gives the same piece again */
 export const linkTo = (id) => `${location.origin}/?piece=${encodeURIComponent(id)}`;

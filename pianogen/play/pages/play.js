@@ -7,15 +7,13 @@ import { Takes } from "./takes.js";
 /** @typedef {import("./api.js").PieceRequest} PieceRequest */
 /** @typedef {import("./take.js").Take} Take */
 
-const SECONDS_PER_QUARTER = 0.5; // without a prompt that has a tempo
-
 const find = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
 const input = (/** @type {string} */ selector) => /** @type {HTMLInputElement} */ (document.querySelector(selector));
 
 /** @type {Map<string, import("./api.js").Model>} */
 const models = new Map();
 const prompt = new PromptChooser(fail);
-const takes = new Takes(find("#takes"), { goOn, another, say });
+const takes = new Takes(find("#takes"), { goOn, another, say, fail });
 
 function say(/** @type {string} */ message) { find("#status").textContent = message; }
 
@@ -25,16 +23,16 @@ function fail(/** @type {unknown} */ error) {
 
 const model = () => models.get(/** @type {HTMLSelectElement} */ (find("#model")).value);
 
-/** @returns {Omit<PieceRequest, "prompt">} */
+/** @returns {PieceRequest} */
 function settings() {
-  const seed = input("#seed").value;
+  const seed = input("#seed").value, topP = Number(input("#top-p").value);
   return {
     model: model()?.name ?? "",
-    seed: seed === "" ? null : Number(seed),
-    num_tokens: Number(input("#num-tokens").value),
+    ...(seed === "" ? {} : { seed: Number(seed) }),
+    bars: Number(input("#bars").value),
     temperature: Number(input("#temperature").value),
-    duration_temperature: input("#own-lengths").checked ? Number(input("#duration-temperature").value) : null,
-    top_p: Number(input("#top-p").value),
+    ...(input("#own-lengths").checked ? { duration_temperature: Number(input("#duration-temperature").value) } : {}),
+    ...(topP < 1 ? { top_p: topP } : {}),
   };
 }
 
@@ -42,35 +40,29 @@ async function make(/** @type {PieceRequest} */ wanted, /** @type {string} */ la
   open(); // in the handler of a press, or browsers keep silent
   fail("");
   say("");
-  const barSteps = models.get(wanted.model)?.bar_steps ?? 16;
   try {
-    const { id } = await api.makePiece(wanted);
-    requests.set(takes.add(id, { label, barSteps, plays: true }), { wanted, label });
+    takes.add(await api.makePiece(wanted), { label, plays: true });
   } catch (error) {
     fail(error);
   }
 }
 
-const requests = /** @type {WeakMap<Take, {wanted: PieceRequest, label: string}>} */ (new WeakMap());
-
 function goOn(/** @type {Take} */ take, /** @type {number} */ step) {
-  const notes = take.notesBefore(step), bar = Math.floor(step / take.barSteps) + 1;
-  if (!notes.length) return fail(`${take.title} has no notes before this place; choose a later one in its roll`);
-  return make({ ...settings(), prompt: { notes } }, `continues ${take.title.toLowerCase()} from bar ${bar}`);
+  const from = take.until(step), bar = Math.floor(step / take.barSteps) + 1;
+  if (!from) return fail(`${take.title} has no notes before this place; choose a later one in its roll`);
+  return make({ ...settings(), prompt: from }, `continues ${take.title.toLowerCase()} from bar ${bar}`);
 }
 
 function another(/** @type {Take} */ take) {
-  const made = requests.get(take);
-  if (made) return make({ ...made.wanted, seed: null }, made.label);
+  return make({ ...take.piece.settings, model: take.piece.model, prompt: take.prompt }, take.label);
 }
 
 function showModel() {
   const chosen = model();
   if (!chosen) return;
-  const { kind, parameters, description, steps_per_quarter: perQuarter, bar_steps: barSteps } = chosen;
-  find("#model-facts").textContent = `${kind}, ${(parameters / 1e6).toFixed(1)} million parameters. ${description}`;
-  prompt.grid = { secondsPerStep: SECONDS_PER_QUARTER / perQuarter, barSteps };
-  prompt.choose();
+  const { parameters, description } = chosen;
+  find("#model-facts").textContent = `${description}; ${(parameters / 1e6).toFixed(1)} million parameters`;
+  prompt.use(chosen);
 }
 
 function showValue(/** @type {HTMLInputElement} */ slider) {
@@ -86,10 +78,12 @@ async function begin() {
   input("#own-lengths").addEventListener("change", (event) => {
     input("#duration-temperature").disabled = !/** @type {HTMLInputElement} */ (event.target).checked;
   });
-  find("#form").addEventListener("submit", (event) => {
+  find("#form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const { prompt: from, label } = prompt.request;
-    make({ ...settings(), prompt: from }, label);
+    open(); // in the handler of a press, or browsers keep silent
+    await prompt.loading;
+    if (prompt.isMissing) return fail("there is no beginning yet; choose one, or begin with nothing");
+    make({ ...settings(), prompt: prompt.from }, prompt.label);
   });
   find("#model").addEventListener("change", showModel);
   for (const one of await api.models()) models.set(one.name, one);
@@ -97,7 +91,7 @@ async function begin() {
   /** @type {HTMLButtonElement} */ (find("#make")).disabled = false;
   showModel();
   const linked = new URLSearchParams(location.search).get("piece");
-  if (linked) await takes.add(linked, { label: "from a link", barSteps: model()?.bar_steps ?? 16, plays: false }).finished;
+  if (linked) await takes.open(linked, "from a link").then((take) => take?.finished);
   loadSamples();
   await Promise.all([takes.restore(), prompt.fillCorpus()]);
 }

@@ -6,20 +6,21 @@ import { Recorder } from "./recorder.js";
 
 /** @typedef {import("./api.js").Note} Note */
 /** @typedef {import("./api.js").Prompt} Prompt */
-/** @typedef {{id?: string, title: string, num_steps?: number, notes: Note[]}} Chosen with an id if the server has it */
+/** @typedef {{title: string, notes: Note[]}} Played */
 
 const DEFAULT_BARS = 4;
-const GRID = { secondsPerStep: 0.125, barSteps: 16 };
+const TEMPO = { quarters_per_minute: 120, time_signature: /** @type {[number, number]} */ ([4, 4]) }; // of playing
 
 const find = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
 const input = (/** @type {string} */ selector) => /** @type {HTMLInputElement} */ (document.querySelector(selector));
 
 export class PromptChooser {
-  /** @type {Chosen | null} */
+  /** @type {Prompt | Played | null} */
   #chosen = null;
   #recorder = new Recorder();
   #latest = 0; // number of the latest request: an earlier answer may come later
-  grid = GRID;
+  loading = Promise.resolve(); // when what was asked for is there
+  #model = { name: "", steps_per_quarter: 4 };
 
   /** @param {(error: unknown) => void} fail shows an error */
   constructor(fail) {
@@ -36,6 +37,12 @@ export class PromptChooser {
     this.#listenToFiles();
   }
 
+  /** @param {{name: string, steps_per_quarter: number}} model */
+  use(model) {
+    this.#model = model;
+    this.choose();
+  }
+
   get source() { return input("input[name=source]:checked").value; }
 
   /** Show the panel of the chosen source, and load what it has. */
@@ -45,54 +52,72 @@ export class PromptChooser {
     });
     this.keyboard.isActive = this.source === "keyboard";
     this.keyboard.endAll();
+    this.#latest += 1; // what is on its way is not wanted any more
+    find("#reading").hidden = true;
     this.#show(null);
-    if (this.source === "corpus" && this.corpus.value) this.#load(api.prompt(this.corpus.value));
+    if (this.source === "corpus" && this.corpus.value) this.loading = this.#load(api.prompt(this.corpus.value, this.#model.name));
     if (this.source === "file") this.#upload(input("#file").files?.[0]);
     if (this.source === "keyboard") this.#showPlayed();
   }
 
   async fillCorpus() {
     const pieces = await api.corpus();
-    this.corpus.replaceChildren(...pieces.map(({ id, title, composer }) => new Option(composer ? `${composer}: ${title}` : title, id)));
+    this.corpus.replaceChildren(...pieces.map(({ id, title, composer }) => new Option([composer, title].filter(Boolean).join(": "), id)));
+    if (this.source === "corpus") this.choose();
   }
 
-  /** What the server is told, and what the page says of it. */
-  get request() {
-    if (!this.#chosen?.notes.length) return { prompt: null, label: "from nothing" };
-    const { id, notes, title } = this.#chosen;
-    return { prompt: id ? { id, end_step: this.#endStep } : { notes }, label: `continues ${title}` };
+  /** What the server is told; nothing without a prompt. */
+  get from() {
+    const chosen = this.#chosen;
+    if (!chosen?.notes.length) return undefined;
+    return "id" in chosen ? { id: chosen.id, end_step: this.#endStep } : { notes: chosen.notes };
   }
 
-  get #endStep() { return Number(this.bars.value) * this.grid.barSteps; }
+  /** Whether a score or file is to be continued, and there is none. */
+  get isMissing() { return ["corpus", "file"].includes(this.source) && !this.#chosen; }
+
+  /** What the page says about it. */
+  get label() { return this.#chosen?.notes.length ? `continues ${this.#chosen.title}` : "from nothing"; }
+
+  get #grid() {
+    const chosen = this.#chosen;
+    return api.gridOf(chosen && "id" in chosen ? chosen : { ...TEMPO, steps_per_quarter: this.#model.steps_per_quarter });
+  }
+
+  get #endStep() { return Math.round(Number(this.bars.value) * this.#grid.barSteps); }
 
   async #load(/** @type {Promise<Prompt>} */ answer) {
     const number = ++this.#latest;
+    this.fail("");
+    find("#reading").hidden = false;
     try {
       const prompt = await answer;
       if (number === this.#latest) this.#show(prompt);
     } catch (error) {
       if (number === this.#latest) this.fail(error);
     }
+    if (number === this.#latest) find("#reading").hidden = true;
   }
 
-  #show(/** @type {Chosen | null} */ prompt) {
+  #show(/** @type {Prompt | Played | null} */ prompt) {
     this.#chosen = prompt;
     this.player.clear();
     find("#prompt").hidden = !prompt?.notes.length;
-    find("#prompt-length").hidden = !prompt?.id;
     if (!prompt) return;
+    const isFile = "id" in prompt, bars = isFile ? Math.max(1, Math.ceil(prompt.num_steps / this.#grid.barSteps)) : 1;
+    find("#prompt-length").hidden = !isFile;
     find("#prompt-title").textContent = prompt.title;
-    const bars = Math.max(1, Math.ceil((prompt.num_steps ?? 0) / this.grid.barSteps));
     this.bars.max = String(bars);
     this.bars.value = String(Math.min(bars, DEFAULT_BARS));
+    this.#mark();
     this.player.add(prompt.notes);
     this.#mark();
   }
 
   #mark() {
-    const { roll } = this.player, end = this.#chosen?.id ? this.#endStep : roll.numSteps;
+    const { roll } = this.player, end = this.#chosen && "id" in this.#chosen ? this.#endStep : roll.numSteps;
     roll.numPrompt = roll.notes.filter(([start]) => start < end).length;
-    this.player.setGrid({ ...this.grid, promptSteps: end });
+    this.player.setGrid({ ...this.#grid, promptSteps: end });
     this.bars.setAttribute("aria-valuetext", `${this.bars.value} of ${this.bars.max} bars`);
     find("#prompt-bars-value").textContent = `${this.bars.value} of ${this.bars.max} bars`;
   }
@@ -113,9 +138,8 @@ export class PromptChooser {
   }
 
   #upload(/** @type {File | undefined} */ file) {
-    this.#latest += 1;
     this.#show(null);
-    if (file) this.#load(api.upload(file));
+    if (file) this.loading = this.#load(api.upload(file, this.#model.name));
   }
 
   #listenToKeyboard() {
@@ -134,7 +158,7 @@ export class PromptChooser {
   }
 
   #showPlayed() {
-    const notes = this.#recorder.notes(this.grid.secondsPerStep);
+    const notes = this.#recorder.notes(60 / TEMPO.quarters_per_minute / this.#model.steps_per_quarter);
     this.#show({ title: "what you played", notes });
     find("#played").textContent = notes.length
       ? `${notes.length} notes played.`

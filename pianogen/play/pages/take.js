@@ -23,15 +23,14 @@ export class Take {
   #stopFollowing = () => {};
 
   /**
-   * @param {string} id
-   * @param {{number: number, label: string, barSteps: number, plays: boolean}} how plays: it sounds as soon as it can
+   * @param {Piece} piece
+   * @param {{number: number, label: string, plays: boolean}} how plays: it sounds as soon as it can
    * @param {Actions} actions
    */
-  constructor(id, { number, label, barSteps, plays }, actions) {
-    this.id = id;
+  constructor(piece, { number, label, plays }, actions) {
+    this.piece = piece;
     this.title = `Take ${number}`;
     this.label = label;
-    this.barSteps = barSteps;
     this.plays = plays;
     this.actions = actions;
     const template = /** @type {HTMLTemplateElement} */ (document.querySelector("#take"));
@@ -42,10 +41,13 @@ export class Take {
     this.player = new Player(this.find(".player"), this.title);
     this.player.button.addEventListener("click", () => { if (this.player.playback.isPlaying) actions.begins(this); });
     this.#nameButtons();
+    this.#describe();
     /** When it is finished, failed or stopped. */
     this.finished = new Promise((resolve) => { this.resolve = resolve; });
-    this.follow();
+    this.#follow();
   }
+
+  get barSteps() { return this.player.roll.barSteps; }
 
   /** @param {string} selector */
   find(selector) { return /** @type {HTMLElement} */ (this.element.querySelector(selector)); }
@@ -65,28 +67,21 @@ export class Take {
     this.player.roll.element.addEventListener("keydown", (event) => { if (event.key === "Enter") goOn(); });
   }
 
-  async follow() {
-    try {
-      this.piece = await api.piece(this.id);
-      this.#describe(this.piece);
-      this.#stopFollowing = api.follow(this.id, {
-        open: () => { this.#known = this.player.roll.notes.length; },
-        queued: ({ position }) => this.#state(`waits; ${position} before it`),
-        notes: ({ notes, prompt }) => this.#add(notes, prompt),
-        done: () => this.#end(""),
-        failed: ({ error }) => this.#end(error),
-      });
-    } catch (error) {
-      this.#end(error instanceof Error ? error.message : String(error));
-    }
+  #describe() {
+    const { piece } = this, grid = api.gridOf(piece);
+    this.find(".facts").textContent = [piece.model, this.label, ...settingsOf(piece)].join(" · ");
+    this.player.setGrid({ ...grid, promptSteps: piece.prompt_steps });
+    this.find(".legend").hidden = !piece.prompt_steps;
   }
 
-  #describe(/** @type {Piece} */ piece) {
-    this.find(".facts").textContent = [piece.model, this.label, ...settingsOf(piece)].join(" · ");
-    this.player.setGrid({
-      secondsPerStep: piece.seconds_per_step, barSteps: this.barSteps, promptSteps: piece.prompt_steps,
+  #follow() {
+    this.#stopFollowing = api.follow(this.piece.id, {
+      open: () => { this.#known = this.player.roll.notes.length; },
+      queued: ({ position }) => this.#state(`waits; ${position} before it`),
+      notes: ({ notes, prompt }) => this.#add(notes, prompt),
+      done: () => this.#end(""),
+      failed: ({ error }) => this.#end(error),
     });
-    this.find(".legend").hidden = !piece.prompt_steps;
   }
 
   #add(/** @type {Note[]} */ notes, /** @type {boolean} */ isPrompt) {
@@ -111,7 +106,7 @@ export class Take {
     this.find("[data-act=stop]").hidden = true;
     for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (this.element.querySelectorAll("[data-suffix]"))) {
       link.hidden = !this.isDone;
-      link.href = api.pieceUrl(this.id, link.dataset.suffix);
+      link.href = api.pieceUrl(this.piece.id, link.dataset.suffix);
     }
     if (notes.length > numPrompt) this.actions.say(`${this.title} is finished: ${notes.length - numPrompt} new notes`);
     this.resolve?.();
@@ -122,13 +117,13 @@ export class Take {
   /** Make no more of it; what there is stays. */
   stop() {
     this.#stopFollowing();
-    if (!this.find("[data-act=stop]").hidden) api.stop(this.id).catch(() => {}); // it may just have ended
+    if (!this.find("[data-act=stop]").hidden) api.stop(this.piece.id).catch(() => {}); // it may just have ended
     this.#end("stopped");
   }
 
   async #copyLink() {
     const field = /** @type {HTMLInputElement} */ (this.find(".link"));
-    field.value = api.linkTo(this.id);
+    field.value = api.linkTo(this.piece.id);
     field.hidden = false;
     field.select();
     try {
@@ -139,8 +134,20 @@ export class Take {
     }
   }
 
-  /** The notes that begin before a step. */
-  notesBefore(/** @type {number} */ step) { return this.player.roll.notes.filter(([start]) => start < step); }
+  /** What it continues; nothing if it has no prompt. */
+  get prompt() {
+    return this.#asPrompt(this.piece.notes.slice(0, this.piece.num_prompt_notes), this.piece.prompt_steps);
+  }
+
+  /** Its notes that begin before a step, to be continued. */
+  until(/** @type {number} */ step) {
+    return this.#asPrompt(this.player.roll.notes.filter(([start]) => start < step), step);
+  }
+
+  #asPrompt(/** @type {Note[]} */ notes, /** @type {number} */ step) {
+    const { quarters_per_minute, time_signature } = this.piece;
+    return notes.length ? { notes, end_step: step, quarters_per_minute, time_signature } : undefined;
+  }
 
   /** @param {boolean} isKept */
   mark(isKept) {
@@ -151,9 +158,9 @@ export class Take {
 }
 
 function settingsOf(/** @type {Piece} */ piece) {
-  const { temperature, duration_temperature: lengths, top_p: topP, seed } = piece.settings;
+  const { temperature, duration_temperature: lengths, top_p: topP } = piece.settings;
   return [
-    `temperature ${temperature}`, ...(lengths ? [`of lengths ${lengths}`] : []), ...(topP && topP < 1 ? [`top-p ${topP}`] : []),
-    `seed ${seed}`,
+    `temperature ${temperature ?? 1}`, ...(lengths ? [`of lengths ${lengths}`] : []), ...(topP ? [`top-p ${topP}`] : []),
+    `seed ${piece.seed}`,
   ];
 }

@@ -1,8 +1,9 @@
 // The takes on the page: which are kept in this browser, and which one sounds.
+import * as api from "./api.js";
 import { Take } from "./take.js";
 
 /** @typedef {import("./take.js").Actions} Actions */
-/** @typedef {{id: string, label: string, barSteps: number}} Kept */
+/** @typedef {{id: string, label: string}} Kept */
 
 const KEPT = "pianogen.kept";
 
@@ -15,7 +16,7 @@ export class Takes {
 
   /**
    * @param {HTMLElement} element where the cards go, the newest first
-   * @param {Pick<Actions, "goOn" | "another" | "say">} actions
+   * @param {Pick<Actions, "goOn" | "another" | "say"> & {fail: (error: unknown) => void}} actions
    */
   constructor(element, actions) {
     this.element = element;
@@ -27,22 +28,31 @@ export class Takes {
     };
   }
 
-  /** @param {string} id @param {{label: string, barSteps: number, plays: boolean}} how */
-  add(id, how) {
+  /** @param {api.Piece} piece @param {{label: string, plays: boolean}} how */
+  add(piece, how) {
     this.#number += 1;
-    const take = new Take(id, { ...how, number: this.#number }, this.actions);
+    const take = new Take(piece, { ...how, number: this.#number }, this.actions);
     this.#takes.unshift(take);
     this.element.prepend(take.element);
     this.#count();
     return take;
   }
 
+  /** Make a piece again. @param {string} id @param {string} label */
+  async open(id, label) {
+    try {
+      return this.add(await api.piece(id), { label, plays: false });
+    } catch (error) {
+      this.actions.fail(error);
+    }
+  }
+
   /** Make the kept takes again, one after another, so that other visitors need not wait. */
   async restore() {
-    for (const { id, ...how } of read()) {
-      const take = this.add(id, { ...how, plays: false });
-      take.mark(true);
-      await take.finished;
+    for (const { id, label } of read()) {
+      const take = await this.open(id, label);
+      take?.mark(true);
+      await take?.finished;
     }
   }
 
@@ -79,7 +89,7 @@ export class Takes {
   #write() {
     const kept = this.#takes.filter((one) => one.isKept).reverse();
     try {
-      localStorage.setItem(KEPT, JSON.stringify(kept.map(({ id, label, barSteps }) => ({ id, label, barSteps }))));
+      localStorage.setItem(KEPT, JSON.stringify(kept.map(({ piece, label }) => ({ id: piece.id, label }))));
     } catch {
       this.actions.say("This browser does not let the page keep takes; copy their links.");
     }
