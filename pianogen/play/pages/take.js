@@ -21,6 +21,7 @@ export class Take {
   isDone = false;
   #known = 0; // notes that are sent again after a lost connection
   #stopFollowing = () => {};
+  #finish = () => {};
 
   /**
    * @param {Piece} piece
@@ -43,7 +44,7 @@ export class Take {
     this.#nameButtons();
     this.#describe();
     /** When it is finished, failed or stopped. */
-    this.finished = new Promise((resolve) => { this.resolve = resolve; });
+    this.finished = new Promise((resolve) => { this.#finish = () => resolve(undefined); });
     this.#follow();
   }
 
@@ -109,7 +110,7 @@ export class Take {
       link.href = api.pieceUrl(this.piece.id, link.dataset.suffix);
     }
     if (notes.length > numPrompt) this.actions.say(`${this.title} is finished: ${notes.length - numPrompt} new notes`);
-    this.resolve?.();
+    this.#finish();
   }
 
   #state(/** @type {string} */ text) { this.find(".state").textContent = text; }
