@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, UInt64
 
-from pianogen.config import GenerateConfig
 from pianogen.tokens.vocab import VOCABULARY_SIZE
 
 _KEY_MASK = (1 << 64) - 1  # a key is two 64-bit numbers; a negative seed wraps
@@ -57,11 +56,6 @@ class Filters:
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
-
-    @classmethod
-    def of(cls, config: GenerateConfig) -> "Filters":
-        """Read the filters from the settings."""
-        return cls(config.top_k, config.top_p, config.min_p)
 
     def keep(self, scores: Float64[np.ndarray, "B V"]) -> Bool[np.ndarray, "B V"]:
         """Mark the words that remain.

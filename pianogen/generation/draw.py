@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int16
+from jaxtyping import Bool, Float, Float64, Int16, Int64, Shaped
 from torch import Tensor
 
-from pianogen.config import GenerateConfig, Mask
+from pianogen.config import Mask
 from pianogen.generation.choice import Filters, NoiseStream, choose, gumbel
 from pianogen.generation.pieces import End, Pieces
 from pianogen.generation.rules import append_words, awaits_lengths, legal_words
@@ -23,17 +23,16 @@ from pianogen.tokens.vocab import EOS, FIRST_DURATION, FIRST_NOTE, LOWEST_PITCH,
 Draw = Callable[[Float[Tensor, "B V"]], int]
 
 
-def build_draw(pieces: Pieces, config: GenerateConfig) -> Draw:
+def build_draw(pieces: Pieces) -> Draw:
     """What appends a word to every piece, ends it, or marks it as failed where its scores are not finite."""
-    return (CompiledDraw if compiled(torch.empty(0, device="cpu")) else NumpyDraw)(pieces, config)
+    return (CompiledDraw if compiled(torch.empty(0, device="cpu")) else NumpyDraw)(pieces)
 
 
 class NumpyDraw:
     """The reference."""
 
-    def __init__(self, pieces: Pieces, config: GenerateConfig) -> None:
-        self._pieces, self._filters = pieces, Filters.of(config)
-        self._temperatures = np.array(_temperatures(config))
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
         self._streams: dict[int, tuple[tuple[int, int], NoiseStream]] = {}  # by row: as many as rows
 
     def __call__(self, logits: Float[Tensor, "B V"]) -> int:
@@ -46,9 +45,8 @@ class NumpyDraw:
         if len(finite):
             pieces = rows[finite]
             noise = np.stack([self._noise(row) for row in finite.tolist()])
-            temperature = self._temperatures[awaits_lengths(pieces).astype(np.int64)]
             legal = legal_words(pieces, self._pieces.mask)
-            append_words(pieces, choose(scores[finite], legal, noise, temperature, self._filters))
+            append_words(pieces, _choose(pieces, scores[finite], legal, noise))
             rows[finite] = pieces
             self._pieces.write_last(finite)
         return int(np.count_nonzero(rows["end"]))
@@ -61,24 +59,36 @@ class NumpyDraw:
         return gumbel(self._streams[row][1].bits(int(piece["length"])))
 
 
+def _choose(
+    pieces: Shaped[np.ndarray, " B"],
+    scores: Float[np.ndarray, "B V"],
+    legal: Bool[np.ndarray, "B V"],
+    noise: Float64[np.ndarray, "B V"],
+) -> Int64[np.ndarray, " B"]:
+    """A word for each piece by its own temperatures and filters; pieces of equal filters are chosen together."""
+    words = np.empty(len(pieces), dtype=np.int64)
+    temperature = np.where(awaits_lengths(pieces), pieces["length_temperature"], pieces["kind_temperature"])
+    kinds, kind_of = np.unique(pieces[["top_k", "top_p", "min_p"]], return_inverse=True)
+    for kind, (top_k, top_p, min_p) in enumerate(kinds.tolist()):
+        rows, filters = kind_of == kind, Filters(top_k or None, top_p, min_p or None)
+        words[rows] = choose(scores[rows], legal[rows], noise[rows], temperature[rows], filters)
+    return words
+
+
 class CompiledDraw:
     """The compiled form."""
 
-    def __init__(self, pieces: Pieces, config: GenerateConfig) -> None:
+    def __init__(self, pieces: Pieces) -> None:
         library = kernels()
         assert library is not None
-        self._pieces, filters = pieces, Filters.of(config)
-        min_p = -np.inf if filters.min_p is None else np.log(filters.min_p)
-        top_p = 1.0 if filters.top_p is None else filters.top_p
-        self._tokens = None
+        self._pieces, self._tokens = pieces, None
         self._kernel = Kernel(library, "append_words", _SIZES, _POINTERS)
         self._arguments = self._kernel.arguments(
-            **{"rows": 0, "words": VOCABULARY_SIZE, "capacity": 0, "top_k": min(filters.top_k or 0, VOCABULARY_SIZE)},
-            **{"strict": int(pieces.mask == "strict"), "eos": EOS, "sep": SEP, "first_note": FIRST_NOTE},
+            **{"rows": 0, "words": VOCABULARY_SIZE, "capacity": 0, "strict": int(pieces.mask == "strict")},
+            **{"eos": EOS, "sep": SEP, "first_note": FIRST_NOTE},
             **{"lowest_note": FIRST_NOTE + LOWEST_PITCH, "first_duration": FIRST_DURATION, "logits": None},
             **{"allowed": torch.tensor(_allowed_words(pieces.mask), device="cpu"), "pieces": None, "tokens": None},
             next=torch.tensor(NEXT_STATE, device="cpu"),
-            filters=torch.tensor([*_temperatures(config), top_p, min_p], dtype=torch.float64, device="cpu"),
         )
 
     def __call__(self, logits: Float[Tensor, "B V"]) -> int:
@@ -98,10 +108,10 @@ class CompiledDraw:
 
 
 _SIZES = (
-    *("rows", "words", "capacity", "strict", "top_k"),
+    *("rows", "words", "capacity", "strict"),
     *("eos", "sep", "first_note", "lowest_note", "first_duration"),
 )
-_POINTERS = ("logits", "allowed", "next", "filters", "pieces", "tokens")
+_POINTERS = ("logits", "allowed", "next", "pieces", "tokens")
 
 
 def _allowed_words(mask: Mask) -> Int16[np.ndarray, "S V+1"]:
@@ -109,8 +119,3 @@ def _allowed_words(mask: Mask) -> Int16[np.ndarray, "S V+1"]:
     table = allowed(mask)
     words = np.argsort(~table, axis=1, kind="stable")
     return np.concatenate([table.sum(axis=1, keepdims=True), words], axis=1).astype(np.int16)
-
-
-def _temperatures(config: GenerateConfig) -> tuple[float, float]:
-    """Of notes and waits, and of lengths."""
-    return config.temperature, config.duration_temperature or config.temperature

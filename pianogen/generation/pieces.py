@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int, Int16, Shaped
 
-from pianogen.config import Mask
+from pianogen.config import GenerateConfig, Mask
 from pianogen.errors import TokenError
 from pianogen.generation.limits import Limits
 from pianogen.generation.prompt import clock_and_end
 from pianogen.tokens.grammar import NEXT_STATE, first_violation, states_of
-from pianogen.tokens.vocab import EOS, WORDS
+from pianogen.tokens.vocab import EOS, VOCABULARY_SIZE, WORDS
 
 EndReason = Literal["xxeos", "limit"]
 NO_LIMIT = 1 << 40  # steps
@@ -31,16 +31,21 @@ class End(IntEnum):
     """A maximum ended it."""
     FAILED = 3
     """The model's scores are not finite numbers."""
+    STOPPED = 4
+    """Nobody wants it any more."""
 
 
 PIECE = np.dtype(
     [(name, np.uint64) for name in ("seed", "number")]
     + [(name, np.int64) for name in ("max_tokens", "max_steps", "min_tokens", "min_steps")]
     + [(name, np.int64) for name in ("length", "state", "clock", "end_step", "has_note", "last", "end")]
+    + [("top_k", np.int64)]
+    + [(name, np.float64) for name in ("kind_temperature", "length_temperature", "top_p", "min_p")]
 )
 """seed, number: key of the noise. max_tokens to min_steps: see `Limits`. length: tokens so far. state: of the grammar.
 clock: current onset, in steps. end_step: where the last note ends, the prompt's own notes not included. last: the last
-token. has_note: whether there is a note, 0 or 1. end: see `End`."""
+token. has_note: whether there is a note, 0 or 1. end: see `End`. top_k to min_p: see `GenerateConfig`; top_k and min_p
+are off at 0, top_p at 1, and kind_temperature is that of notes and waits."""
 
 
 class Pieces:
@@ -57,8 +62,12 @@ class Pieces:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def start(self, row: int, prompt: Int[np.ndarray, " T"], limits: Limits, seed: int, number: int) -> None:
+    def start(
+        self, row: int, prompt: Int[np.ndarray, " T"], limits: Limits, seed: int, number: int, config: GenerateConfig
+    ) -> None:
         """Start piece `number` from a prompt, `xxbos xxpad` and whole pairs, in a row that is free or the next one.
+
+        Of `config`, it takes the temperatures and filters.
 
         Raises:
             TokenError: The prompt breaks the grammar, ends inside a pair, or leaves no room for a note.
@@ -74,6 +83,10 @@ class Pieces:
         record["length"], record["last"], record["clock"] = len(prompt), prompt[-1], clock
         record["state"] = NEXT_STATE[states_of(prompt)[-1], prompt[-1]]
         record["end_step"], record["has_note"], record["end"] = 0, prompt_end > 0, End.RUNNING
+        record["kind_temperature"] = config.temperature
+        record["length_temperature"] = config.duration_temperature or config.temperature
+        record["top_k"] = min(config.top_k or 0, VOCABULARY_SIZE)
+        record["top_p"], record["min_p"] = config.top_p or 1.0, config.min_p or 0.0
         self._longest = max(self._longest, len(prompt) - 1)
         self.make_room()
         self.tokens[row, : len(prompt)] = prompt

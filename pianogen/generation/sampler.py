@@ -4,7 +4,7 @@ The model's state summarises everything before, so a word costs the same at any 
 and its state copied to every piece that starts from it: neither the batch nor the other prompts change its rounding.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -20,6 +20,7 @@ from pianogen.generation.pieces import End, EndReason, Pieces
 from pianogen.generation.prompt import Prompt
 from pianogen.models import PianoModel, State
 
+_MAX_PROMPTS = 64  # whose state is kept
 _CHUNK_TOKENS = 512  # of a prompt, read at a time: bounds the memory of a long prompt
 
 
@@ -34,6 +35,8 @@ class Request:
     """`xxbos xxpad` and whole pairs."""
     seed: int | None = None
     """By default that of the settings."""
+    config: GenerateConfig | None = None
+    """Temperatures and filters, by default those of the settings."""
 
 
 @dataclass(frozen=True)
@@ -74,23 +77,24 @@ def sample_each(
 
 
 class Batch:
-    """The unfinished pieces, and the model's state before the last token of each."""
+    """The unfinished pieces, and the model's state before the last token of each; pieces may join and leave."""
 
     def __init__(self, model: PianoModel, config: GenerateConfig, mask: Mask, max_rows: int) -> None:
         self._model, self._config, self._max_rows = model, config, max_rows
         self._device = next(model.parameters()).device
-        self._prompts: dict[bytes, State] = {}
+        self._prompts: OrderedDict[bytes, State] = OrderedDict()  # the latest ones
         self._requests: dict[int, Request] = {}  # by row
         self._pieces = Pieces(max_rows, mask)
-        self._draw = build_draw(self._pieces, config)
-        self._state = model.initial_state(max_rows, self._device)
+        self._draw = build_draw(self._pieces)
+        self._state = model.initial_state(0, self._device)
         self._last = torch.empty(0, dtype=torch.int64, device="cpu")  # a view of what the draw writes
 
     @torch.inference_mode()
     def fill(self, waiting: deque[Request]) -> bool:
         """Give the rows that are free to waiting requests, or drop them; returns whether any piece is unfinished."""
-        free = [*self._pieces.ended(), *range(len(self._pieces), self._max_rows)]
-        for row in free[: len(waiting)]:
+        free = [*self._pieces.ended(), *range(len(self._pieces), self._max_rows)][: len(waiting)]
+        self._add_rows(sum(row >= len(self._pieces) for row in free))
+        for row in free:
             self._start(row, waiting.popleft())
         if self._pieces.ended():
             self._drop_ended()
@@ -98,17 +102,36 @@ class Batch:
         return len(self._pieces) > 0
 
     @torch.inference_mode()
-    def advance(self) -> list[SampledPiece]:
-        """Read the last token of every piece and append the next one, until a piece ends or fails."""
-        num_ended = 0
-        while not num_ended:
+    def advance(self, max_words: int | None = None) -> list[SampledPiece]:
+        """Append words to every piece until one ends or fails, or `max_words` of them; returns those that ended."""
+        num_ended, num_words = 0, 0
+        while not num_ended and num_words != max_words:
             logits, self._state = self._model.step(self._last.to(self._device), self._state)
             num_ended = self._draw(logits)
+            num_words += 1
         return [self._result(row) for row in self._pieces.ended()]
+
+    def unfinished(self) -> Iterator[tuple[Request, Int[np.ndarray, " T"]]]:
+        """Every unfinished piece, and its tokens so far."""
+        for row, request in self._requests.items():
+            if self._pieces.rows["end"][row] == End.RUNNING:
+                yield request, self._pieces.tokens_of(row)
+
+    def stop(self, request: Request) -> None:
+        """End a piece, if it is unfinished; the next `fill` frees its row."""
+        for row, started in self._requests.items():
+            if started is request:
+                self._pieces.rows["end"][row] = End.STOPPED
+
+    def _add_rows(self, num: int) -> None:
+        if num:
+            more = self._model.initial_state(num, self._device)
+            self._state = {name: torch.cat([value, more[name]]) for name, value in self._state.items()}
 
     def _start(self, row: int, request: Request) -> None:
         seed = self._config.seed if request.seed is None else request.seed
-        self._pieces.start(row, request.prompt, request.limits, seed, request.piece)
+        config = request.config or self._config
+        self._pieces.start(row, request.prompt, request.limits, seed, request.piece, config)
         self._requests[row] = request
         for name, value in self._read(request.prompt[:-1]).items():
             self._state[name][row] = value[0]
@@ -135,4 +158,7 @@ class Batch:
             for chunk in words.split(_CHUNK_TOKENS, dim=1):
                 _, state = self._model(chunk, state)
             self._prompts[key] = state
+            if len(self._prompts) > _MAX_PROMPTS:
+                self._prompts.popitem(last=False)
+        self._prompts.move_to_end(key)
         return self._prompts[key]

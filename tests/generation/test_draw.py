@@ -39,10 +39,14 @@ PIECES = st.lists(
 )
 
 
-def started(rows: list[tuple[str, Limits, int]], mask: Mask) -> Pieces:
-    pieces = Pieces(len(rows), mask)
+DEFAULTS = GenerateConfig()
+
+
+def started(rows: list[tuple[str, Limits, int]], mask: Mask, configs: list[GenerateConfig] | None = None) -> Pieces:
+    """Pieces of which the configs, in turn, are the settings."""
+    pieces, configs = Pieces(len(rows), mask), configs or [DEFAULTS]
     for row, (prompt, limits, seed) in enumerate(rows):
-        pieces.start(row, ids_of(prompt.split()), limits, seed, row)
+        pieces.start(row, ids_of(prompt.split()), limits, seed, row, configs[row % len(configs)])
     return pieces
 
 
@@ -57,12 +61,20 @@ def draw_all(draw: Draw, pieces: Pieces, seed: int, spread: float) -> list[tuple
     return ended
 
 
-@given(PIECES, CONFIGS, st.sampled_from(["strict", "paper"]), st.integers(0, 100), st.sampled_from([0.0, 2.0, 30.0]))
-def test_both_draws_write_the_same_pieces(rows: Any, config: GenerateConfig, mask: Mask, seed: int, spread: float):
+@given(
+    PIECES,
+    st.lists(CONFIGS, min_size=1, max_size=3),
+    st.sampled_from(["strict", "paper"]),
+    st.integers(0, 100),
+    st.sampled_from([0.0, 2.0, 30.0]),
+)
+def test_both_draws_write_the_same_pieces(
+    rows: Any, configs: list[GenerateConfig], mask: Mask, seed: int, spread: float
+):
     written = []
     for kind in (CompiledDraw, NumpyDraw):
-        pieces = started(rows, mask)
-        written.append(draw_all(kind(pieces, config), pieces, seed, spread))
+        pieces = started(rows, mask, configs)
+        written.append(draw_all(kind(pieces), pieces, seed, spread))
     assert written[0] == written[1]
     assert all(legal(np.array(tokens), mask) for tokens, _ in written[0])
 
@@ -72,7 +84,7 @@ def test_a_row_with_a_score_that_is_not_finite_fails_and_keeps_its_tokens(kind: 
     pieces = started([(prompt, Limits(), 0) for prompt in PROMPTS], "strict")
     logits = torch.zeros(3, VOCABULARY_SIZE)
     logits[0, -1], logits[2, 0] = math.nan, math.inf
-    assert kind(pieces, GenerateConfig())(logits) == 2
+    assert kind(pieces)(logits) == 2
     assert pieces.rows["end"].tolist() == [End.FAILED, End.RUNNING, End.FAILED]
     assert pieces.tokens_of(0).tolist() == ids_of(PROMPTS[0].split()).tolist()
     assert len(pieces.tokens_of(1)) == len(PROMPTS[1].split()) + 1
@@ -85,6 +97,6 @@ def test_a_row_draws_the_same_in_any_batch(kind: type[CompiledDraw | NumpyDraw])
     alone.keep(np.arange(17, 18))
     together = started(rows, "strict")
     logits = torch.randn(40, VOCABULARY_SIZE, generator=torch.Generator().manual_seed(0))
-    kind(together, GenerateConfig())(logits)
-    kind(alone, GenerateConfig())(logits[17:18])
+    kind(together)(logits)
+    kind(alone)(logits[17:18])
     assert together.rows[17] == alone.rows[0]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pianogen.config import Mask
+from pianogen.config import GenerateConfig, Mask
 from pianogen.errors import TokenError
 from pianogen.generation.choice import NoiseStream
 from pianogen.generation.limits import Limits
@@ -36,7 +36,7 @@ class Written:
 def build(seed: int, limits: Limits, mask: Mask, prompt: np.ndarray = START, low: float = 0.0) -> Written:
     """Write a piece of arbitrary legal words; `low` draws the lowest key and short lengths more often."""
     pieces, noise = Pieces(1, mask), NoiseStream(seed, 0)
-    pieces.start(0, prompt, limits, seed, 0)
+    pieces.start(0, prompt, limits, seed, 0, GenerateConfig())
     bias = np.zeros(312)
     bias[FIRST_NOTE + LOWEST_PITCH] = bias[SEP] = low
     bias[EOS] = -0.99  # a uniform choice would end most pieces at once
@@ -113,7 +113,7 @@ def test_a_piece_that_the_model_ends_has_the_same_tokens_without_maxima(seed, ma
 )
 def test_a_prompt_that_cannot_be_continued_is_refused(words, message):
     with pytest.raises(TokenError, match=message):
-        Pieces(1, "strict").start(0, ids_of(words.split()), Limits(max_tokens=10), 0, 0)
+        Pieces(1, "strict").start(0, ids_of(words.split()), Limits(max_tokens=10), 0, 0, GenerateConfig())
 
 
 def test_a_prompt_that_sounds_on_does_not_count_towards_the_minimum_of_steps():

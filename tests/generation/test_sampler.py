@@ -1,6 +1,7 @@
 """Batched sampling gives legal pieces, the same in any batch, and one that fails does not affect the others."""
 
 import dataclasses
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from pianogen.config import EmbeddingKind, GenerateConfig, Mask, ModelConfig
 from pianogen.errors import TokenError
 from pianogen.generation import Limits, Request, SampledPiece, sample, sample_each
+from pianogen.generation.sampler import Batch
 from pianogen.models import PianoModel, State, build_model
 from pianogen.tokens import decode
 from pianogen.tokens.grammar import NEXT_STATE, allowed, legal, states_of
@@ -101,6 +103,38 @@ def test_a_piece_does_not_depend_on_which_others_are_made():
     model, requests = random_model(), requests_of(12, Limits(max_tokens=50))
     config = GenerateConfig(batch=4)
     assert tokens_of(sample(model, requests[7:8], config)) == tokens_of(sample(model, requests, config))[7:8]
+
+
+def test_each_piece_of_a_batch_may_have_settings_of_its_own():
+    model, limits = random_model(), Limits(max_tokens=50)
+    configs = [GenerateConfig(seed=3, **one) for one in ({}, {"top_k": 5}, {"top_p": 0.7}, {"min_p": 0.1})]
+    configs += [GenerateConfig(seed=3, temperature=0.5), GenerateConfig(seed=3, duration_temperature=0.3)]
+    alone = [tokens_of(sample(model, [Request(0, limits)], config))[0] for config in configs]
+    together = [Request(0, limits, config=config) for config in configs]
+    assert tokens_of(sample(model, together, GenerateConfig(seed=3))) == alone
+    assert len({tuple(tokens) for tokens in alone}) == len(configs)
+
+
+@torch.inference_mode()
+def test_a_piece_is_the_same_while_others_join_and_leave():
+    model, requests = random_model(), requests_of(9, Limits(max_tokens=60, min_tokens=60))
+    config = GenerateConfig(seed=3)
+    alone = {request: made.tolist() for request, made in zip(requests, tokens_of_each(model, requests), strict=True)}
+    batch, waiting, made = Batch(model, config, "strict", 5), deque(requests[:2]), {}
+    for turn in range(2, 100):
+        if turn < len(requests):
+            waiting.append(requests[turn])
+        if not batch.fill(waiting):
+            break
+        made |= {done.request: done.tokens.tolist() for done in batch.advance(max_words=3)}
+        if turn == 5:
+            assert requests[1] in dict(batch.unfinished())
+            batch.stop(requests[1])
+    assert made == {request: tokens for request, tokens in alone.items() if request is not requests[1]}
+
+
+def tokens_of_each(model: PianoModel, requests: list[Request]) -> list[np.ndarray]:
+    return [sample(model, [request], GenerateConfig(seed=3))[0].tokens for request in requests]
 
 
 def test_pieces_and_seeds_differ():

@@ -1,21 +1,21 @@
 /* The next word of every piece of a batch: the words that may come next, their filters and noise, the choice, and what
    follows from it. One row of pianogen/generation/{rules,choice}.py at a time, which explain it. */
 
-enum { RUNNING, ENDED_BY_MODEL, ENDED_BY_LIMIT, FAILED }; /* as pianogen.generation.pieces.End */
+enum { RUNNING, ENDED_BY_MODEL, ENDED_BY_LIMIT, FAILED, STOPPED }; /* as pianogen.generation.pieces.End */
 
 typedef struct { /* as pianogen.generation.pieces.PIECE */
     uint64_t seed, number;
     int64_t max_tokens, max_steps, min_tokens, min_steps;
-    int64_t length, state, clock, end_step, has_note, last, end;
+    int64_t length, state, clock, end_step, has_note, last, end, top_k;
+    double kind_temperature, length_temperature, top_p, min_p; /* 0: no top_k, no min_p; 1: no top_p */
 } Piece;
 
 typedef struct {
-    int rows, words, capacity, strict, top_k;
+    int rows, words, capacity, strict;
     int eos, sep, first_note, lowest_note, first_duration, threads;
     const float *logits;      /* (B, V) */
     const int16_t *allowed;   /* (S, V + 1): how many words a grammar state allows, and these in ascending order */
     const int16_t *next;      /* (S, V): the state that follows */
-    const double *filters;    /* temperatures of kinds and of lengths, top_p (1: off), log(min_p) (-inf: off) */
     Piece *pieces;            /* (B) */
     int16_t *tokens;          /* (B, capacity) */
 } Sampling;
@@ -80,27 +80,28 @@ static void add_noise(const Sampling *o, const Piece *p, int count, const int *l
 }
 
 /* Whether top_k and top_p keep word i. If not, nor do they keep the words ranked after it. */
-static int is_kept(const Sampling *o, int count, const double *scores, const double *shares, double total, int i) {
-    if (!o->top_k && !shares) return 1;
+static int is_kept(const Piece *p, int count, const double *scores, const double *shares, double total, int i) {
+    if (!p->top_k && !shares) return 1;
     int better = 0;
     double before = 0;
     for (int k = 0; k < count; k++)
         if (scores[k] > scores[i] || (scores[k] == scores[i] && k < i)) better++, before += shares ? shares[k] : 0;
-    return (!o->top_k || better < o->top_k) && (!shares || before < o->filters[2] * total);
+    return (!p->top_k || better < p->top_k) && (!shares || before < p->top_p * total);
 }
 
 static int choose_word(const Sampling *o, const Piece *p, const float *logits) {
     int legal[o->words];
     double scores[o->words], values[o->words + DLANES], shares[o->words], total = 0, highest = -INFINITY;
-    const double temperature = o->filters[p->length % 2];
-    const int count = list_legal(o, p, legal), has_top_p = o->filters[2] < 1;
+    const double temperature = p->length % 2 ? p->length_temperature : p->kind_temperature;
+    const double lowest = log(p->min_p); /* -inf at 0 */
+    const int count = list_legal(o, p, legal), has_top_p = p->top_p < 1;
     for (int i = 0; i < count; i++) {
         scores[i] = logits[legal[i]];
         if (scores[i] > highest) highest = scores[i];
     }
     for (int i = 0; i < count; i++) {
         scores[i] -= highest;
-        values[i] = scores[i] >= o->filters[3] ? scores[i] / temperature : -INFINITY;
+        values[i] = scores[i] >= lowest ? scores[i] / temperature : -INFINITY;
     }
     for (int i = 0; has_top_p && i < count; i++) total += shares[i] = exp(scores[i]);
     add_noise(o, p, count, legal, values);
@@ -109,7 +110,7 @@ static int choose_word(const Sampling *o, const Piece *p, const float *logits) {
         double top = values[0];
         for (int i = 1; i < count; i++)
             if (values[i] > top) top = values[i], best = i;
-        if (is_kept(o, count, scores, has_top_p ? shares : 0, total, best)) return legal[best];
+        if (is_kept(p, count, scores, has_top_p ? shares : 0, total, best)) return legal[best];
         const double limit = scores[best];
         for (int i = 0; i < count; i++)
             if (scores[i] < limit || (scores[i] == limit && i >= best)) values[i] = -INFINITY;
