@@ -30,6 +30,7 @@ VERBS = {
     "study": "let people rate pieces beside real music",
     "export": "write a folder of a run to share: weights, settings and a model card",
     "render": "make sound, scores and pictures of MIDI files and scores",
+    "play": "open a page to play with models, and an HTTP API",
     "submit": "run a command on a cluster, or show the state of a run",
     "track": "browse runs in MLflow, mirror or copy them",
     "reproduce": "train and score the runs of a plan, and write their tables as a page",
@@ -44,6 +45,7 @@ _MAY_BE_URL = {
     *(("export", "run"), ("judge", "reference")),
     *(("study", "new.models"), ("study", "new.reference")),
     *(("evaluate", "runs"), ("generate", "runs"), ("generate", "out"), ("track", "to")),
+    ("play", "models"),
 }
 _INSTEAD = {
     ("train", "out"): "train to disk, then copy the run: pianogen track sync RUN --to URL",

@@ -42,18 +42,19 @@ def read_sources(
     workers: int,
     part: tuple[int, int] = (0, 1),
     skip: Container[int] = (),
+    max_seconds: int = MAX_SECONDS,
     on_reading: Callable[[Reading], None] = lambda reading: None,
 ) -> list[Reading]:
     """Read part k of n of the sources (every n-th from the k-th on), spooling the tokens to files in `folder`.
 
-    Indices in `skip` are left out. The result is in the order of the sources for any number of workers; the parts of
+    Indices in `skip` are left out, and a file that takes longer than `max_seconds` is given up. The result is in the order of the sources for any number of workers; the parts of
     all k together are all sources.
 
     Raises:
         ShardError: No worker starts, or the spool cannot be written.
     """
     todo = deque(index for index in range(part[0], len(sources), part[1]) if index not in skip)
-    pool = _Pool(sources, config, folder, todo, f"{part[0]:06d}")
+    pool = _Pool(sources, config, folder, todo, f"{part[0]:06d}", max_seconds)
     readings = []
     try:
         for reading in pool.run(min(workers, len(todo))):
@@ -68,9 +69,16 @@ class _Pool:
     """Feeds workers from one queue of tasks, and replaces those that exit."""
 
     def __init__(
-        self, sources: Sequence[SourceFile], config: ReadingConfig, folder: Path, todo: deque[int], label: str
+        self,
+        sources: Sequence[SourceFile],
+        config: ReadingConfig,
+        folder: Path,
+        todo: deque[int],
+        label: str,
+        max_seconds: int,
     ) -> None:
         self._sources, self._config, self._folder, self._todo, self._label = sources, config, folder, todo, label
+        self._max_seconds = max_seconds
         self._workers: list[_Worker] = []
         self._num_started = 0
         self._selector = selectors.DefaultSelector()
@@ -112,7 +120,7 @@ class _Pool:
         self._workers.append(worker)
         self._selector.register(worker.outlet, selectors.EVENT_READ, worker)
         spool = str(self._folder / f"spool-{self._label}-{number}.i16")
-        _send(worker, {"config": asdict(self._config), "max_seconds": MAX_SECONDS, "spool": spool})
+        _send(worker, {"config": asdict(self._config), "max_seconds": self._max_seconds, "spool": spool})
         self._feed(worker)
 
     def _feed(self, worker: _Worker) -> None:
@@ -144,7 +152,7 @@ class _Pool:
         self._todo.extendleft(reversed(worker.open_tasks))
         if self._todo:
             self._start()
-        return Reading(index=culprit, reason=_cause(worker.process.returncode))
+        return Reading(index=culprit, reason=_cause(worker.process.returncode, self._max_seconds))
 
     def _end(self, worker: _Worker) -> None:
         self._workers.remove(worker)
@@ -167,8 +175,8 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **one_thread, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
 
 
-def _cause(returncode: int) -> str:
+def _cause(returncode: int, max_seconds: int) -> str:
     if returncode == -signal.SIGALRM:
-        return f"takes longer than {MAX_SECONDS} s to read"
+        return f"takes longer than {max_seconds} s to read"
     name = signal.Signals(-returncode).name if returncode < 0 else f"exit status {returncode}"
     return f"crashes its reader ({name})"

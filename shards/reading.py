@@ -28,6 +28,7 @@ class ReadingConfig:
     max_file_mb: float
     max_notes: int
     signatures: bool  # also compute the signature of each melody, where the composition is not known
+    tempo_marks: bool = False  # also list the tempo marks
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Reading:
     time_signature: tuple[int, int] | None = None
     report: dict[str, int] | None = None
     signature: tuple[int, ...] | None = None
+    tempo_marks: tuple[tuple[float, float], ...] | None = None  # step of the grid, quarters per minute
     streams: tuple[SpooledTokens, ...] = ()
 
     @classmethod
@@ -64,6 +66,8 @@ class Reading:
         value["streams"] = tuple(SpooledTokens(**stream) for stream in value["streams"])
         for name in ("time_signature", "signature"):
             value[name] = tuple(value[name]) if value[name] is not None else None
+        if marks := value.get("tempo_marks"):
+            value["tempo_marks"] = tuple((step, tempo) for step, tempo in marks)
         return cls(**value)
 
 
@@ -114,8 +118,14 @@ def tokenize_source(
         "time_signature": raw.time_signature,
         "report": asdict(report),
         "signature": signature(ids) if config.signatures and source.composition is None else None,
+        "tempo_marks": _tempo_marks(raw, config.tokenizer.steps_per_quarter) if config.tempo_marks else None,
     }
     return facts, [(1.0, ids), *_variants(raw, config)]
+
+
+def _tempo_marks(raw: RawNotes, steps_per_quarter: int) -> list[tuple[float, float]]:
+    steps = raw.tempo_map.tick * steps_per_quarter / raw.ticks_per_quarter
+    return list(zip(steps.tolist(), raw.tempo_map.quarters_per_minute.tolist(), strict=True))
 
 
 def _variants(raw: RawNotes, config: ReadingConfig) -> Iterator[tuple[float, Int[np.ndarray, " T"]]]:

@@ -7,6 +7,7 @@ from pianogen.config.evaluate import EvaluateConfig
 from pianogen.config.generate import GenerateConfig
 from pianogen.config.judge import JudgeConfig
 from pianogen.config.model import MODEL_KINDS, PAPER_KINDS, EmbeddingKind, Mask, ModelConfig
+from pianogen.config.play import PlayConfig
 from pianogen.config.render import RenderConfig
 from pianogen.config.reproduce import ReproduceConfig, ShardSetConfig
 from pianogen.config.rules import part_of, require
@@ -30,6 +31,7 @@ __all__ = [
     "Mask",
     "ModelConfig",
     "OptimConfig",
+    "PlayConfig",
     "RenderConfig",
     "ReproduceConfig",
     "ShardSetConfig",

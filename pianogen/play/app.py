@@ -1,0 +1,149 @@
+"""The application of `pianogen play`: the page, its files, its sound, and the API."""
+
+import difflib
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import anyio
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from jinja2 import Environment, PackageLoader
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from pianogen import __version__
+from pianogen.config import PlayConfig
+from pianogen.errors import PianogenError
+from pianogen.play.api import Service, router
+from pianogen.play.bodies import PieceBody
+from pianogen.play.engine import Engine, QueueFullError
+from pianogen.play.models import load_models
+from pianogen.play.prompt_store import PromptStore
+from pianogen.play.store import PieceStore
+from pianogen.play.uploads import MAX_BYTES
+from pianogen.progress import console
+from pianogen.render.samples import SOUND_FILE, samples_script
+from pianogen.web import Guard, Limits, Place, Sessions, serve
+
+_SHARED = ("page.css", "player.js")  # of pianogen.render
+_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
+_RETRY_S = "5"
+_FILES_AT_ONCE = 1  # scores and sounds, each of which takes a core
+
+
+def play(config: PlayConfig) -> None:
+    """Serve the page until Ctrl-C or SIGTERM.
+
+    Raises:
+        SettingError: The port is taken, or a setting is wrong.
+        RunError, StorageError: A model is missing or damaged.
+    """
+    place = Place(config.port, config.host, config.public)
+    with place.listen() as listening:
+        port = listening.getsockname()[1]
+        application = build_app(config)
+        guarded = Guard(application, Sessions(), place.names(port), Limits(body_bytes=MAX_BYTES))
+        address = f"http://{config.public[0]}" if config.public else f"http://{config.host}:{port}"
+        console.print(f"pianogen play: {address}/  (Ctrl-C ends it)", soft_wrap=True)
+        serve(guarded, listening)
+
+
+def build_app(config: PlayConfig) -> FastAPI:
+    """The application, without the guard that must stand before it; its engine runs from its start to its end.
+
+    Raises:
+        SettingError, RunError, StorageError: A model is missing or damaged, or two have the same name.
+    """
+    models = load_models(config)
+    engine = Engine(models.values(), config.batch, config.queue)
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        engine.start()
+        yield
+        engine.stop()
+
+    # the documentation pages of FastAPI load scripts from elsewhere, which the guard's policy forbids
+    app = FastAPI(
+        title="pianogen play", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
+        lifespan=running,
+    )  # fmt: skip
+    pieces = PieceStore(models, engine, config.max_tokens)
+    limiter = anyio.CapacityLimiter(_FILES_AT_ONCE)
+    app.state.service = Service(models, pieces, PromptStore(), config.soundfont, limiter)
+    app.include_router(router)
+    _add_pages(app)
+    _add_sound(app, config.soundfont)
+    _add_errors(app)
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    environment = Environment(loader=PackageLoader("pianogen.play", "pages"), autoescape=True)
+    served = _served_files()
+
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> HTMLResponse:
+        text = environment.get_template("index.html").render(csrf_token=request.scope.get("csrf_token", ""))
+        return HTMLResponse(text, headers={"cache-control": "no-store"})
+
+    @app.get("/static/{name}", include_in_schema=False)
+    async def static(name: str) -> FileResponse:
+        path = served.get(name)  # names of a list: no path is made of what a visitor sends
+        if path is None:
+            raise HTTPException(404, "there is no such file")
+        return FileResponse(path, media_type=_MEDIA_TYPES[path.suffix], headers={"cache-control": "no-cache"})
+
+
+def _served_files() -> dict[str, Path]:
+    pages, render = Path(str(files("pianogen.play") / "pages")), Path(str(files("pianogen.render")))
+    found = [*(path for path in pages.iterdir() if path.suffix in _MEDIA_TYPES), *(render / name for name in _SHARED)]
+    return {path.name: path for path in found}
+
+
+def _add_sound(app: FastAPI, soundfont: str | None) -> None:
+    lock, made = threading.Lock(), cache(lambda: samples_script(soundfont))
+
+    @app.get(f"/{SOUND_FILE}", include_in_schema=False)
+    def sound() -> Response:  # not async: it takes a second the first time
+        with lock:
+            text = made()
+        return Response(text, media_type="text/javascript", headers={"cache-control": "private, max-age=3600"})
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every refusal of the API is {"error": "one line"}."""
+
+    @app.exception_handler(PianogenError)
+    async def refused(_: Request, error: PianogenError) -> JSONResponse:
+        if isinstance(error, QueueFullError):
+            return _error(503, str(error), {"retry-after": _RETRY_S})
+        return _error(422, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        return _error(422, _explained(error.errors()[0]))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def other(_: Request, error: StarletteHTTPException) -> JSONResponse:
+        return _error(error.status_code, error.detail, error.headers)
+
+
+def _error(status: int, text: str, headers: Any = None) -> JSONResponse:
+    return JSONResponse({"error": " ".join(text.split())}, status, headers)
+
+
+def _explained(error: dict[str, Any]) -> str:
+    """The first error of a body in one line, which names the setting."""
+    where = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(error["loc"][-1]), PieceBody.model_fields, n=1, cutoff=0.5)
+        return f"unknown setting {where!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+    if error["type"] == "json_invalid":
+        return "the body is not JSON"
+    return f"{where or 'the body'}: {error['msg']}"
