@@ -42,19 +42,19 @@ def read_sources(
     workers: int,
     part: tuple[int, int] = (0, 1),
     skip: Container[int] = (),
-    max_seconds: int = MAX_SECONDS,
+    max_seconds: int | None = None,
     on_reading: Callable[[Reading], None] = lambda reading: None,
 ) -> list[Reading]:
     """Read part k of n of the sources (every n-th from the k-th on), spooling the tokens to files in `folder`.
 
-    Indices in `skip` are left out, and a file that takes longer than `max_seconds` is given up. The result is in the order of the sources for any number of workers; the parts of
-    all k together are all sources.
+    Indices in `skip` are left out. A file that takes longer than `max_seconds`, by default MAX_SECONDS, is given up.
+    The result is in the order of the sources for any number of workers; the parts of all k together are all sources.
 
     Raises:
         ShardError: No worker starts, or the spool cannot be written.
     """
     todo = deque(index for index in range(part[0], len(sources), part[1]) if index not in skip)
-    pool = _Pool(sources, config, folder, todo, f"{part[0]:06d}", max_seconds)
+    pool = _Pool(sources, config, folder, todo, f"{part[0]:06d}", max_seconds or MAX_SECONDS)
     readings = []
     try:
         for reading in pool.run(min(workers, len(todo))):

@@ -85,7 +85,7 @@ async def create(body: PieceBody, service: Serving) -> dict[str, Any]:
     """Begin a piece."""
     model = service.model(body.model)
     start = await _prompt(body.prompt, model, service)
-    return service.pieces.create(model, body.seed, body.settings(), start).describe()
+    return service.pieces.create(model, body.seed, body.settings(start), start).describe()
 
 
 @router.get("/pieces/{piece_id}.{suffix}")

@@ -28,9 +28,10 @@ from pianogen.play.store import PieceStore
 from pianogen.play.uploads import MAX_BYTES
 from pianogen.progress import console
 from pianogen.render.samples import SOUND_FILE, samples_script
+from pianogen.render.sound import check_sound
 from pianogen.web import Guard, Limits, Place, Sessions, serve
 
-_SHARED = ("page.css", "player.js")  # of pianogen.render
+_SHARED = ("page.css", "piano.js")  # of pianogen.render
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 _RETRY_S = "5"
 _FILES_AT_ONCE = 1  # scores and sounds, each of which takes a core
@@ -59,12 +60,16 @@ def build_app(config: PlayConfig) -> FastAPI:
     Raises:
         SettingError, RunError, StorageError: A model is missing or damaged, or two have the same name.
     """
+    check_sound(["wav", "ogg"], config.soundfont)
     models = load_models(config)
     engine = Engine(models.values(), config.batch, config.queue)
+
+    sound = _Sound(config.soundfont)
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         engine.start()
+        threading.Thread(target=sound.script, daemon=True).start()
         yield
         engine.stop()
 
@@ -78,7 +83,7 @@ def build_app(config: PlayConfig) -> FastAPI:
     app.state.service = Service(models, pieces, PromptStore(), config.soundfont, limiter)
     app.include_router(router)
     _add_pages(app)
-    _add_sound(app, config.soundfont)
+    _add_sound(app, sound)
     _add_errors(app)
     return app
 
@@ -106,14 +111,23 @@ def _served_files() -> dict[str, Path]:
     return {path.name: path for path in found}
 
 
-def _add_sound(app: FastAPI, soundfont: str | None) -> None:
-    lock, made = threading.Lock(), cache(lambda: samples_script(soundfont))
+class _Sound:
+    """The sampled piano of the page, made once; to make it takes some seconds, so that it begins with the server."""
 
-    @app.get(f"/{SOUND_FILE}", include_in_schema=False)
-    def sound() -> Response:  # not async: it takes a second the first time
-        with lock:
-            text = made()
-        return Response(text, media_type="text/javascript", headers={"cache-control": "private, max-age=3600"})
+    def __init__(self, soundfont: str | None) -> None:
+        self._lock, self._make = threading.Lock(), cache(lambda: samples_script(soundfont))
+
+    def script(self) -> str:
+        """The script, after it is made."""
+        with self._lock:
+            return self._make()
+
+
+def _add_sound(app: FastAPI, sound: _Sound) -> None:
+    @app.get(f"/api/{SOUND_FILE}", include_in_schema=False)
+    def script() -> Response:  # not async: it may wait
+        headers = {"cache-control": "private, max-age=3600"}
+        return Response(sound.script(), media_type="text/javascript", headers=headers)
 
 
 def _add_errors(app: FastAPI) -> None:

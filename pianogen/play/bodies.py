@@ -2,8 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from pianogen.generation import Prompt
 from pianogen.play.spec import PieceSettings, Seed, Tempo, TimeSignature
 
 _MAX_NOTES = 20_000
@@ -36,6 +38,8 @@ class NotesBody(BaseModel):
 class PieceBody(PieceSettings):
     """A piece to make."""
 
+    num_tokens: Annotated[int, Field(ge=3)] | None = None
+    """In place of `tokens`: the maximum length in tokens after the prompt."""
     model: str | None = None
     """By default the first one."""
     prompt: KnownPromptBody | NotesBody | None = None
@@ -43,6 +47,15 @@ class PieceBody(PieceSettings):
     seed: Seed | None = None
     """Drawn if there is none."""
 
-    def settings(self) -> PieceSettings:
-        """Without model, prompt and seed."""
-        return PieceSettings(**{name: getattr(self, name) for name in PieceSettings.model_fields})
+    @model_validator(mode="after")
+    def _has_one_length(self) -> "PieceBody":
+        if self.tokens is not None and self.num_tokens is not None:
+            raise PydanticCustomError("two_lengths", "'tokens' and 'num_tokens' exclude each other")
+        return self
+
+    def settings(self, prompt: Prompt) -> PieceSettings:
+        """The settings of the piece; `num_tokens` becomes `tokens`."""
+        settings = {name: getattr(self, name) for name in PieceSettings.model_fields}
+        if self.num_tokens is not None:
+            settings["tokens"] = len(prompt.ids) + self.num_tokens
+        return PieceSettings(**settings)

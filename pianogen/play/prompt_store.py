@@ -1,4 +1,4 @@
-"""The prompts of a server: ten scores of music21's corpus, each read when it is first used, and files that were sent."""
+"""The prompts of a server: ten scores of music21's corpus, each read when it is first used, and visitors' files."""
 
 import hashlib
 from collections import OrderedDict

@@ -106,7 +106,7 @@ class PieceSpec:
         made = base64.urlsafe_b64encode(data).rstrip(b"=").decode()
         if len(made) > MAX_ID_CHARACTERS:
             raise SettingError(
-                f"the prompt has {len(prompt.ids)} tokens, and is too long for a link of {MAX_ID_CHARACTERS} characters;"
+                f"the prompt has {len(prompt.ids)} tokens, too many for a link of {MAX_ID_CHARACTERS} characters;"
                 " cut it with end_step"
             )
         return made

@@ -97,7 +97,7 @@ class PieceStore:
             tokens = min(plan_limits(settings.config(), prompt).max_tokens, self._max_tokens)
         if not needed <= tokens <= self._max_tokens:
             raise SettingError(
-                f"'tokens' is {tokens}, but must be from {needed} to {self._max_tokens}: the {len(prompt.ids)} tokens of"
-                " the prompt count, and a note has to follow"
+                f"'tokens' is {tokens}, but must be from {needed} to {self._max_tokens}: the prompt's {len(prompt.ids)}"
+                " tokens count, and a note has to follow"
             )
         return settings.model_copy(update={"tokens": tokens})
