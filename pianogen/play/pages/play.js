@@ -50,6 +50,9 @@ async function make(/** @type {PieceRequest} */ wanted, /** @type {string} */ la
 function goOn(/** @type {Take} */ take, /** @type {number} */ step) {
   const from = take.until(step), bar = Math.floor(step / take.barSteps) + 1;
   if (!from) return fail(`${take.title} has no notes before this place; choose a later one in its roll`);
+  if (model()?.steps_per_quarter !== take.piece.steps_per_quarter) {
+    return fail(`${model()?.name} has another grid than ${take.piece.model}; choose a model with the same to continue`);
+  }
   return make({ ...settings(), prompt: from }, `continues ${take.title.toLowerCase()} from bar ${bar}`);
 }
 

@@ -10,7 +10,7 @@ import { Player } from "./player.js";
  * @property {(take: Take) => void} another make one with the same settings and another seed
  * @property {(take: Take) => void} keep
  * @property {(take: Take) => void} remove
- * @property {(take: Take) => void} begins it begins to sound
+ * @property {(take: Take, isChosen: boolean) => void} begins it sounds, because someone has pressed its button or by itself
  * @property {(message: string) => void} say
  */
 
@@ -40,7 +40,7 @@ export class Take {
     this.find("h3").textContent = this.title;
     this.element.setAttribute("aria-label", this.title);
     this.player = new Player(this.find(".player"), this.title);
-    this.player.button.addEventListener("click", () => { if (this.player.playback.isPlaying) actions.begins(this); });
+    this.player.button.addEventListener("click", () => { if (this.player.playback.isPlaying) actions.begins(this, true); });
     this.#nameButtons();
     this.#describe();
     /** When it is finished, failed or stopped. */
@@ -95,7 +95,7 @@ export class Take {
     this.plays = false;
     this.player.seek(Math.max(0, roll.promptSteps - LEAD_IN_BARS * this.barSteps));
     playback.play();
-    this.actions.begins(this);
+    this.actions.begins(this, false);
   }
 
   #end(/** @type {string} */ error) {

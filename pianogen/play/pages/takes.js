@@ -24,7 +24,7 @@ export class Takes {
       ...actions,
       keep: (/** @type {Take} */ take) => this.#keep(take),
       remove: (/** @type {Take} */ take) => this.#remove(take),
-      begins: (/** @type {Take} */ take) => this.#compare(take),
+      begins: (/** @type {Take} */ take, /** @type {boolean} */ isChosen) => this.#compare(take, isChosen),
     };
   }
 
@@ -74,10 +74,10 @@ export class Takes {
   }
 
   // where the box is ticked, a take begins where the one before it was left
-  #compare(/** @type {Take} */ take) {
+  #compare(/** @type {Take} */ take, /** @type {boolean} */ isChosen) {
     const before = this.#latest, box = /** @type {HTMLInputElement} */ (document.querySelector("#same-place"));
     this.#latest = take;
-    if (box.checked && before && before !== take && before.player.step > 0) take.player.seek(before.player.step);
+    if (box.checked && isChosen && before && before !== take) take.player.seek(before.player.step);
   }
 
   #count() {
