@@ -64,12 +64,10 @@ def build_app(config: PlayConfig) -> FastAPI:
     models = load_models(config)
     engine = Engine(models.values(), config.batch, config.queue)
 
-    sound = _Sound(config.soundfont)
-
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         engine.start()
-        threading.Thread(target=sound.script, daemon=True).start()
+        threading.Thread(target=_sound, args=[config.soundfont], daemon=True).start()
         yield
         engine.stop()
 
@@ -83,7 +81,7 @@ def build_app(config: PlayConfig) -> FastAPI:
     app.state.service = Service(models, pieces, PromptStore(), config.soundfont, limiter)
     app.include_router(router)
     _add_pages(app)
-    _add_sound(app, sound)
+    _add_sound(app, config.soundfont)
     _add_errors(app)
     return app
 
@@ -111,23 +109,20 @@ def _served_files() -> dict[str, Path]:
     return {path.name: path for path in found}
 
 
-class _Sound:
-    """The sampled piano of the page, made once; to make it takes some seconds, so that it begins with the server."""
-
-    def __init__(self, soundfont: str | None) -> None:
-        self._lock, self._make = threading.Lock(), cache(lambda: samples_script(soundfont))
-
-    def script(self) -> str:
-        """The script, after it is made."""
-        with self._lock:
-            return self._make()
-
-
-def _add_sound(app: FastAPI, sound: _Sound) -> None:
+def _add_sound(app: FastAPI, soundfont: str | None) -> None:
     @app.get(f"/api/{SOUND_FILE}", include_in_schema=False)
     def script() -> Response:  # not async: it may wait
         headers = {"cache-control": "private, max-age=3600"}
-        return Response(sound.script(), media_type="text/javascript", headers=headers)
+        return Response(_sound(soundfont), media_type="text/javascript", headers=headers)
+
+
+def _sound(soundfont: str | None) -> str:
+    """The sampled piano of the page; the first call takes some seconds, so that it comes when the server starts."""
+    with _making_sound:
+        return _script(soundfont)
+
+
+_making_sound, _script = threading.Lock(), cache(samples_script)
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -1,0 +1,203 @@
+"""A piece of the page is byte for byte that of `pianogen generate`, and is dropped when nobody wants it."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from play_site import QUEUE, Site, serving, wait_until
+from symusic import Note, Score, Tempo, TimeSignature, Track
+
+from pianogen.config import PlayConfig
+from pianogen.play import piece as piece_module
+from pianogen.tokens import decode, read_score
+
+TICKS = 480
+LONG = {"num_tokens": 4000, "min_tokens": 4000}
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"temperature": 0.7, "duration_temperature": 1.2},
+    {"top_p": 0.9},
+    {"top_k": 7, "min_p": 0.01},
+    {"bars": 2, "min_bars": 1},
+]
+
+
+@pytest.fixture(scope="session")
+def waltz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight bars in 3/4, at 60 quarters per minute and from the third bar on at 120."""
+    score = Score(TICKS)
+    score.time_signatures.append(TimeSignature(0, 3, 4))
+    score.tempos.append(Tempo(0, qpm=60))
+    score.tempos.append(Tempo(6 * TICKS, qpm=120))
+    track = Track()
+    track.notes.extend(Note(beat * TICKS, TICKS, 60 + beat % 5, 80) for beat in range(24))
+    score.tracks.append(track)
+    path = tmp_path_factory.mktemp("waltz") / "waltz.mid"
+    score.dump_midi(path)
+    return path
+
+
+def upload(site: Site, path: Path) -> dict[str, Any]:
+    with site.client() as client:
+        answer = client.post("/api/prompts", content=path.read_bytes(), headers={"x-filename": path.name})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def events_of(site: Site, piece_id: str) -> list[tuple[str, dict[str, Any]]]:
+    blocks = site.get(f"/api/pieces/{piece_id}/events").text.strip().split("\n\n")
+    lines = [block.split("\n") for block in blocks if not block.startswith(":")]
+    return [(one[0].removeprefix("event: "), json.loads(one[1].removeprefix("data: "))) for one in lines]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_piece_from_nothing_is_that_of_generate(
+    site: Site, generated: Callable[..., bytes], settings: dict[str, Any]
+):
+    made = site.post(seed=5, tokens=81, **settings)
+    assert site.midi(made["id"]) == generated(seed=5, tokens=81, **settings)
+
+
+@pytest.mark.parametrize("bars", [None, 1, 2.5])
+def test_a_continuation_of_an_uploaded_file_is_that_of_generate(
+    site: Site, generated: Callable[..., bytes], waltz: Path, bars: float | None
+):
+    prompt = {"id": upload(site, waltz)["id"]} | ({} if bars is None else {"end_step": round(bars * 12)})
+    made = site.post(seed=5, bars=3, prompt=prompt)
+    expected = generated(seed=5, bars=3, tokens=made["settings"]["tokens"], prompt=str(waltz), prompt_bars=bars)
+    assert site.midi(made["id"]) == expected
+
+
+def test_among_15_other_visitors_pieces_are_those_of_generate(site: Site, generated: Callable[..., bytes], waltz: Path):
+    prompt = {"id": upload(site, waltz)["id"], "end_step": 24}
+    wanted = [
+        {"seed": seed, "bars": 6, **settings, **({"prompt": prompt} if seed % 3 == 0 else {})}
+        for seed, settings in enumerate(SETTINGS * 3 + SETTINGS[:1])
+    ]
+    made = [site.post(**one) for one in wanted]
+    assert len(made) == 16
+    files = [site.midi(one["id"]) for one in made]
+    for one, piece, file in list(zip(wanted, made, files, strict=True))[:6]:
+        settings = {**one, "tokens": piece["settings"]["tokens"]}
+        if settings.pop("prompt", None):
+            settings |= {"prompt": str(waltz), "prompt_bars": 2}
+        assert file == generated(**settings)
+
+
+def test_events_tell_all_notes_from_the_beginning_with_the_prompt_marked(site: Site):
+    prompt = [[0, 4, 60], [4, 4, 64], [4, 2, 67]]
+    made = site.post(seed=1, num_tokens=60, prompt={"notes": prompt})
+    for _ in range(2):  # a second reader gets the same
+        events = events_of(site, made["id"])
+        notes = [event for name, event in events if name == "notes"]
+        assert [note for event in notes if event["prompt"] for note in event["notes"]] == [
+            [0, 4, 60],
+            [4, 2, 67],
+            [4, 4, 64],
+        ]
+        told = [note for event in notes for note in event["notes"]]
+        assert events[-1][0] == "done"
+        assert events[-1][1]["num_notes"] == len(told)
+    whole = site.get(f"/api/pieces/{made['id']}").json()
+    assert (whole["state"], whole["prompt_steps"], whole["notes"]) == ("done", 8, told)
+
+
+def test_the_score_and_the_sound_are_those_of_generate(site: Site, tmp_path: Path):
+    made = site.post(seed=2, tokens=61)
+    notes = site.service.pieces.find(made["id"])
+    site.midi(made["id"])
+    sound = site.get(f"/api/pieces/{made['id']}.wav")
+    assert sound.content[:4] == b"RIFF"
+    assert "attachment" in sound.headers["content-disposition"]
+    (tmp_path / "piece.musicxml").write_bytes(site.get(f"/api/pieces/{made['id']}.musicxml").content)
+    assert len(read_score(tmp_path / "piece.musicxml")) == len(decode(notes.tokens))
+
+
+def test_a_link_gives_the_same_piece_after_a_restart(site: Site):
+    made = site.post(
+        seed=8, num_tokens=40, top_p=0.95, prompt={"notes": [[0, 3, 50], [2, 8, 70]], "quarters_per_minute": 90}
+    )
+    before = site.midi(made["id"])
+    with serving(PlayConfig(device="cpu", batch=2)) as restarted:
+        assert restarted.midi(made["id"]) == before
+        assert restarted.get(f"/api/pieces/{made['id']}").json()["seed"] == 8
+
+
+def test_without_a_seed_pieces_differ_and_the_seed_is_told(site: Site):
+    first, second = (site.post(tokens=61) for _ in range(2))
+    assert first["seed"] != second["seed"]
+    assert site.post(tokens=61, seed=first["seed"])["id"] == first["id"]
+
+
+def test_a_piece_whose_last_reader_has_left_is_dropped(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(piece_module, "LEAVE_S", 0.3)
+    made = site.post(seed=31, **LONG)
+    piece = site.service.pieces.kept(made["id"])
+    assert piece is not None
+    with site.client() as client, client.stream("GET", f"/api/pieces/{made['id']}/events") as answer:
+        next(answer.iter_lines())
+        assert piece.state in ("queued", "running")
+    wait_until(lambda: piece.state == "stopped")
+    assert len(piece.tokens) < 4000
+
+
+def test_a_piece_that_is_deleted_is_dropped_and_may_be_asked_for_again(site: Site):
+    made = site.post(seed=32, **LONG)
+    piece = site.service.pieces.kept(made["id"])
+    assert piece is not None
+    with site.client() as client:
+        assert client.delete(f"/api/pieces/{made['id']}").status_code == 204
+    wait_until(lambda: piece.state == "stopped")
+    assert site.post(seed=32, **LONG)["state"] == "queued"
+    with site.client() as client:
+        client.delete(f"/api/pieces/{made['id']}")
+
+
+def test_a_piece_that_another_visitor_follows_is_not_stopped_by_one(site: Site):
+    made = site.post(seed=33, num_tokens=400, min_tokens=400)
+    piece = site.service.pieces.kept(made["id"])
+    assert piece is not None
+    with piece.read(), piece.read():
+        piece.stop()
+        wait_until(lambda: piece.state == "done")
+
+
+def test_more_than_the_queue_holds_is_refused_and_the_others_are_made(site: Site):
+    with site.client() as client:
+        answers = [client.post("/api/pieces", json={"seed": seed, **LONG}) for seed in range(100, 100 + 16 + 2 * QUEUE)]
+    refused = [answer for answer in answers if answer.status_code != 201]
+    assert {answer.status_code for answer in refused} == {503}
+    assert "wait already" in refused[0].json()["error"]
+    assert refused[0].headers["retry-after"]
+    made = [site.service.pieces.kept(answer.json()["id"]) for answer in answers if answer.status_code == 201]
+    assert QUEUE <= len(made) <= QUEUE + 16 + 8
+    for piece in made:
+        assert piece is not None
+        piece.stop()
+    wait_until(lambda: all(piece is not None and piece.state == "stopped" for piece in made))
+    assert site.midi(site.post(seed=1, tokens=21)["id"])
+
+
+def test_readers_at_once_get_the_same(site: Site):
+    made, told = site.post(seed=41, num_tokens=200, min_tokens=100), []
+    threads = [threading.Thread(target=lambda: told.append(events_of(site, made["id"])[-1])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 8
+    assert all(one == told[0] for one in told)
+
+
+def test_a_file_of_a_stopped_piece_is_made_again(site: Site):
+    made = site.post(seed=51, num_tokens=60)
+    piece = site.service.pieces.kept(made["id"])
+    assert piece is not None
+    piece.stop()
+    wait_until(lambda: piece.state in ("stopped", "done"))
+    assert isinstance(site.get(f"/api/pieces/{made['id']}.mid"), httpx2.Response)
+    assert site.midi(made["id"])[:4] == b"MThd"

@@ -1,0 +1,78 @@
+"""A server of the play page in a thread, and a program that asks it for pieces."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import uvicorn
+
+from pianogen.config import PlayConfig
+from pianogen.play import build_app
+from pianogen.play.api import Service
+from pianogen.play.uploads import MAX_BYTES
+from pianogen.web import Guard, Limits, Place, Sessions
+from pianogen.web.rates import Rate
+
+MANY = Rate(burst=1e6, per_second=1e6)
+QUEUE = 20
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server that runs."""
+
+    url: str
+    service: Service
+
+    def client(self, **options: Any) -> httpx2.Client:
+        """A program without a session."""
+        return httpx2.Client(base_url=self.url, timeout=120, trust_env=False, verify=False, **options)
+
+    def post(self, **body: Any) -> dict[str, Any]:
+        """Ask for a piece."""
+        with self.client() as client:
+            answer = client.post("/api/pieces", json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def get(self, path: str) -> httpx2.Response:
+        """Read an address."""
+        with self.client() as client:
+            return client.get(path)
+
+    def midi(self, piece_id: str) -> bytes:
+        """The MIDI file of a piece, after it is done."""
+        answer = self.get(f"/api/pieces/{piece_id}.mid")
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+
+@contextmanager
+def serving(config: PlayConfig) -> Iterator[Site]:
+    """Serve in a thread."""
+    application, place = build_app(config), Place(0)
+    with place.listen() as listening:
+        port = listening.getsockname()[1]
+        limits = Limits(MAX_BYTES, MANY, MANY)
+        guarded = Guard(application, Sessions(), place.names(port), limits)
+        server = uvicorn.Server(uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=1, ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            wait_until(lambda: server.started)
+            yield Site(f"http://127.0.0.1:{port}", application.state.service)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait for another thread."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.01)
