@@ -91,9 +91,11 @@ export class Take {
     this.player.add(unknown, { isPrompt, grows: true });
     const { playback, roll } = this.player;
     this.#state(`${roll.notes.length - roll.numPrompt} new notes so far`);
-    if (!this.plays) return;
+    const from = roll.promptSteps - LEAD_IN_BARS * this.barSteps; // pieces begin with a rest that nobody waits for
+    const first = this.plays && roll.notes.find(([start]) => start >= from);
+    if (!first) return;
     this.plays = false;
-    this.player.seek(Math.max(0, roll.promptSteps - LEAD_IN_BARS * this.barSteps));
+    this.player.seek(first[0]);
     playback.play();
     this.actions.begins(this, false);
   }
