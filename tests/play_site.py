@@ -13,6 +13,7 @@ import uvicorn
 from pianogen.config import PlayConfig
 from pianogen.play import build_app
 from pianogen.play.api import Service
+from pianogen.play.piece import Piece
 from pianogen.play.uploads import MAX_BYTES
 from pianogen.web import Guard, Limits, Place, Sessions
 from pianogen.web.rates import Rate
@@ -32,12 +33,22 @@ class Site:
         """A program without a session."""
         return httpx2.Client(base_url=self.url, timeout=120, trust_env=False, verify=False, **options)
 
-    def post(self, **body: Any) -> dict[str, Any]:
-        """Ask for a piece."""
+    def ask(self, **body: Any) -> httpx2.Response:
+        """Ask for a piece, as another program each time."""
         with self.client() as client:
-            answer = client.post("/api/pieces", json=body)
+            return client.post("/api/pieces", json=body)
+
+    def post(self, **body: Any) -> dict[str, Any]:
+        """Begin a piece."""
+        answer = self.ask(**body)
         assert answer.status_code == 201, answer.text
         return answer.json()
+
+    def kept(self, piece_id: str) -> Piece:
+        """The piece in the server's memory."""
+        piece = self.service.pieces.kept(piece_id)
+        assert piece is not None
+        return piece
 
     def get(self, path: str) -> httpx2.Response:
         """Read an address."""
