@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -13,9 +13,9 @@ import uvicorn
 from pianogen.config import PlayConfig
 from pianogen.play import build_app
 from pianogen.play.api import Service
+from pianogen.play.app import LIMITS
 from pianogen.play.piece import Piece
-from pianogen.play.uploads import MAX_BYTES
-from pianogen.web import Guard, Limits, Place, Sessions
+from pianogen.web import Guard, Place, Sessions
 from pianogen.web.rates import Rate
 
 MANY = Rate(burst=1e6, per_second=1e6)
@@ -68,7 +68,7 @@ def serving(config: PlayConfig) -> Iterator[Site]:
     application, place = build_app(config), Place(0)
     with place.listen() as listening:
         port = listening.getsockname()[1]
-        limits = Limits(MAX_BYTES, MANY, MANY)
+        limits = replace(LIMITS, of_a_session=MANY, of_an_address=MANY)
         guarded = Guard(application, Sessions(), place.names(port), limits)
         server = uvicorn.Server(uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=1, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -110,8 +110,8 @@ async def events(piece_id: str, request: Request, service: Serving) -> Streaming
 
 @router.get("/pieces/{piece_id}")
 async def piece(piece_id: str, service: Serving) -> dict[str, Any]:
-    """The piece so far."""
-    return service.pieces.find(piece_id).describe()
+    """The piece so far; one that the server does not know any more is made again."""
+    return (service.pieces.kept(piece_id) or service.pieces.find(piece_id)).describe()
 
 
 @router.delete("/pieces/{piece_id}", status_code=204)

@@ -34,6 +34,7 @@ from pianogen.web import Guard, Limits, Place, Sessions, serve
 _SHARED = ("page.css", "piano.js")  # of pianogen.render
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 _RETRY_S = "5"
+LIMITS = Limits(larger_bodies={"/api/prompts": MAX_BYTES})
 _FILES_AT_ONCE = 1  # scores and sounds, each of which takes a core
 
 
@@ -48,7 +49,7 @@ def play(config: PlayConfig) -> None:
     with place.listen() as listening:
         port = listening.getsockname()[1]
         application = build_app(config)
-        guarded = Guard(application, Sessions(), place.names(port), Limits(body_bytes=MAX_BYTES))
+        guarded = Guard(application, Sessions(), place.names(port), LIMITS)
         address = f"http://{config.public[0]}" if config.public else f"http://{config.host}:{port}"
         console.print(f"pianogen play: {address}/  (Ctrl-C ends it)", soft_wrap=True)
         serve(guarded, listening)

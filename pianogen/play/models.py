@@ -1,6 +1,5 @@
 """The models that a page offers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +56,3 @@ def load_models(config: PlayConfig) -> dict[str, PlayModel]:
         model.to(device_of(config.device))
         models[name] = PlayModel(name, model, run.config.model.mask, run.tokenizer, checkpoint.step, checkpoint.sha256)
     return models
-
-
-def names_of(models: Sequence[str]) -> str:
-    """Their names in a message."""
-    return ", ".join(models)

@@ -27,12 +27,9 @@ class Piece:
         """Pieces before it in the queue."""
         self.tokens: Int[np.ndarray, " T"] = request.prompt
         self.error: str | None = None
-        self._readers, self._seen_at, self._is_stopped = 0, time.monotonic(), False
-
-    @property
-    def num_prompt_notes(self) -> int:
+        self.num_prompt_notes = len(notes_in(request.prompt))
         """How many of its notes are the prompt."""
-        return len(notes_in(self.request.prompt))
+        self._readers, self._seen_at, self._is_stopped = 0, time.monotonic(), False
 
     def notes(self) -> list[list[int]]:
         """Its notes so far, as `notes_in`."""

@@ -17,7 +17,7 @@ from pianogen.play.uploads import read_file, read_upload
 from shards.corpus import PIANO_PIECES
 from shards.sources import SourceFile
 
-_MAX_KEPT = 200  # the one that was used longest ago goes first
+_MAX_KEPT = 100  # the one that was used longest ago goes first
 _READ_AT_ONCE = 2  # processes
 # their composers died at least seventy years ago, and the encodings carry no terms of their own
 _SCORES = {name.removesuffix(".mxl").replace("/", "-"): name for name in PIANO_PIECES if name.endswith(".mxl")}

@@ -57,8 +57,9 @@ class PieceStore:
         return self._begin(replace(spec, sha256=model.sha256, settings=settings))
 
     def kept(self, piece_id: str) -> Piece | None:
-        """The piece of an ID, if the server has it."""
-        return self._pieces.get(piece_id)
+        """The piece of an ID, if the server has it, stopped or not."""
+        piece = self._pieces.get(piece_id)
+        return None if piece is None else self._kept(piece)
 
     def _begin(self, spec: PieceSpec) -> Piece:
         limits = plan_limits(spec.settings.config(), spec.prompt)

@@ -7,7 +7,7 @@ Reference: OWASP cheat sheets, Cross-Site Request Forgery Prevention and HTTP He
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -43,6 +43,12 @@ class Limits:
     of_a_session: Rate = field(default_factory=lambda: Rate(burst=120, per_second=10))
     of_an_address: Rate = field(default_factory=lambda: Rate(burst=400, per_second=10))
     """Requests without a session, of which each one opens a session: many people may share an address."""
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)
+    """Paths that take more than `body_bytes`, and how many."""
+
+    def body_of(self, path: str) -> int:
+        """The largest body of a path, in bytes."""
+        return self.larger_bodies.get(path, self.body_bytes)
 
 
 class Guard:
@@ -78,7 +84,7 @@ class Guard:
             session = self.sessions.new()
             cookie = self.sessions.cookie(session, secure=scope["scheme"] == "https")
         scope["session"], scope["csrf_token"] = session, self.sessions.token(session)
-        body = _Body(receive, send, self.limits.body_bytes)
+        body = _Body(receive, send, self.limits.body_of(scope["path"]))
         await self.app(scope, body.receive, _with_headers(body.send, cookie))
 
     def _refusal(self, scope: Scope, headers: Headers, session: str | None) -> PlainTextResponse | None:
@@ -92,8 +98,9 @@ class Guard:
         changes = scope["method"] not in _CHANGES_NOTHING
         if changes and session is not None and not self.sessions.is_token(session, headers.get("x-csrf-token")):
             return _refused(403, "the header X-CSRF-Token is missing or belongs to another session; reload the page")
-        if _length_of(headers) > self.limits.body_bytes:
-            return _too_large(self.limits.body_bytes)
+        max_bytes = self.limits.body_of(scope["path"])
+        if _length_of(headers) > max_bytes:
+            return _too_large(max_bytes)
         return None
 
     def _is_own(self, headers: Headers) -> bool:

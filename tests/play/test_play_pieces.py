@@ -150,6 +150,7 @@ def test_a_piece_that_is_deleted_is_dropped_and_may_be_asked_for_again(site: Sit
     with site.client() as client:
         assert client.delete(f"/api/pieces/{made['id']}").status_code == 204
     wait_until(lambda: piece.state == "stopped")
+    assert site.get(f"/api/pieces/{made['id']}").json()["state"] == "stopped"
     assert site.post(seed=32, **LONG)["state"] == "queued"
     with site.client() as client:
         client.delete(f"/api/pieces/{made['id']}")

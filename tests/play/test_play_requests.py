@@ -55,6 +55,11 @@ def test_what_is_no_id_is_refused(site: Site, piece_id: str):
         assert answer.json()["error"]
 
 
+def test_only_uploads_may_be_large(site: Site):
+    with site.client() as client:
+        assert client.post("/api/pieces", content=b" " * 100_000).status_code == 413
+
+
 def test_a_forged_host_is_refused(site: Site):
     with site.client(headers={"host": "evil.example"}) as client:
         assert client.get("/").status_code == 400

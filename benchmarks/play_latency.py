@@ -1,0 +1,100 @@
+"""`python -m benchmarks.play_latency [--rounds 10]`: from the POST of a piece to its first notes, with a real server.
+
+The server of `pianogen play` runs in a process of its own with the pretrained model. Each piece is asked for alone, and
+while fifteen others are made; from nothing, and after a prompt of a hundred notes, whose own notes do not count.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+OTHERS = 15
+_LONG = {"tokens": 4096, "min_tokens": 4096}
+_PROMPT = {"notes": [[2 * i, 2, 48 + 7 * i % 36] for i in range(100)]}
+
+
+def main() -> None:
+    """Print the median, quartiles and maximum of each case, in milliseconds."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.play_latency", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10)
+    rounds = parser.parse_args().rounds
+    with _server() as port:
+        first_notes(port, 1, None)  # of a server that has just started
+        for others in (0, OTHERS):
+            for name, prompt in (("from nothing", None), ("100 notes", _PROMPT)):
+                taken = []
+                for seed in range(rounds):
+                    with _busy(port, others):
+                        taken.append(1000 * first_notes(port, 1000 + seed, prompt))
+                low, median, high = np.percentile(taken, [25, 50, 75])
+                print(
+                    f"{others:2d} others, {name}: {median:.0f} ms ({low:.0f} to {high:.0f}, at most {max(taken):.0f})"
+                )
+
+
+def first_notes(port: int, seed: int, prompt: dict[str, Any] | None) -> float:
+    """Seconds from the request to the first event with notes that the model wrote."""
+    began = time.perf_counter()
+    made = _json(port, "POST", "/api/pieces", {"seed": seed, "prompt": prompt, "num_tokens": 400})
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", made["events"])
+    for line in connection.getresponse():
+        if line.startswith(b"data:") and json.loads(line[5:]).get("prompt") is False:
+            taken = time.perf_counter() - began
+            connection.close()
+            _json(port, "DELETE", f"/api/pieces/{made['id']}")
+            return taken
+    raise RuntimeError("the piece has no notes")
+
+
+def _json(port: int, method: str, path: str, body: Any = None) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {"content-type": "application/json"}
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    if answer.status >= 400:
+        raise RuntimeError(f"{answer.status} {text.decode()}")
+    return json.loads(text) if text else None
+
+
+@contextmanager
+def _busy(port: int, others: int) -> Iterator[None]:
+    """Let others have pieces that are not finished inside the `with` block."""
+    made = [_json(port, "POST", "/api/pieces", {"seed": other, **_LONG}) for other in range(others)]
+    try:
+        yield
+    finally:
+        for one in made:
+            _json(port, "DELETE", f"/api/pieces/{one['id']}")
+
+
+@contextmanager
+def _server() -> Iterator[int]:
+    command = [sys.executable, "-m", "pianogen", "play", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"}) as server:
+        assert server.stderr
+        try:
+            line = server.stderr.readline()
+            port = int(line.split("127.0.0.1:")[1].split("/")[0])
+            _json(port, "GET", "/api/models")  # it answers
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection.request("GET", "/api/sound.js")  # made when the server starts, on one of its cores
+            connection.getresponse().read()
+            yield port
+        finally:
+            server.terminate()
+
+
+if __name__ == "__main__":
+    main()
