@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pianogen.config import ShardsConfig, TokenizerConfig
+from pianogen.config import TokenizerConfig
 from pianogen.errors import SourceError
 from pianogen.generation.prompt import Prompt, clock_and_end
 from pianogen.play.prompts import KnownPrompt
@@ -17,6 +17,7 @@ from shards.reading import Reading, ReadingConfig
 from shards.sources import SourceFile
 
 MAX_BYTES = 5_000_000
+_MAX_NOTES = 50_000  # a page shows them all
 _MAX_SECONDS = 20
 _MAX_TITLE = 80  # characters
 
@@ -42,8 +43,7 @@ def read_file(source: SourceFile, prompt_id: str, tokenizer: TokenizerConfig, fo
     Raises:
         SourceError: It is broken or empty.
     """
-    limits = ShardsConfig()
-    config = ReadingConfig(tokenizer, (), MAX_BYTES / 1e6, limits.max_notes, signatures=False, tempo_marks=True)
+    config = ReadingConfig(tokenizer, (), MAX_BYTES / 1e6, _MAX_NOTES, signatures=False, tempo_marks=True)
     (reading,) = read_sources([source], config, folder, workers=1, max_seconds=_MAX_SECONDS)
     if reading.reason is not None:
         raise SourceError(f"{source.name}: {reading.reason}")

@@ -19,12 +19,12 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def generated(tmp_path: Path) -> Callable[..., bytes]:
-    """What `pianogen generate` writes: `generated(seed=1, prompt=FILE)`."""
+def generated(tmp_path: Path) -> Callable[..., Path]:
+    """The MIDI file that `pianogen generate` writes: `generated(seed=1, prompt=FILE)`."""
 
-    def write(**settings: Any) -> bytes:
+    def write(**settings: Any) -> Path:
         config = GenerateConfig(num=1, device="cpu", **settings)
         out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
-        return generate(local_run("pretrained"), out, config)[0].read_bytes()
+        return generate(local_run("pretrained"), out, config)[0]
 
     return write
