@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,15 +31,12 @@ def main() -> None:
     with _server() as port:
         first_notes(port, 1, None)  # of a server that has just started
         for others in (0, OTHERS):
-            for name, prompt in (("from nothing", None), ("100 notes", _PROMPT)):
-                taken = []
-                for seed in range(rounds):
-                    with _busy(port, others):
-                        taken.append(1000 * first_notes(port, 1000 + seed, prompt))
-                low, median, high = np.percentile(taken, [25, 50, 75])
-                print(
-                    f"{others:2d} others, {name}: {median:.0f} ms ({low:.0f} to {high:.0f}, at most {max(taken):.0f})"
-                )
+            with _visitors(port, others):
+                for name, prompt in (("from nothing", None), ("100 notes", _PROMPT)):
+                    taken = [1000 * first_notes(port, 1000 + seed, prompt) for seed in range(rounds)]
+                    low, median, high = np.percentile(taken, [25, 50, 75])
+                    spread = f"({low:.0f} to {high:.0f}, at most {max(taken):.0f})"
+                    print(f"{others:2d} others, {name}: {median:.0f} ms {spread}", flush=True)
 
 
 def first_notes(port: int, seed: int, prompt: dict[str, Any] | None) -> float:
@@ -69,14 +67,32 @@ def _json(port: int, method: str, path: str, body: Any = None) -> Any:
 
 
 @contextmanager
-def _busy(port: int, others: int) -> Iterator[None]:
-    """Let others have pieces that are not finished inside the `with` block."""
-    made = [_json(port, "POST", "/api/pieces", {"seed": other, **_LONG}) for other in range(others)]
+def _visitors(port: int, others: int) -> Iterator[None]:
+    """Let others listen to long pieces, one after the other, inside the `with` block."""
+    is_over = threading.Event()
+    threads = [threading.Thread(target=_listen, args=(port, number, is_over)) for number in range(others)]
+    for thread in threads:
+        thread.start()
     try:
+        time.sleep(others and 2)  # until they all are served
         yield
     finally:
-        for one in made:
-            _json(port, "DELETE", f"/api/pieces/{one['id']}")
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _listen(port: int, number: int, is_over: threading.Event) -> None:
+    seed = 10_000 * number
+    while not is_over.is_set():
+        seed += 1
+        made = _json(port, "POST", "/api/pieces", {"seed": seed, "prompt": None, **_LONG})
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", made["events"])
+        for _ in connection.getresponse():
+            if is_over.is_set():
+                break
+        connection.close()
 
 
 @contextmanager
