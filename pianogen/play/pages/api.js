@@ -13,7 +13,7 @@
 /** @typedef {{steps_per_quarter: number, quarters_per_minute: number, time_signature: [number, number]}} Metre */
 /** @typedef {{id: string, title: string, composer: string | null}} CorpusPiece */
 /** @typedef {CorpusPiece & Metre & {num_steps: number, notes: Note[]}} Prompt a file that the server has */
-/** @typedef {{notes: Note[], end_step?: number, quarters_per_minute?: number, time_signature?: [number, number]}} Played */
+/** @typedef {{notes: Note[], end_step?: number} & Partial<Omit<Metre, "steps_per_quarter">>} Played */
 /**
  * @typedef {object} Settings those of `pianogen generate`
  * @property {number} [bars] length after the prompt
@@ -58,7 +58,8 @@ export const models = () => request("/api/models");
 export const corpus = () => request("/api/prompts");
 
 /** @param {string} id @param {string} model whose grid the notes are on @returns {Promise<Prompt>} */
-export const prompt = (id, model) => request(`/api/prompts/${encodeURIComponent(id)}?${new URLSearchParams({ model })}`);
+export const prompt = (id, model) =>
+  request(`/api/prompts/${encodeURIComponent(id)}?${new URLSearchParams({ model })}`);
 
 /** @param {File} file a MIDI file or a score @param {string} model @returns {Promise<Prompt>} */
 export const upload = (file, model) =>

@@ -10,6 +10,7 @@ const COMPUTER_KEYS = [
   ..."KeyA KeyW KeyS KeyE KeyD KeyF KeyT KeyG KeyY KeyH KeyU KeyJ KeyK KeyO KeyL KeyP Semicolon Quote".split(" "),
 ];
 const OCTAVE_KEYS = { KeyZ: -12, KeyX: 12 };
+const TEXT = "select, textarea, input:not([type=radio], [type=range], [type=checkbox])";
 const NOTE_ON = 0x90, NOTE_OFF = 0x80;
 
 /** @typedef {{start: (pitch: number) => void, end: (pitch: number) => void}} Listener */
@@ -160,5 +161,5 @@ export class Keyboard {
 }
 
 function isText(/** @type {EventTarget | null} */ target) {
-  return target instanceof HTMLElement && target.matches("select, textarea, input:not([type=radio], [type=range], [type=checkbox])");
+  return target instanceof HTMLElement && target.matches(TEXT);
 }

@@ -61,7 +61,10 @@ export class Player {
   }
 
   /** The playhead, in steps. */
-  get step() { return this.playback.step ? Math.min(this.playback.now(), this.playback.length) / this.playback.step : 0; }
+  get step() {
+    const { step, length } = this.playback;
+    return step ? Math.min(this.playback.now(), length) / step : 0;
+  }
 
   /** @param {number} step */
   seek(step) {

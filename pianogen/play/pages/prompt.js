@@ -30,8 +30,9 @@ export class PromptChooser {
     this.corpus = /** @type {HTMLSelectElement} */ (find("#corpus"));
     const note = (/** @type {"start" | "end"} */ name) => (/** @type {number} */ pitch) => this.#play(name, pitch);
     this.keyboard = new Keyboard(find("#keys"), { start: note("start"), end: note("end") });
-    document.querySelectorAll("input[name=source]").forEach((one) => one.addEventListener("change", () => this.choose()));
-    this.corpus.addEventListener("change", () => this.choose());
+    for (const one of [...document.querySelectorAll("input[name=source]"), this.corpus]) {
+      one.addEventListener("change", () => this.choose());
+    }
     this.bars.addEventListener("input", () => this.#mark());
     this.#listenToKeyboard();
     this.#listenToFiles();
@@ -55,14 +56,16 @@ export class PromptChooser {
     this.#latest += 1; // what is on its way is not wanted any more
     find("#reading").hidden = true;
     this.#show(null);
-    if (this.source === "corpus" && this.corpus.value) this.loading = this.#load(api.prompt(this.corpus.value, this.#model.name));
+    const { value } = this.corpus;
+    if (this.source === "corpus" && value) this.loading = this.#load(api.prompt(value, this.#model.name));
     if (this.source === "file") this.#upload(input("#file").files?.[0]);
     if (this.source === "keyboard") this.#showPlayed();
   }
 
   async fillCorpus() {
     const pieces = await api.corpus();
-    this.corpus.replaceChildren(...pieces.map(({ id, title, composer }) => new Option([composer, title].filter(Boolean).join(": "), id)));
+    const nameOf = (/** @type {api.CorpusPiece} */ { title, composer }) => (composer ? `${composer}: ${title}` : title);
+    this.corpus.replaceChildren(...pieces.map((one) => new Option(nameOf(one), one.id)));
     if (this.source === "corpus") this.choose();
   }
 
@@ -81,7 +84,8 @@ export class PromptChooser {
 
   get #grid() {
     const chosen = this.#chosen;
-    return api.gridOf(chosen && "id" in chosen ? chosen : { ...TEMPO, steps_per_quarter: this.#model.steps_per_quarter });
+    const played = { ...TEMPO, steps_per_quarter: this.#model.steps_per_quarter };
+    return api.gridOf(chosen && "id" in chosen ? chosen : played);
   }
 
   get #endStep() { return Math.round(Number(this.bars.value) * this.#grid.barSteps); }
@@ -148,7 +152,8 @@ export class PromptChooser {
     press("#octave-up", () => this.keyboard.shift(12));
     press("#clear-played", () => { this.#recorder.clear(); this.#showPlayed(); });
     press("#connect-midi", () => this.keyboard.connect().then((names) => {
-      find("#midi-state").textContent = names.length ? `Connected: ${names.join(", ")}` : "No MIDI keyboard yet; plug one in.";
+      const connected = names.length ? `Connected: ${names.join(", ")}` : "No MIDI keyboard yet; plug one in.";
+      find("#midi-state").textContent = connected;
     }, this.fail));
   }
 

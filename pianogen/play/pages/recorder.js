@@ -2,7 +2,7 @@
 
 /** @typedef {import("./api.js").Note} Note */
 
-const LONGEST_NOTE = 160, LONGEST_WAIT = 160; // steps; what a token can say
+const LONGEST_NOTE = 128, LONGEST_WAIT = 160; // steps; what a token can say
 const LOWEST_PITCH = 21, HIGHEST_PITCH = 108;
 
 export class Recorder {

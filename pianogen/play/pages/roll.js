@@ -34,9 +34,11 @@ export class Roll {
     for (const decoration of [this.svg, this.numbers]) decoration.setAttribute("aria-hidden", "true");
     element.prepend(this.svg);
     this.ground = this.#shape("rect", "ground");
-    this.paths = Object.fromEntries(["octave", "bar", "prompt", "note"].map((name) => [name, this.#shape("path", name)]));
+    const names = ["octave", "bar", "prompt", "note"];
+    this.paths = Object.fromEntries(names.map((name) => [name, this.#shape("path", name)]));
+    const lookAround = () => { this.#looksAround = performance.now() + LOOK_AROUND_MS; };
     for (const name of ["wheel", "touchmove", "pointerdown"]) {
-      this.scroller.addEventListener(name, () => { this.#looksAround = performance.now() + LOOK_AROUND_MS; }, { passive: true });
+      this.scroller.addEventListener(name, lookAround, { passive: true });
     }
   }
 

@@ -10,7 +10,7 @@ import { Player } from "./player.js";
  * @property {(take: Take) => void} another make one with the same settings and another seed
  * @property {(take: Take) => void} keep
  * @property {(take: Take) => void} remove
- * @property {(take: Take, isChosen: boolean) => void} begins it sounds, because someone has pressed its button or by itself
+ * @property {(take: Take, isChosen: boolean) => void} begins it sounds, by a press or by itself
  * @property {(message: string) => void} say
  */
 
@@ -40,7 +40,9 @@ export class Take {
     this.find("h3").textContent = this.title;
     this.element.setAttribute("aria-label", this.title);
     this.player = new Player(this.find(".player"), this.title);
-    this.player.button.addEventListener("click", () => { if (this.player.playback.isPlaying) actions.begins(this, true); });
+    this.player.button.addEventListener("click", () => {
+      if (this.player.playback.isPlaying) actions.begins(this, true);
+    });
     this.#nameButtons();
     this.#describe();
     /** When it is finished, failed or stopped. */
@@ -163,7 +165,9 @@ export class Take {
 function settingsOf(/** @type {Piece} */ piece) {
   const { temperature, duration_temperature: lengths, top_p: topP } = piece.settings;
   return [
-    `temperature ${temperature ?? 1}`, ...(lengths ? [`of lengths ${lengths}`] : []), ...(topP ? [`top-p ${topP}`] : []),
+    `temperature ${temperature ?? 1}`,
+    ...(lengths ? [`of lengths ${lengths}`] : []),
+    ...(topP ? [`top-p ${topP}`] : []),
     `seed ${piece.seed}`,
   ];
 }

@@ -65,12 +65,12 @@ export class Takes {
   #remove(/** @type {Take} */ take) {
     take.player.playback.pause();
     if (!take.isDone) take.stop();
-    const next = /** @type {HTMLElement | null} */ (take.element.nextElementSibling ?? take.element.previousElementSibling);
+    const place = this.#takes.indexOf(take);
     take.element.remove();
-    this.#takes = this.#takes.filter((one) => one !== take);
+    this.#takes.splice(place, 1);
     if (take.isKept) this.#write();
     this.#count();
-    (next ?? this.element).focus();
+    (this.#takes[place] ?? this.#takes.at(-1) ?? this).element.focus();
   }
 
   // where the box is ticked, a take begins where the one before it was left
