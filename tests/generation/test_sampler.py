@@ -108,7 +108,8 @@ def test_a_piece_does_not_depend_on_which_others_are_made():
 def test_each_piece_of_a_batch_may_have_settings_of_its_own():
     model, limits = random_model(), Limits(max_tokens=50)
     choices: list[dict[str, Any]] = [{}, {"top_k": 5}, {"top_p": 0.7}, {"min_p": 0.1}, {"temperature": 0.5}]
-    configs = [GenerateConfig(seed=3, **one) for one in (*choices, {"duration_temperature": 0.3})]
+    choices.append({"duration_temperature": 0.3})
+    configs = [GenerateConfig(seed=3, **one) for one in choices]
     alone = [tokens_of(sample(model, [Request(0, limits)], config))[0] for config in configs]
     together = [Request(0, limits, config=config) for config in configs]
     assert tokens_of(sample(model, together, GenerateConfig(seed=3))) == alone
