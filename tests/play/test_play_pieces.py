@@ -10,8 +10,9 @@ import pytest
 from play_site import QUEUE, Site, serving, wait_until
 from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
-from pianogen.config import PlayConfig
+from pianogen.config import PlayConfig, TokenizerConfig
 from pianogen.play import piece as piece_module
+from pianogen.tokens import read_score, tokenize
 
 TICKS = 480
 LONG = {"num_tokens": 4000, "min_tokens": 4000}
@@ -99,13 +100,16 @@ def test_events_tell_all_notes_from_the_beginning_with_the_prompt_marked(site: S
     assert (whole["state"], whole["prompt_steps"], whole["notes"]) == ("done", 8, told)
 
 
-def test_the_score_and_the_sound_are_those_of_generate(site: Site, generated: Callable[..., Path]):
+def test_the_score_and_the_sound_are_those_of_generate(site: Site, generated: Callable[..., Path], tmp_path: Path):
     made = site.post(seed=2, tokens=61)
     expected = generated(seed=2, tokens=61, musicxml=True, wav=True)
-    for suffix in (".musicxml", ".wav"):
-        answer = site.get(f"/api/pieces/{made['id']}{suffix}")
-        assert answer.content == expected.with_suffix(suffix).read_bytes()
-        assert f"piece-2{suffix}" in answer.headers["content-disposition"]
+    sound, score = (site.get(f"/api/pieces/{made['id']}{suffix}") for suffix in (".wav", ".musicxml"))
+    assert sound.content == expected.with_suffix(".wav").read_bytes()
+    assert 'filename="piece-2.wav"' in sound.headers["content-disposition"]
+    (tmp_path / "here.musicxml").write_bytes(score.content)
+    paths = (tmp_path / "here.musicxml", expected.with_suffix(".musicxml"))  # their ids differ from file to file
+    here, there = (tokenize(read_score(path), TokenizerConfig())[0].tolist() for path in paths)
+    assert here == there
 
 
 def test_a_link_gives_the_same_piece_after_a_restart(site: Site):
