@@ -74,6 +74,7 @@ def _run(request: dict[str, Any], files: list[int], connection: socket.socket) -
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - multiprocessing has closed it
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     os.chdir(request["folder"])
     if request["new_session"]:
         os.setsid()

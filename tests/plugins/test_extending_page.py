@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked import run
 from plugin_package import write_package
 
 from pianogen import plugins
@@ -45,11 +46,14 @@ class Project:
     folder: Path
     environment: dict[str, str]
 
-    def run(self, *command: str, fails: bool = False) -> str:
-        """Run a command in the folder; returns what it prints."""
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=240
-        )
+    def run(self, *command: str, fails: bool = False, forks: bool = True) -> str:
+        """Run a command in the folder; returns what it prints. Without `forks`, from a real start of Python."""
+        if forks:
+            done = run(command, cwd=self.folder, env=self.environment, timeout=240)
+        else:
+            done = subprocess.run(
+                command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=240
+            )
         assert (done.returncode != 0) == fails, done.stderr
         return done.stdout + done.stderr
 
@@ -72,7 +76,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     kept = {name: value for name, value in os.environ.items() if name not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
     path = os.pathsep.join([str(folder / "packages"), str(ROOT)])
     project = Project(folder, {**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PIANOGEN_TRACK": "off"})
-    project.run(*PIANOGEN, "shards", "music", "--out", "shards", "--split", "random", "--workers", "2")
+    project.run(*PIANOGEN, "shards", "music", "--out", "shards", "--split", "random", "--workers", "2", forks=False)
     for steps in ("2", "4"):  # the second resumes
         words = ("pianogen.train", "--shards", "shards", "--out", "run", *TINY, "--budget.steps", steps)
         project.run(*TORCHRUN, *words)
@@ -107,7 +111,7 @@ def test_the_toy_models_steps_equal_one_pass_cut_anywhere(installed: None):
 def test_the_toy_format_is_tokenized_without_torch(project: Project):
     assert project.run(*PIANOGEN, "tokens", "music/00.notes").startswith("xxbos xxpad ")
     read = "from pianogen.cli import main; main(['tokens', 'music/00.notes'])"
-    project.run(sys.executable, "-c", f"import sys; {read}; assert 'torch' not in sys.modules")
+    project.run(sys.executable, "-c", f"import sys; {read}; assert 'torch' not in sys.modules", forks=False)
 
 
 def test_shards_hold_every_performance_of_the_toy_format(project: Project):
