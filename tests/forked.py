@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-import torch
 from fork_server import SOCKET
 
 TRAINER = (
@@ -26,8 +25,18 @@ TRAINER = (
     *("torch.distributed.elastic.rendezvous.c10d_rendezvous_backend", "accelerate.commands.launch"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg"),
 )  # not deepspeed, which starts threads
-# on a Mac, and once CUDA is initialized, a process must not go on as a fork
-CAN_FORK = sys.platform == "linux" and not torch.cuda.is_available()
+
+
+def _can_fork() -> bool:
+    """Whether processes may go on as forks: not on a Mac, and not once CUDA is initialized."""
+    if SOCKET in os.environ:  # this is a fork itself, which may have no need of torch
+        return True
+    import torch
+
+    return sys.platform == "linux" and not torch.cuda.is_available()
+
+
+CAN_FORK = _can_fork()
 _START_S = 240
 
 
@@ -40,6 +49,7 @@ class Forked:
         *,
         env: Mapping[str, str] | None = None,
         cwd: str | Path | None = None,
+        stdin: int | None = None,
         stdout: IO[Any] | int | None = None,
         stderr: IO[Any] | int | None = None,
         start_new_session: bool = False,
@@ -61,7 +71,8 @@ class Forked:
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.connect(server)
         with Path(os.devnull).open() as nothing:
-            socket.send_fds(self._connection, [len(data).to_bytes(8, "big")], [nothing.fileno(), out, err])
+            files = [nothing.fileno() if stdin is None else stdin, out, err]
+            socket.send_fds(self._connection, [len(data).to_bytes(8, "big")], files)
         self._connection.sendall(data)
         self.pid = int.from_bytes(self._receive(None), "big")
 
@@ -116,10 +127,10 @@ def _content(file: IO[str] | None) -> str:
         return file.read()
 
 
-def popen(args: Sequence[str], **options: Any) -> Any:
-    """Like `subprocess.Popen` of text, but Python is forked where this machine can."""
+def popen(args: Sequence[str], *, modules: tuple[str, ...] = TRAINER, **options: Any) -> Any:
+    """Like `subprocess.Popen` of text, but Python is forked, with `modules` loaded, where this machine can."""
     if CAN_FORK and args[0] == sys.executable:
-        return Forked(args[1:], **options)
+        return Forked(args[1:], modules=modules, **options)
     return subprocess.Popen(args, text=True, **options)
 
 
@@ -140,8 +151,11 @@ def fork_server(modules: tuple[str, ...]) -> str:
     folder = tempfile.mkdtemp(prefix="fork")
     path, log = Path(folder, "socket"), Path(folder, "log")
     command = [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(path), *modules]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}  # as workers of shards have it
     with log.open("w") as output:
-        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True)
+        server = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+        )
 
     def end() -> None:
         assert server.stdin

@@ -6,12 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import CAN_FORK
+from forked_workers import module_for
 from small_sources import Finished, piece
 
 from pianogen.config import ShardsConfig
 from pianogen.manifest import Manifest
 from pianogen.tokens import midi_bytes
+from shards import pool
 from shards.build import build
+
+
+@pytest.fixture(scope="session")
+def real_workers() -> None:
+    """For a test of the workers themselves."""
+
+
+@pytest.fixture(autouse=True)
+def _forked_workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have jobs fork their workers, except those of tests that ask for real ones."""
+    if CAN_FORK and "real_workers" not in request.fixturenames:
+        monkeypatch.setattr(pool, "subprocess", module_for(pool.WORKER))
 
 
 @pytest.fixture(scope="session")

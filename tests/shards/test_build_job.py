@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from forked_workers import run_job
 from small_sources import contents, piece, reasons, splits_of
 
 from pianogen.config import ShardsConfig, TokenizerConfig
@@ -44,7 +45,7 @@ sys.exit(" ".join(name for name in ("torch", "music21", "webdataset") if name in
 """
 
 
-def test_output_is_the_same_bytes_for_any_number_of_workers(folder, make):
+def test_output_is_the_same_bytes_for_any_number_of_workers(folder, make, real_workers):
     (folder / "broken.mid").write_bytes(b"no midi")
     outputs = [contents(make(folder, workers=workers, tempo_variants=(0.95,))[0]) for workers in (1, 3)]
     assert outputs[0] == outputs[1]
@@ -91,8 +92,7 @@ def test_shards_are_cut_at_the_size_asked_for(folder, make):
 @pytest.mark.parametrize("fsync", [1, 4, 5, 7, 8])
 def test_a_killed_job_leaves_no_manifest_and_a_rerun_finishes_it(finished, folder, tmp_path, fsync):
     out = tmp_path / "killed"
-    ended = subprocess.run([sys.executable, "-c", KILLED_JOB, folder, out, str(fsync)], capture_output=True).returncode
-    assert ended == -signal.SIGKILL
+    assert run_job(KILLED_JOB, folder, out, str(fsync)) == -signal.SIGKILL
     assert (out / "manifest.json").exists() == (fsync == 8)
     build(str(folder), out, ShardsConfig())
     assert contents(out) == contents(finished.out)

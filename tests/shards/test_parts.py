@@ -3,12 +3,11 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked_workers import run_job
 from hypothesis import given
 from hypothesis import strategies as st
 from small_sources import Finished, contents, piece
@@ -147,8 +146,7 @@ def test_a_finished_part_is_not_read_again(folder, out, read_again):
 
 @pytest.mark.parametrize("fsync", [1, 2, 3, 5])  # before and behind each of the part's files gets its name
 def test_a_killed_task_is_run_again_alone(finished, folder, out, fsync, read_again):
-    ended = subprocess.run([sys.executable, "-c", KILLED_TASK, folder, out, str(fsync)], capture_output=True).returncode
-    assert ended == -signal.SIGKILL
+    assert run_job(KILLED_TASK, folder, out, str(fsync)) == -signal.SIGKILL
     assert not (out / PARTS_FOLDER / "1-of-3" / "part.json").exists()
     read_parts(folder, out, 3)
     assert len(read_again) == 12
