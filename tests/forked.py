@@ -24,7 +24,21 @@ TRAINER = (
     *("pianogen.train.loop", "pianogen.verbs.train", "torch._dynamo", "torch.distributed.run", "accelerate"),
     *("torch.distributed.elastic.rendezvous.c10d_rendezvous_backend", "accelerate.commands.launch"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg"),
-)  # not deepspeed, which starts threads
+)
+# and what a rank under ZeRO imports, which takes longer than the trainer does
+ZERO = (*TRAINER, "deepspeed", "deepspeed.runtime.zero.muon.muon_optimizer")
+# and what mirrors runs
+MIRROR = (
+    *("pianogen.track.following", "pianogen.verbs.track", "mlflow", "mlflow.store.tracking.sqlalchemy_store"),
+    "mlflow.tracking._tracking_service.utils",
+)
+# what the server imports with: workers of shards have this seed; a process without a GPU has this accelerator; and
+# pyarrow, which deepspeed and mlflow import, starts no thread, for a process with threads must not fork
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "DS_ACCELERATOR": "cpu",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
 
 
 def _can_fork() -> bool:
@@ -151,7 +165,7 @@ def fork_server(modules: tuple[str, ...]) -> str:
     folder = tempfile.mkdtemp(prefix="fork")
     path, log = Path(folder, "socket"), Path(folder, "log")
     command = [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(path), *modules]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}  # as workers of shards have it
+    environment = {**os.environ, **_ENVIRONMENT}
     with log.open("w") as output:
         server = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True

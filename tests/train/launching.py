@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from forked import popen, run
+from forked import TRAINER, popen, run
 
 from pianogen.config import TrainConfig, to_dict
 
@@ -35,11 +35,13 @@ def command(launcher: tuple[str, ...], config: TrainConfig) -> list[str]:
     return [*launcher, "--config", str(file)]
 
 
-def launch(launcher: tuple[str, ...], config: TrainConfig, *, forks: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a trainer to its end; without `forks`, from real starts of Python."""
+def launch(
+    launcher: tuple[str, ...], config: TrainConfig, *, forks: bool = True, modules: tuple[str, ...] = TRAINER
+) -> subprocess.CompletedProcess[str]:
+    """Run a trainer to its end, from a process that has loaded `modules`; without `forks`, from real starts."""
     if not forks:
         return subprocess.run(command(launcher, config), env=environment(), capture_output=True, text=True, timeout=240)
-    return run(command(launcher, config), env=environment(), timeout=240)
+    return run(command(launcher, config), env=environment(), timeout=240, modules=modules)
 
 
 def start(launcher: tuple[str, ...], config: TrainConfig) -> "subprocess.Popen[str]":
