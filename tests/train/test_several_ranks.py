@@ -84,7 +84,7 @@ def test_a_run_of_two_ranks_resumes_with_one(tiny_run: MakeRun) -> None:
 def test_accelerate_launch_trains_with_two_processes(tiny_run: MakeRun) -> None:
     alone, together = tiny_run("alone"), tiny_run("together")
     train(alone)
-    ran = launch((*ACCELERATE, "--multi_gpu", "-m", "pianogen.train"), together, forks=False)
+    ran = launch((*ACCELERATE, "--multi_gpu", "-m", "pianogen.train"), together)
     assert ran.returncode == 0, ran.stderr
     np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
 
