@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pianogen.config import GenerateConfig, Mask
@@ -61,6 +61,7 @@ def draw_all(draw: Draw, pieces: Pieces, seed: int, spread: float) -> list[tuple
     return ended
 
 
+@settings(max_examples=40)
 @given(
     PIECES,
     st.lists(CONFIGS, min_size=1, max_size=3),

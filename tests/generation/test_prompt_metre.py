@@ -15,7 +15,7 @@ from pianogen.config import GenerateConfig, TokenizerConfig
 from pianogen.errors import PianogenError
 from pianogen.generation import prompt
 from pianogen.generation.prompt import read_prompt
-from pianogen.tokens import Notes, read_midi, write_midi, write_musicxml
+from pianogen.tokens import Notes, engrave, read_midi, write_midi, write_musicxml
 from pianogen.tokens.metre import plausible_metre
 
 NOTES = Notes(np.array([0, 4, 40]), np.array([4, 4, 70]), np.array([60, 64, 40]))
@@ -46,8 +46,9 @@ def test_an_implausible_metre_is_common_time(metre: tuple[int, int] | None) -> N
     assert plausible_metre(metre) == (4, 4)
 
 
-def test_bars_too_many_for_a_page_become_common_time(tmp_path: Path) -> None:
-    notes = Notes(np.array([0, 20_004]), np.array([4, 4]), np.array([60, 64]))
+def test_bars_too_many_for_a_page_become_common_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engrave, "_MAX_BARS", 100)
+    notes = Notes(np.array([0, 204]), np.array([4, 4]), np.array([60, 64]))
     with pytest.raises(PianogenError, match="may have at most"):
         write_musicxml(replace(notes, onset=notes.onset * 10), tmp_path / "a.musicxml", time_signature=(1, 8))
     write_musicxml(notes, tmp_path / "a.musicxml", time_signature=(1, 8))
