@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install demo bench bench-docs bench-gpu test test-cluster test-browser test-container check format clean
+.PHONY: install demo bench bench-docs bench-gpu test test-ranks test-cluster test-browser test-container check format clean
 
 install: $(INSTALLED)
 
@@ -22,8 +22,14 @@ demo: $(INSTALLED)
 # processes that tests start read compiled bytecode, even where the environment says to write none
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster and not browser and not container"
-	@echo "not part of this: a real Slurm (make test-cluster), a browser (test-browser), the image's install (test-container)"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not ranks and not cluster and not browser and not container"
+	@echo "not part of this: more configurations of several ranks (make test-ranks), a real Slurm (test-cluster),"
+	@echo "a browser (test-browser), the image's install (test-container)"
+
+# several ranks in configurations beyond the one that `make test` has of each behaviour: some two minutes
+test-ranks: export PYTHONDONTWRITEBYTECODE :=
+test-ranks: $(INSTALLED)
+	$(BIN)/python -m pytest tests/train -m ranks -p no:xdist
 
 # the tables of docs/performance.md for this machine: some eleven minutes
 bench: $(INSTALLED)

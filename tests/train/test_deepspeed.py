@@ -33,8 +33,12 @@ SHA = ModelConfig("sha", 8, embedding="skip_gram", embedding_size=6, freeze_embe
 
 @pytest.mark.parametrize(
     ("stage", "model"),
-    [(1, ModelConfig("rnn", 8)), (2, ModelConfig("lstm", 8)), (3, ModelConfig("attn", 8, layer_norm=True)), (3, SHA)],
-    ids=["1-rnn", "2-lstm", "3-attn", "3-sha"],
+    [
+        pytest.param(1, ModelConfig("rnn", 8), marks=pytest.mark.ranks, id="1-rnn"),
+        pytest.param(2, ModelConfig("lstm", 8), id="2-lstm"),
+        pytest.param(3, ModelConfig("attn", 8, layer_norm=True), id="3-attn"),
+        pytest.param(3, SHA, marks=pytest.mark.ranks, id="3-sha"),
+    ],
 )
 def test_two_ranks_under_zero_train_as_one_without(tiny_run: MakeRun, stage: int, model: ModelConfig) -> None:
     alone, spread = tiny_run("alone", model=model), tiny_run("spread", model=model, deepspeed=file_of(stage))
@@ -43,7 +47,7 @@ def test_two_ranks_under_zero_train_as_one_without(tiny_run: MakeRun, stage: int
     np.testing.assert_allclose(losses(spread), losses(alone), rtol=TOLERANCE)
 
 
-@pytest.mark.parametrize("stage", [1, 2, 3])
+@pytest.mark.parametrize("stage", [*(pytest.param(stage, marks=pytest.mark.ranks) for stage in (1, 2)), 3])
 def test_zero_accumulates_as_one_rank_does_not_have_to(tiny_run: MakeRun, stage: int) -> None:
     alone = tiny_run("alone")
     spread = tiny_run("spread", micro_batch=2, deepspeed=file_of(stage))
@@ -55,11 +59,10 @@ def test_zero_accumulates_as_one_rank_does_not_have_to(tiny_run: MakeRun, stage:
 @pytest.mark.parametrize(
     "attempts",
     [
-        ((ONE, None), (TWO, 1), (ONE, 3)),
-        ((TWO, 2), (ONE, None), (TWO, None)),
-        ((TWO, 3), (TWO, 2), (ONE, 1)),
+        pytest.param(((ONE, None), (TWO, 1), (ONE, 3)), id="ddp-zero1-zero3"),
+        pytest.param(((TWO, 2), (ONE, None), (TWO, None)), marks=pytest.mark.ranks, id="zero2-ddp-ddp"),
+        pytest.param(((TWO, 3), (TWO, 2), (ONE, 1)), marks=pytest.mark.ranks, id="zero3-zero2-zero1"),
     ],
-    ids=["ddp-zero1-zero3", "zero2-ddp-ddp", "zero3-zero2-zero1"],
 )
 def test_a_checkpoint_resumes_under_any_stage_and_number_of_ranks(tiny_run: MakeRun, attempts) -> None:
     quiet, moved = tiny_run("quiet"), tiny_run("moved")

@@ -51,11 +51,11 @@ def hanging(module: str, attribute: str, rank: int, when: str = "True") -> str:
 
 # what each rank does between the first agreement and the first backward pass
 OPENING = [
-    ("train.opening", "create_run", 0),
-    ("train.checkpointing", "verified_checkpoints", 1),
     ("train.trainer", "build_model", 1),
-    ("train.trainer", "Trainer._micro_batches", 1),
-    ("train.checkpointing", "write_checkpoint", 0),
+    pytest.param("train.opening", "create_run", 0, marks=pytest.mark.ranks),
+    pytest.param("train.checkpointing", "verified_checkpoints", 1, marks=pytest.mark.ranks),
+    pytest.param("train.trainer", "Trainer._micro_batches", 1, marks=pytest.mark.ranks),
+    pytest.param("train.checkpointing", "write_checkpoint", 0, marks=pytest.mark.ranks),
 ]
 
 
