@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from forked import MIRROR, popen
 from searching import LEARNING_RATES, rows_of, search, small
 
 from pianogen import track
@@ -279,7 +279,8 @@ def test_trials_are_children_of_one_run_in_the_store_beside_the_sweep(
     folder = search(config, TWO_RATES, grid=True)
     trials = [folder / "trials" / name for name in ("0000", "0001")]
     # both make the store and the parent at once
-    syncing = [subprocess.Popen([sys.executable, "-m", "pianogen", "track", "sync", str(run)]) for run in trials]
+    sync = (sys.executable, "-m", "pianogen", "track", "sync")
+    syncing = [popen([*sync, str(run)], modules=MIRROR) for run in trials]
     assert [process.wait(timeout=120) for process in syncing] == [0, 0]
     track.sync(folder)
     client = MlflowClient(tracking_uri=f"sqlite:///{folder.parent / 'mlflow.db'}")

@@ -3,12 +3,13 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from forked import MIRROR
+from forked import run as start
 from mirrored import all_of, log, state_of, steps, there
 
 from pianogen import track
@@ -36,11 +37,8 @@ track.sync(Path(sys.argv[1]))
 def test_a_mirror_killed_after_creating_the_run_creates_no_second(
     client: "MlflowClient", run: Path, store: str
 ) -> None:
-    killed = subprocess.run(
-        [sys.executable, "-c", _KILLED_AFTER_CREATING, str(run)],
-        env={**os.environ, "MLFLOW_TRACKING_URI": store},
-        check=False,
-    )
+    command = [sys.executable, "-c", _KILLED_AFTER_CREATING, str(run)]
+    killed = start(command, env={**os.environ, "MLFLOW_TRACKING_URI": store}, timeout=240, modules=MIRROR)
     assert (killed.returncode, state_of(run)["run_id"], len(all_of(client, run))) == (-signal.SIGKILL, "", 1)
     track.sync(run)
     (one,) = all_of(client, run)

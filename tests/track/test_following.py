@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from forked import MIRROR, popen
+from forked import run as start
 from mirrored import all_of, log, steps, there
 
 from pianogen.config import TrainConfig, to_dict
@@ -41,15 +43,18 @@ def test_a_mirror_during_training_is_complete(
 
 def test_a_follower_and_two_syncs_at_once_send_everything_once(client: "MlflowClient", run: Path, store: str) -> None:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": store}
-    follower = subprocess.Popen([sys.executable, "-m", "pianogen.track", run], env=environment, stdin=subprocess.PIPE)
-    sync = [sys.executable, "-m", "pianogen", "track", "sync", str(run)]
-    syncing = [subprocess.Popen(sync, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]
+    (inward, outward), program = os.pipe(), (sys.executable, "-m")
+    follower = popen([*program, "pianogen.track", str(run)], env=environment, stdin=inward, modules=MIRROR)
+    os.close(inward)
+    sync = [*program, "pianogen", "track", "sync", str(run)]
+    syncing = [popen(sync, env=environment, stdout=subprocess.PIPE, modules=MIRROR) for _ in range(2)]
     for step in range(7, 200):
         log(run, step, **{"train/loss": 1 / step})
         time.sleep(0.01)
-    assert follower.stdin
-    follower.stdin.close()
-    assert [process.wait(120) for process in (follower, *syncing)] == [0, 0, 0]
+    os.close(outward)
+    follower.wait(120)
+    assert [process.communicate(timeout=120) and process.returncode for process in syncing] == [0, 0]
+    assert follower.returncode == 0
     assert len(all_of(client, run)) == 1
     assert steps(client, run, "train/loss") == list(range(1, 200))
 
@@ -111,14 +116,16 @@ def test_a_server_that_cannot_be_reached_is_reported_once(run: Path) -> None:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     script = "from pianogen.track import following\nfollowing._POLL_S = following._PAUSE_RATIO = 0.01\n"
     script += f"following.follow(following.Path({str(run)!r}))"
-    follower = subprocess.Popen(
-        [sys.executable, "-c", script], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert follower.stderr
-    first = follower.stderr.readline()
+    (inward, outward), said = os.pipe(), run / "said"
+    with said.open("w") as errors:
+        follower = popen([sys.executable, "-c", script], env=environment, stdin=inward, stderr=errors, modules=MIRROR)
+    os.close(inward)
+    while not (first := said.read_text()).endswith("\n"):
+        assert follower.poll() is None
+        time.sleep(0.01)
     time.sleep(1)
-    _, rest = follower.communicate()
-    assert (follower.returncode, rest) == (1, first)
+    os.close(outward)
+    assert (follower.wait(120), said.read_text()) == (1, 2 * first)
 
 
 def test_the_step_loop_makes_no_mlflow_call(tiny_run: MakeRun) -> None:
@@ -126,11 +133,10 @@ def test_the_step_loop_makes_no_mlflow_call(tiny_run: MakeRun) -> None:
         "import json, sys\nfrom pianogen.config import from_dict, TrainConfig\nfrom pianogen.train import train\n"
         "train(from_dict(TrainConfig, json.loads(sys.argv[1])))\nprint('mlflow' in sys.modules)"
     )
-    ran = subprocess.run(
+    ran = start(
         [sys.executable, "-c", script, json.dumps(to_dict(tiny_run(steps=2)))],
         env={**os.environ, "PIANOGEN_TRACK": "on", "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
-        capture_output=True,
-        text=True,
-        check=True,
+        timeout=240,
     )
+    assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[-1] == "False"
