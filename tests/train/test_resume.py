@@ -61,7 +61,7 @@ def test_a_resumed_run_ends_bit_equal(tiny_run: MakeRun, kind: Any, order: Any) 
         "model": ModelConfig(kind=kind, hidden_size=8),
         "data": DataConfig(order=order, excerpt_tokens=48),
     }
-    if order == "stream":
+    if (kind, order) == ("attn", "stream"):  # the picture of a sample takes longer than a run
         changes["validation"] = replace(WITH_SAMPLES, every_steps=10)  # the stopped run makes one more sample
     quiet, stopped = tiny_run("quiet", STEPS, **changes), tiny_run("stopped", STEPS, **changes)
     train(quiet)
