@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from forked import run
 
 from benchmarks.speed import gpu_ranks, gpu_step
 from benchmarks.speed.measure import as_markdown
@@ -17,6 +19,11 @@ from pianogen.tokens.vocab import BOS
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
 TINY = gpu_step.Sizes(hidden=8, steps=16, global_batches=(2, 4), precisions=("fp32",), repeats=1, gemm=32)
+
+
+def fork(command: list[str], *, cwd: Path, env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+    """Like `subprocess.run`, by a fork."""
+    return run(command, cwd=cwd, env=env, timeout=240)
 
 
 def test_each_model_has_a_row_at_each_global_batch() -> None:
@@ -41,6 +48,7 @@ def test_rows_continue_and_performances_end_as_often_as_in_maestro() -> None:
 
 def test_the_exchange_of_two_ranks_is_measured_over_gloo_without_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(gpu_ranks, "subprocess", SimpleNamespace(run=fork))
     job = gpu_ranks.Job(2, "ddp", global_batch=2, hidden=8, steps=16, precision="fp32", repeats=1, rounds=3)
     (row,) = gpu_ranks.compare([job])
     assert (row.name, row.compared_with) == ("attn_fp32_batch_2_ddp_ranks_2", "ddp, 2 ranks")
@@ -63,7 +71,7 @@ def test_a_way_that_fails_says_so_and_the_others_have_rows(
 def test_without_a_gpu_the_command_says_so_in_one_line() -> None:
     command = [sys.executable, "-m", "benchmarks", "gpu_step"]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    ran = fork(command, cwd=ROOT, env=environment)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("no GPU: ")
     assert ran.stderr.count("\n") == 1
