@@ -51,7 +51,18 @@ def test_fitness_is_that_of_the_best_paths(seed: int, frames: int, length: int) 
         points, cells, covered = best_family(score, begin, length)
         per_cell, coverage = max(points / 256 - length, 0) / cells, max(covered - length, 0) / frames
         expected.append(2 * per_cell * coverage / (per_cell + coverage) if per_cell + coverage else 0)
-    np.testing.assert_allclose(fitness(similarity, length), expected, atol=1e-12)
+    np.testing.assert_allclose(fitness(similarity, [length])[0], expected, atol=1e-12)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.lists(st.integers(1, 13), min_size=1, max_size=5))
+def test_fitness_of_a_length_does_not_depend_on_the_lengths_beside_it(
+    seed: int, frames: int, lengths: list[int]
+) -> None:
+    random = np.random.Generator(np.random.Philox(seed))
+    similarity = random.choice([0.2, 0.9, 1.0], (frames, frames))
+    together = fitness(similarity, lengths)
+    assert [found.tolist() for found in together] == [fitness(similarity, [one])[0].tolist() for one in lengths]
 
 
 def repeated(phrase_s: int, times: int) -> Piece:

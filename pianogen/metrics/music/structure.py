@@ -9,10 +9,10 @@ Wu & Yang (2020), The Jazz Transformer on the Front Line. Legend: F frames of on
 
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.lib.stride_tricks import sliding_window_view
 
 from pianogen.metrics.music.metric import metric
 from pianogen.metrics.music.windows import PITCH_CLASSES, Piece, Windows
@@ -25,6 +25,7 @@ _SCALE = 1 << 8  # scores are integers of this unit, so that they add up exactly
 _SCORE, _LENGTH = 1 << 40, 1 << 20  # a path is one integer: its score, its length and the frames it covers
 _REFERENCE = "Wu & Yang (2020); Müller et al. (2013)"
 _WORST = np.int64(1 << 60)
+_SHORT_S, _MIDDLE_S, _LONG_S = (2, 4, 8), (10, 15), (20, 30, 60)
 
 
 def self_similarity(piece: Piece) -> Float[np.ndarray, "F F"]:
@@ -42,68 +43,89 @@ def self_similarity(piece: Piece) -> Float[np.ndarray, "F F"]:
     return unit @ unit.T
 
 
-def fitness(similarity: Float[np.ndarray, "F F"], length: int) -> Float[np.ndarray, " S"]:
-    """Fitness of the segments of this many frames, moved by half their length; 0 if nothing else is alike.
+def fitness(similarity: Float[np.ndarray, "F F"], lengths: Sequence[int]) -> list[Float[np.ndarray, " S"]]:
+    """Fitness of the segments of each length in frames, moved by half of it; 0 if nothing else is alike.
 
-    None in a piece that has fewer frames.
+    No segments of a length that the piece does not have.
     """
-    frames, hop = len(similarity), max(1, length // 2)
-    if length > frames:
-        return np.zeros(0)
-    score = np.where(similarity >= _THRESHOLD, (similarity - _THRESHOLD) / (1 - _THRESHOLD), _PENALTY)
-    cells = np.rint(score * _SCALE).astype(np.int64) * _SCORE + _LENGTH
-    total = _best_paths(sliding_window_view(cells, length, axis=1)[:, ::hop])
+    frames = len(similarity)
+    begins = [np.arange(0, frames - length + 1, max(1, length // 2)) for length in lengths]
+    sizes = [len(begin) for begin in begins]
+    begin, length = np.concatenate([*begins, np.zeros(0, np.int64)]), np.repeat(np.array(lengths, np.int64), sizes)
+    total = _best_paths(_cells(similarity), begin, length)
     covered, rest = total % _LENGTH, total // _LENGTH
     length_of_paths, points = rest % (_SCORE // _LENGTH), rest // (_SCORE // _LENGTH) / _SCALE
     per_cell = np.maximum(points - length, 0) / np.maximum(length_of_paths, 1)
-    coverage = np.maximum(covered - length, 0) / frames
-    return 2 * per_cell * coverage / np.maximum(per_cell + coverage, 1e-12)
+    coverage = np.maximum(covered - length, 0) / max(frames, 1)
+    found = 2 * per_cell * coverage / np.maximum(per_cell + coverage, 1e-12)
+    return np.split(found, np.cumsum(sizes))[:-1]
 
 
-def _best_paths(cells: Int[np.ndarray, "F S M"]) -> Int[np.ndarray, " S"]:
+def _cells(similarity: Float[np.ndarray, "F F"]) -> Int[np.ndarray, "F F+1"]:
+    """What each two frames add to a path through them; a path through the last column is worse than any other."""
+    score = np.where(similarity >= _THRESHOLD, (similarity - _THRESHOLD) / (1 - _THRESHOLD), _PENALTY)
+    cells = np.rint(score * _SCALE).astype(np.int64) * _SCORE + _LENGTH
+    return np.pad(cells, ((0, 0), (0, 1)), constant_values=-_WORST)
+
+
+def _best_paths(
+    cells: Int[np.ndarray, "F F+1"], begin: Int[np.ndarray, " S"], length: Int[np.ndarray, " S"]
+) -> Int[np.ndarray, " S"]:
     """The best family of paths over the piece for each segment: score, length and coverage in one integer.
 
-    A path steps by one frame of each, or by two of one of them; paths of a family do not overlap.
+    A path steps by one frame of each, or by two of one of them; paths of a family do not overlap. All segments are one
+    row, each followed by the last column, so that no path leads from one to the next.
     """
-    idle = np.zeros(cells.shape[1], np.int64)  # no path is open
-    before = np.full(cells.shape[1:], -_WORST)  # open paths by the frame of the segment, at the previous frame
-    earlier, best = before.copy(), before.copy()  # and at the one before it
-    for frame, row in enumerate(cells):
-        np.maximum(idle, before[:, -1] + frame, out=idle)  # a path that has reached the end of the segment may close
-        best[:, 0] = idle - frame
-        np.maximum(before[:, :-1], earlier[:, :-1], out=best[:, 1:])
-        np.maximum(best[:, 2:], before[:, :-2], out=best[:, 2:])
-        best += row
+    last = np.cumsum(length + 1) - 2
+    first = last - length + 1
+    columns = np.arange(int((length + 1).sum())) - np.repeat(first - begin, length + 1)
+    columns[last + 1] = len(cells)
+    idle = np.zeros(len(begin), np.int64)  # no path is open
+    before = np.full(len(columns), -_WORST)  # open paths by the frame of the segment, at the previous frame
+    earlier, best, row = before.copy(), before.copy(), before.copy()  # and at the one before it
+    for frame, of_frame in enumerate(cells):
+        np.maximum(idle, before.take(last) + frame, out=idle)  # one that has reached the end of its segment may close
+        np.maximum(before[:-1], earlier[:-1], out=best[1:])
+        np.maximum(best[2:], before[:-2], out=best[2:])
+        best[first] = idle - frame
+        best += of_frame.take(columns, out=row, mode="clip")  # clip: numpy copies the row otherwise
         earlier, before, best = before, best, earlier
-    return np.maximum(idle, before[:, -1] + len(cells))
+    return np.maximum(idle, before.take(last) + len(cells))
+
+
+@lru_cache(maxsize=1)  # the measures of a piece ask for it in turn
+def _greatest_fitness(piece: Piece) -> dict[int, float]:
+    """The greatest fitness of a segment of each length that fits twice into the piece."""
+    similarity = self_similarity(piece)
+    lengths = [length for length in sorted({*_SHORT_S, *_MIDDLE_S, *_LONG_S}) if 2 * length <= len(similarity)]
+    return {length: float(of.max()) for length, of in zip(lengths, fitness(similarity, lengths), strict=True)}
 
 
 def structureness(piece: Piece, seconds: Sequence[int]) -> float:
     """The greatest fitness of a segment of one of these lengths, moved by half its length through the piece.
 
-    NaN if the piece is shorter than twice the least length.
+    The lengths are some of those of the measures below. NaN if the piece is shorter than twice the least length.
     """
-    similarity = self_similarity(piece)
-    fitting = [length for length in seconds if 2 * length <= len(similarity)]
-    return max((float(fitness(similarity, length).max()) for length in fitting), default=np.nan)
+    found = _greatest_fitness(piece)
+    return max((found[length] for length in seconds if length in found), default=np.nan)
 
 
 @metric("1", 0, 1, reference=_REFERENCE, undefined="shorter than 4 s", whole_only=True)
 def short_structure(windows: Windows) -> np.ndarray:
     """Structureness at short range: the greatest fitness of a segment of 2, 4 or 8 s, moved by half its length."""
-    return np.array([structureness(windows.piece, (2, 4, 8))])
+    return np.array([structureness(windows.piece, _SHORT_S)])
 
 
 @metric("1", 0, 1, reference=_REFERENCE, undefined="shorter than 20 s", whole_only=True)
 def middle_structure(windows: Windows) -> np.ndarray:
     """Structureness at middle range: the greatest fitness of a segment of 10 or 15 s, moved by half its length."""
-    return np.array([structureness(windows.piece, (10, 15))])
+    return np.array([structureness(windows.piece, _MIDDLE_S)])
 
 
 @metric("1", 0, 1, reference=_REFERENCE, undefined="shorter than 40 s", whole_only=True)
 def long_structure(windows: Windows) -> np.ndarray:
     """Structureness at long range: the greatest fitness of a segment of 20, 30 or 60 s, moved by half its length."""
-    return np.array([structureness(windows.piece, (20, 30, 60))])
+    return np.array([structureness(windows.piece, _LONG_S)])
 
 
 @metric("1", 0, undefined="no notes", reference="Ziv & Lempel (1977), by zlib")
