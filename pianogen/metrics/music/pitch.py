@@ -19,6 +19,7 @@ _CHANCE_SHARE = (
     *(1.0, 1.0, 0.9536, 0.9090, 0.8633, 0.8310, 0.7889, 0.7633, 0.7315),
     *(0.7122, 0.6891, 0.6752, 0.6485, 0.6296, 0.6161, 0.6065, 0.5949, 0.5891),
 )
+_LEAST_SCALE = -2.45  # of five notes, a semitone apart
 
 
 @metric("pitches", 0, 88, reference=_YANG)
@@ -90,7 +91,7 @@ def _chance(num_notes: np.ndarray) -> np.ndarray:
     return np.interp(np.log(np.maximum(num_notes, 1)), np.log(_CHANCE_NOTES), _CHANCE_SHARE)
 
 
-@metric("1", -1, 1, reference="muspy, corrected for chance", undefined="fewer than four notes")
+@metric("1", _LEAST_SCALE, 1, reference="muspy, corrected for chance", undefined="fewer than four notes")
 def scale_consistency(windows: Windows) -> np.ndarray:
     """Share of the notes in the major scale that holds most of them, s, corrected for the share c that as many notes
     of random pitch class have on average: (s - c) / (1 - c). 1 in one scale, 0 as random notes, however few.
