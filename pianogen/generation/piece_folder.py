@@ -159,8 +159,14 @@ class PieceFolder:
         from pianogen.render import piano_roll  # matplotlib is slow to import
 
         buffer = io.BytesIO()
-        spq, prompt_steps = self.prompt.steps_per_quarter, self.prompt.num_steps or None
-        piano_roll(notes, buffer, steps_per_quarter=spq, prompt_steps=prompt_steps, title=self._title(piece))
+        piano_roll(
+            notes,
+            buffer,
+            steps_per_quarter=self.prompt.steps_per_quarter,
+            bar_steps=self.prompt.bar_steps,
+            prompt_steps=self.prompt.num_steps or None,
+            title=self._title(piece),
+        )
         return buffer.getvalue()
 
 

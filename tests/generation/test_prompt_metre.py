@@ -1,5 +1,7 @@
 """Whatever time signature a prompt's file holds, its pieces are written."""
 
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ from pianogen.config import GenerateConfig, TokenizerConfig
 from pianogen.errors import PianogenError
 from pianogen.generation import prompt
 from pianogen.generation.prompt import read_prompt
-from pianogen.tokens import Notes, engrave, read_midi, write_midi, write_musicxml
+from pianogen.render import piano_roll
+from pianogen.tokens import Notes, decode, engrave, read_midi, write_midi, write_musicxml
 from pianogen.tokens.metre import plausible_metre
+from pianogen.tokens.vocab import ids_of
 
 NOTES = Notes(np.array([0, 4, 40]), np.array([4, 4, 70]), np.array([60, 64, 40]))
 CONFIG = GenerateConfig(num=1, tokens=20, musicxml=True)
@@ -70,6 +74,16 @@ def test_a_prompt_in_a_strange_metre_does_not_stop_a_job(metre: tuple[int, int],
     config = replace(CONFIG, prompt=str(path), prompt_bars=1.0)
     (piece,) = make(SmallRun(tmp_path / "run"), tmp_path / "out", config)
     assert piece.with_suffix(".musicxml").exists()
+
+
+def test_a_picture_has_the_bars_of_the_prompts_metre(tmp_path: Path) -> None:
+    prompt = with_metre(tmp_path / "prompt.mid", 3, 4)
+    config = GenerateConfig(num=1, tokens=20, piano_roll=True, prompt=str(prompt))
+    (piece,) = make(SmallRun(tmp_path / "run"), tmp_path / "out", config)
+    sidecar, drawn = json.loads(piece.with_suffix(".json").read_text()), io.BytesIO()
+    notes, prompt_steps = decode(ids_of(sidecar["words"].split())), sidecar["prompt_steps"]
+    piano_roll(notes, drawn, bar_steps=12, prompt_steps=prompt_steps, title=f"{sidecar['run']}, piece 0000")
+    assert piece.with_suffix(".png").read_bytes() == drawn.getvalue()
 
 
 @given(st.tuples(st.integers(0, 255), st.integers(0, 255).map(lambda power: 2**power)))
