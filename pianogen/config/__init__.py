@@ -9,7 +9,7 @@ from pianogen.config.judge import JudgeConfig
 from pianogen.config.model import MODEL_KINDS, PAPER_KINDS, EmbeddingKind, Mask, ModelConfig
 from pianogen.config.play import PlayConfig
 from pianogen.config.render import RenderConfig
-from pianogen.config.reproduce import ReproduceConfig, ShardSetConfig
+from pianogen.config.reproduce import JudgedPiecesConfig, ReproduceConfig, ShardSetConfig
 from pianogen.config.rules import part_of, require
 from pianogen.config.serialization import differences, flatten, from_dict, to_dict
 from pianogen.config.shards import ShardsConfig
@@ -28,6 +28,7 @@ __all__ = [
     "EvaluateConfig",
     "GenerateConfig",
     "JudgeConfig",
+    "JudgedPiecesConfig",
     "Mask",
     "ModelConfig",
     "OptimConfig",

@@ -34,6 +34,25 @@ class ReproduceConfig:
 
 
 @dataclass(frozen=True)
+class JudgedPiecesConfig:
+    """The pieces of each run in a table of how far they are from real music."""
+
+    num: int = 32
+    """From nothing, and as many continuations of performances of the test split."""
+    seconds: float = 120.0
+    """Their maximum length, the prompt not counted."""
+    prompt_seconds: float = 15.0
+    """Length of a prompt: the beginning of a performance, at 120 quarters per minute."""
+    seed: int = 0
+    """Of the pieces, and of the real pieces that they are compared with."""
+
+    def __post_init__(self) -> None:
+        require(self.num >= 1, "num", self.num, "at least 1")
+        require(self.seconds > 0, "seconds", self.seconds, "above 0")
+        require(self.prompt_seconds > 0, "prompt_seconds", self.prompt_seconds, "above 0")
+
+
+@dataclass(frozen=True)
 class ShardSetConfig:
     """Shards that runs of a plan share, as settings of `pianogen shards`."""
 

@@ -1,6 +1,6 @@
 """Carrying out a plan: each run is trained, scored and written down once, whatever interrupts it.
 
-OUT/shards/NAME  OUT/runs/NAME     see `results` for what is kept of them
+OUT/shards/NAME  OUT/runs/NAME  OUT/pieces/NAME     see `results` for what is kept of them
 """
 
 import os
@@ -20,7 +20,8 @@ from pianogen.folders import refuse_run, refuse_shards
 from pianogen.locks import FileLock, LockHeldError
 from pianogen.manifest import MANIFEST_NAME
 from pianogen.progress import console
-from pianogen.reproduce import baselines
+from pianogen.reproduce import baselines, judging
+from pianogen.reproduce.judged import judged_file
 from pianogen.reproduce.measure import progress_of, score_run
 from pianogen.reproduce.page import write_page
 from pianogen.reproduce.plan import Plan, PlannedRun, read_plan
@@ -56,6 +57,7 @@ def reproduce(out: Path, config: ReproduceConfig) -> bool:
         with _locked(out, shared=config.part is not None):
             failed = job.carry_out(missing, preemption)
             job.score_baselines()
+            failed += job.judge_pieces(wanted, preemption)
     finally:
         preemption.release()
     if config.part is None:  # else other processes may be writing results: a later call makes the page
@@ -140,6 +142,27 @@ class Job:
                 continue
             if (shards / MANIFEST_NAME).exists():
                 baselines.write_baselines(self.results, run, shards)
+
+    def judge_pieces(self, runs: list[PlannedRun], preemption: Preemption) -> list[str]:
+        """Judge pieces of the finished runs that tables name, unless time is over; return why runs failed.
+
+        A run whose folder was not kept is left out, and the page says so.
+        """
+        failed = []
+        for run in judging.wanted(self.plan):
+            if self.stopped or preemption.wanted or self.left_s() <= 0:
+                break
+            here = run in runs and (self.out / "runs" / run.name).is_dir() and not self.without_result([run])
+            if not here or judged_file(self.results, run.name).exists():
+                continue
+            console.rule(f"[bold]{run.name}[/]: judging pieces", align="left")
+            try:
+                make_shards(self.out / "shards" / run.shard_set, run.shards, self.config)
+                judging.judge_run(self.results, run, self.out, self.plan.pieces)
+            except (RunError, SettingError) as error:  # such as a checkpoint that is damaged
+                failed.append(f"pieces of {run.name}: {error}")
+                console.print(f"[red]pieces of {run.name}:[/] {error}", soft_wrap=True, markup=True)
+        return failed
 
     def _note_unfinished(self, runs: list[PlannedRun]) -> None:
         for run in runs:

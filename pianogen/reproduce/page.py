@@ -14,6 +14,7 @@ from pianogen.reproduce.averages import level_sentence, rules_table, switches_ta
 from pianogen.reproduce.baselines import Scores, read_baselines
 from pianogen.reproduce.comparisons import Comparisons, interval_text, pairs_of
 from pianogen.reproduce.curves import extrapolation_table, write_curves
+from pianogen.reproduce.judged import judged_table, not_judged, read_judged
 from pianogen.reproduce.plan import Plan, Table
 from pianogen.reproduce.results import Result, read_result, read_sums, read_unfinished
 from pianogen.reproduce.rows import ABSENT, Row, rows_of
@@ -39,6 +40,13 @@ _NOTES = {
         "padding. padded batches: whole performances, in the order of the test split, padded to the longest one of "
         "each batch. Padding is always right. The last column is the share of padding with which the carried F1 "
         "would be the paper's."
+    ),
+    "judged": (
+        "How far the measures of windows of 10 s and of 60 s are from those of the test split. Frechet: squared "
+        "distance in its standard deviations, in brackets the middle 95 % over draws of the pieces; overlap: mean "
+        "overlapping area of the distances within the test split and to it, over all measures (1: alike); KL: mean "
+        "divergence of the same, in nats (0: alike). floor: the same of as many other real pieces, of the training "
+        "split. With prompt: continuations of performances of the test split, without the notes of the prompt."
     ),
     "recipes": (
         "NLL in nats, on the test split; per note, it is the sum of the NLL of note, wait and length tokens (and of "
@@ -99,8 +107,12 @@ def page_of(plan: Plan, finished: Mapping[str, Result], unfinished: Sequence[Res
     comparisons = Comparisons(partial(read_sums, folder))
     parts = [f"# {plan.title}", plan.text, f"{len(finished)} of {len(plan.runs)} runs of the plan are finished."]
     for table in plan.tables:
+        rows = rows_of(table, finished)
+        if table.columns == "judged":
+            parts += _judged_section(table, rows, plan, folder)
+            continue
         scores = read_baselines(folder, plan.runs[table.first_run]) if table.baselines else {}
-        parts += _section(table, rows_of(table, finished), comparisons, scores, folder.name)
+        parts += _section(table, rows, comparisons, scores, folder.name)
     parts += _curves([*finished.values(), *unfinished], folder.name)
     if unfinished:
         parts += ["## Unfinished runs", unfinished_table(unfinished), "Scores are of the validation slice."]
@@ -125,6 +137,23 @@ def _section(
     if table.compared and (differences := comparisons.table(rows)):
         yield differences
         yield f"{comparisons.verdict(rows)} {_COMPARED}"
+
+
+def _judged_section(table: Table, rows: Sequence[Row], plan: Plan, folder: Path) -> Iterator[str]:
+    results = {result.name: result for row in rows for result in row.found}
+    read = {name: read_judged(folder, result, plan.pieces) for name, result in results.items()}
+    found = {name: sets for name, sets in read.items() if sets}
+    pieces = plan.pieces
+    yield f"## {table.title}"
+    if found:
+        yield judged_table(rows, found)
+        yield (
+            f"{_NOTES['judged']} {pieces.num} pieces of each kind (seed {pieces.seed}, temperature 1, the last "
+            f"checkpoint) of at most {pieces.seconds:g} s, prompts of {pieces.prompt_seconds:g} s, all at 120 quarters "
+            "per minute."
+        )
+    yield not_judged(table.names, results, found)
+    yield table.text
 
 
 def _table(table: Table, rows: Sequence[Row], comparisons: Comparisons, scores: Mapping[str, Scores]) -> str:

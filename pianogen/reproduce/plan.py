@@ -8,23 +8,25 @@ runs:
   attn-0: {config: attn.yaml, shards: official, settings: {seed: 0}}    `config` is beside the plan
 tables:
   models: {title: ..., rows: {LSTM + attention: [attn-0]}, compared: true}
+pieces: {num: 32}                              of tables of the columns `judged`, see JudgedPiecesConfig
 """
 
 import difflib
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 
-from pianogen.config import ShardSetConfig, TrainConfig, flatten, to_dict
+from pianogen.config import JudgedPiecesConfig, ShardSetConfig, TrainConfig, flatten, to_dict
 from pianogen.errors import SettingError
 from pianogen.storage import is_url
 from pianogen.sweep.naming import with_settings
 
-Columns = Literal["models", "rules", "switches", "recipes"]
+_Settings = TypeVar("_Settings")
+Columns = Literal["models", "rules", "switches", "recipes", "judged"]
 _OF_PAPER_CODE = ("rules", "switches")  # columns that need the scores of cut excerpts
 _COMMAND_ONLY = ("shards", "out", "resume")
 # settings on which neither weights nor scores depend, or that name no value but a place
@@ -68,9 +70,14 @@ class Table:
     """Paragraphs below the table."""
 
     @property
+    def names(self) -> list[str]:
+        """Its runs, each once."""
+        return list(dict.fromkeys(name for names in self.rows.values() for name in names))
+
+    @property
     def first_run(self) -> str:
         """The name of the first run of the first row."""
-        return next(iter(self.rows.values()))[0]
+        return self.names[0]
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ class Plan:
     """Of the page."""
     text: str
     """Paragraphs below the title."""
+    pieces: JudgedPiecesConfig = field(default_factory=JudgedPiecesConfig)
+    """Of the runs in tables of the columns `judged`."""
 
 
 def read_plan(path: Path) -> Plan:
@@ -135,7 +144,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _plan_of(content: Any, folder: Path) -> Plan:
-    content = _named("the plan", content, ("title", "text", "shards", "settings", "runs", "tables"))
+    content = _named("the plan", content, ("title", "text", "shards", "settings", "runs", "tables", "pieces"))
     shards = {name: _shards(name, values) for name, values in _entries("shards", content.get("shards")).items()}
     common = flatten(_mapping("settings", content.get("settings", {})))
     runs = {
@@ -148,13 +157,18 @@ def _plan_of(content: Any, folder: Path) -> Plan:
         tables=tuple(_table(name, values, runs) for name, values in tables.items()),
         title=str(content.get("title", "Reproduction")),
         text=str(content.get("text", "")).strip(),
+        pieces=_given("pieces", JudgedPiecesConfig(), content.get("pieces", {})),
     )
 
 
 def _shards(name: str, values: Any) -> ShardSetConfig:
-    where = f"shards {name!r}"
+    return _given(f"shards {name!r}", ShardSetConfig(), values)
+
+
+def _given(where: str, defaults: _Settings, values: Any) -> _Settings:
+    """Settings with some values given."""
     try:
-        return with_settings(ShardSetConfig(), flatten(_mapping(where, values)))
+        return with_settings(defaults, flatten(_mapping(where, values)))
     except SettingError as error:
         raise SettingError(f"{where}: {error}") from error
 

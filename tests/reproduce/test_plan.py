@@ -48,7 +48,7 @@ def put(plan: dict[str, Any], *names_and_value: Any) -> None:
         (("runs", "rnn-0", "paper_code", 1), "run 'rnn-0' has paper_code 1, but it must be true or false"),
         (
             ("tables", "scores", "columns", "all"),
-            "table 'scores' has columns 'all', but there are models, rules, switches, recipes",
+            "table 'scores' has columns 'all', but there are models, rules, switches, recipes, judged",
         ),
     ],
 )

@@ -1,0 +1,59 @@
+"""Judging pieces of the runs in tables of the columns `judged`: pieces from nothing, and continuations.
+
+OUT/pieces/RUN/{without,with}    the pieces; OUT/pieces/RUN/judge.html    the whole report
+OUT/prompts/SHARDS               performances of the test split, whose beginnings are continued
+"""
+
+from pathlib import Path
+
+from pianogen.config import GenerateConfig, JudgeConfig, JudgedPiecesConfig
+from pianogen.data import open_shards
+from pianogen.files import write_atomic
+from pianogen.generation.index import find_pieces
+from pianogen.generation.job import generate
+from pianogen.judge.job import judge
+from pianogen.judge.spacing import spread
+from pianogen.reproduce.judged import NOISE, WITH, WITHOUT, write_judged
+from pianogen.reproduce.measure import CHECKPOINT
+from pianogen.reproduce.plan import Plan, PlannedRun
+from pianogen.tokens import decode, midi_bytes
+
+
+def wanted(plan: Plan) -> list[PlannedRun]:
+    """The runs whose pieces are in a table."""
+    names = [name for table in plan.tables if table.columns == "judged" for name in table.names]
+    return [run for name, run in plan.runs.items() if name in names]
+
+
+def judge_run(results: Path, run: PlannedRun, out: Path, pieces: JudgedPiecesConfig) -> None:
+    """Generate pieces of a run, judge them, and write its file of results; pieces that there are are kept.
+
+    Raises:
+        RunError: A piece cannot be generated.
+        SettingError: The shards have too few performances to compare with.
+    """
+    shards, folder = out / "shards" / run.shard_set, out / "pieces" / run.name
+    prompts = _prompts(shards, out / "prompts" / run.shard_set, pieces.num)
+    settings = {"seconds": pieces.seconds, "checkpoint": CHECKPOINT, "seed": pieces.seed}
+    continued = {"prompt": str(prompts), "prompt_seconds": pieces.prompt_seconds}
+    for name, config in (
+        (WITHOUT, GenerateConfig(num=pieces.num, **settings)),
+        (WITH, GenerateConfig(num=1, **settings, **continued)),
+    ):
+        generate(out / "runs" / run.name, folder / name, config)
+    given = [f"{name}={folder / name}" for name in (WITHOUT, WITH)]
+    judged = judge(given, folder, JudgeConfig(reference=str(shards), originality=False, seed=pieces.seed))
+    made = [one for one in judged if one.role in ("judged", NOISE)]
+    checkpoint = find_pieces(folder / WITHOUT)[0].sidecar["checkpoint"]
+    write_judged(results, run, pieces, checkpoint, dict(zip((WITHOUT, WITH, NOISE), made, strict=True)))
+
+
+def _prompts(shards: Path, folder: Path, num: int) -> Path:
+    """A folder of this many performances of the test split, evenly spaced, as MIDI files."""
+    opened = open_shards(shards)
+    test = opened.split("test")
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in spread(len(test), num):
+        midi = midi_bytes(decode(test.tokens(index)), steps_per_quarter=opened.tokenizer.steps_per_quarter)
+        write_atomic(folder / f"{index:04d}.mid", midi)
+    return folder
