@@ -167,15 +167,57 @@ def _staff(notes: Notes, chosen: np.ndarray, clef: "Clef", first_voice: int, lay
 
 
 def _fill(measure: "Measure", start: Fraction, voices: dict[int, list[_Segment]], layout: _Layout) -> None:
-    """Insert the voices of one bar, filled up with rests."""
+    """Insert the voices of one bar, filled up with rests.
+
+    Where voices sound together, the stems of the higher half of them point up and those of the others down. Only the
+    first voice shows rests, and only where no other one sounds.
+    """
     from music21.stream import Voice
 
-    for number, segments in voices.items():
+    stems = _stems(voices)
+    for index, (number, segments) in enumerate(voices.items()):
+        others = [other for name in voices if name != number for other in voices[name]]
         voice = Voice(id=str(number))  # even a single one, since music21 renumbers bars without voices
         for segment in _with_rests(segments, start, start + layout.bar_length):
+            hidden = not segment.pitches and (index > 0 or _is_covered(segment, others))
             for symbol in _split_at_beats(segment, start, layout.steps_per_quarter):
-                voice.append(_element(symbol, layout))
+                element = _element(symbol, layout)
+                if segment.pitches and number in stems:
+                    element.stemDirection = stems[number]  # pyright: ignore[reportAttributeAccessIssue]
+                if hidden:
+                    element.style.hideObjectOnPrint = True
+                voice.append(element)
         measure.insert(0, voice)
+
+
+def _stems(voices: dict[int, list[_Segment]]) -> dict[int, str]:
+    """Where the stems of voices point that sound while another one does."""
+    together = [
+        number
+        for number, own in voices.items()
+        if any(
+            one.start < other.end and other.start < one.end
+            for one in own
+            for name, others in voices.items()
+            if name != number
+            for other in others
+        )
+    ]
+    by_pitch = sorted(together, key=lambda number: -_mean_pitch(voices[number]))
+    return {number: "up" if place < len(by_pitch) / 2 else "down" for place, number in enumerate(by_pitch)}
+
+
+def _mean_pitch(segments: list[_Segment]) -> float:
+    return float(np.mean([pitch for segment in segments for pitch in segment.pitches]))
+
+
+def _is_covered(rest: _Segment, sounding: list[_Segment]) -> bool:
+    """Whether other voices sound all through a rest."""
+    reached = rest.start
+    for segment in sorted(sounding, key=lambda segment: segment.start):
+        if segment.start <= reached:
+            reached = max(reached, segment.end)
+    return reached >= rest.end
 
 
 def _chords(notes: Notes, chosen: np.ndarray) -> list[_Chord]:

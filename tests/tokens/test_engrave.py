@@ -79,6 +79,22 @@ def test_notes_are_spelled_in_their_key(tmp_path: Path, scale: list[int], sharps
     assert [one.pitches[0].name for one in score.parts[0].recurse().notes] == names.split()
 
 
+def test_of_voices_that_sound_together_the_higher_one_has_its_stems_up(tmp_path: Path) -> None:
+    together = engraved(table_of([(0, 16, 60), (4, 4, 72), (8, 4, 74)]), tmp_path).parts[0]
+    stems = {note.pitches[0].midi: note.stemDirection for note in together.recurse().notes}
+    assert stems == {60: "down", 72: "up", 74: "up"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "offsets"), [([(0, 8, 60), (4, 4, 72)], [2]), ([(0, 4, 60), (2, 14, 72)], []), ([(8, 8, 60)], [0])]
+)
+def test_a_staff_shows_one_rest_where_nothing_sounds(
+    rows: list[tuple[int, int, int]], offsets: list[int], tmp_path: Path
+) -> None:
+    rests = engraved(table_of(rows), tmp_path).parts[0].recurse().getElementsByClass("Rest")
+    assert [rest.offset for rest in rests if not rest.style.hideObjectOnPrint] == offsets
+
+
 def test_a_long_note_is_tied_over_the_bar_line(tmp_path: Path) -> None:
     notes = engraved(table_of([(12, 8, 60)]), tmp_path).parts[0].recurse().notes
     heads = [(one.measureNumber, one.quarterLength, one.tie and one.tie.type) for one in notes]
