@@ -166,10 +166,12 @@ def _read_maestro(archive: str) -> dict[str, list[np.ndarray]]:
     from pianogen.config import TokenizerConfig
     from pianogen.tokens import read_midi, tokenize
 
-    splits: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
+    splits: dict[str, list[np.ndarray]] = {"train": [], "test": []}
     with zipfile.ZipFile(archive) as files:
         listing = next(name for name in files.namelist() if name.endswith(".csv"))
         for row in csv.DictReader(io.TextIOWrapper(files.open(listing), "utf-8")):
+            if row["split"] not in splits:
+                continue
             midi = files.read(f"{listing.rsplit('/', 1)[0]}/{row['midi_filename']}")
             splits[row["split"]].append(tokenize(read_midi(midi), TokenizerConfig())[0])
     return splits
