@@ -50,6 +50,12 @@ class RandomStream(IntEnum):
     """Places of the repeated clip and of the attention check: (session)."""
     STUDY_POWER = 35
     """Simulated ratings that its power is computed from: (study)."""
+    STUDY_ANALYSIS = 36
+    """Draws of the bootstrap and changes of sign in a listening study's results: (what)."""
+    STUDY_RATER = 37
+    """Ratings of simulated raters: (what, rater)."""
+    STUDY_COVERAGE = 38
+    """Simulated studies whose intervals are compared with the truth: (study)."""
 
 
 def stream_key(seed: int, stream: RandomStream, *indices: int) -> int:

@@ -14,6 +14,8 @@ from pianogen.config.rules import part_of, require
 from pianogen.config.serialization import differences, flatten, from_dict, to_dict
 from pianogen.config.shards import ShardsConfig
 from pianogen.config.study import StudyNewConfig
+from pianogen.config.study_serve import StudyServeConfig
+from pianogen.config.study_simulate import StudySimulateConfig
 from pianogen.config.sweep import SweepConfig
 from pianogen.config.tokenizer import TokenizerConfig
 from pianogen.config.train import BudgetConfig, CheckpointConfig, DataConfig, OptimConfig, TrainConfig, ValidationConfig
@@ -38,6 +40,8 @@ __all__ = [
     "ShardSetConfig",
     "ShardsConfig",
     "StudyNewConfig",
+    "StudyServeConfig",
+    "StudySimulateConfig",
     "SweepConfig",
     "TokenizerConfig",
     "TrainConfig",

@@ -2,7 +2,7 @@
 
 from pianogen.web.guard import Guard, Limits
 from pianogen.web.place import Place
-from pianogen.web.server import serve
+from pianogen.web.server import serve, serving
 from pianogen.web.sessions import Sessions
 
-__all__ = ["Guard", "Limits", "Place", "Sessions", "serve"]
+__all__ = ["Guard", "Limits", "Place", "Sessions", "serve", "serving"]

@@ -1,6 +1,9 @@
 """One process that serves an application until it is told to stop."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,6 +18,23 @@ def serve(app: ASGIApp, listening: socket.socket) -> None:
 
     Requests are not logged: their addresses identify people.
     """
+    _server(app).run(sockets=[listening])
+
+
+@contextmanager
+def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
+    """Serve an application in a thread of this process, until the end of `with`."""
+    server = _server(app)
+    thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -26,4 +46,4 @@ def serve(app: ASGIApp, listening: socket.socket) -> None:
         http="h11",
         ws="none",
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)

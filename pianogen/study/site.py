@@ -1,0 +1,93 @@
+"""The pages of a study and their files: a fixed list, so that no address names a file."""
+
+import math
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from fastapi import APIRouter, Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from pianogen.study.design import StudyFolder
+from pianogen.study.owner import Owner
+from pianogen.study.store import MAX_COMMENT, Store
+
+_FILES = {
+    "page.css": ("pianogen.render", "text/css"),
+    "study.css": ("pianogen.study", "text/css"),
+    "study.js": ("pianogen.study", "text/javascript"),
+    "clip.js": ("pianogen.study", "text/javascript"),
+    "counts.js": ("pianogen.study", "text/javascript"),
+}
+_NOT_KEPT = {"cache-control": "no-store"}
+
+
+class Site:
+    """Pages for raters and for the owner."""
+
+    def __init__(self, folder: StudyFolder, store: Store, owner: Owner) -> None:
+        self._folder, self._store, self._owner = folder, store, owner
+        self._design = folder.design()
+        self._consent = _paragraphs(folder)
+
+    def router(self) -> APIRouter:
+        """The addresses of the pages."""
+        router = APIRouter()
+        router.add_api_route("/", self._index)
+        router.add_api_route("/results", self._results)
+        router.add_api_route("/api/results", self._counts)
+        router.add_api_route("/static/{name}", self._file)
+        return router
+
+    def _index(self, request: Request) -> Response:
+        return self._page("index.html", request, consent=self._consent, max_comment=MAX_COMMENT)
+
+    def _results(self, request: Request) -> Response:
+        self._require_owner(request)
+        return self._page("counts.html", request, counts=self._count())
+
+    def _counts(self, request: Request) -> Response:
+        self._require_owner(request)
+        return JSONResponse(self._count(), headers=_NOT_KEPT)
+
+    def _count(self) -> dict[str, int]:
+        return {"planned": self._design.raters, **self._store.counts()}
+
+    def _require_owner(self, request: Request) -> None:
+        client = request.client.host if request.client else ""
+        wait_s = self._owner.wait_s(request.headers.get("authorization"), client)
+        if wait_s is None:
+            raise HTTPException(401, "wrong or no password", {"www-authenticate": 'Basic realm="results"'})
+        if wait_s > 0:
+            raise HTTPException(429, "too many passwords were tried", {"retry-after": str(math.ceil(wait_s))})
+
+    def _page(self, name: str, request: Request, **values: Any) -> Response:
+        page = _environment().get_template(name)
+        shown = page.render(design=self._design, csrf_token=request.scope["csrf_token"], **values)
+        return HTMLResponse(shown, headers=_NOT_KEPT)
+
+    def _file(self, name: str) -> Response:
+        if name not in _FILES:
+            raise HTTPException(404, "there is no such file")
+        package, kind = _FILES[name]
+        return Response(_read(package, name), media_type=kind, headers={"cache-control": "no-cache"})
+
+
+@cache
+def _read(package: str, name: str) -> bytes:
+    folder = files(package)
+    return (folder / name if package == "pianogen.render" else folder / "pages" / name).read_bytes()
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("pianogen.study", "pages")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _paragraphs(folder: StudyFolder) -> list[str]:
+    """The text of consent.txt, whose paragraphs have empty lines between them; nothing if there is none."""
+    path = folder.path / "consent.txt"
+    return [part.strip() for part in path.read_text("utf-8").split("\n\n") if part.strip()] if path.is_file() else []
