@@ -35,12 +35,17 @@ def mirror(sets: Sequence[PieceSet], judgements: Sequence[Judgement]) -> None:
             track.sync_or_warn(run)
 
 
+def metric_name(name: str) -> str:
+    """A name as a part of a metric's name, which takes few marks."""
+    return _NOT_IN_NAMES.sub("-", name)[:_MAX_NAME]
+
+
 def _prefixes(sets: Sequence[PieceSet]) -> list[str]:
     """What the metrics of each set of a run begin with, all different."""
     kinds = ["judge-prompt" if one.has_prompt else "judge" for one in sets]
     found: list[str] = []
     for one, kind in zip(sets, kinds, strict=True):
-        prefix = kind if kinds.count(kind) == 1 else f"{kind}/{_NOT_IN_NAMES.sub('-', one.name)[:_MAX_NAME]}"
+        prefix = kind if kinds.count(kind) == 1 else f"{kind}/{metric_name(one.name)}"
         while prefix in found:  # names that differ only in what MLflow does not take
             prefix += "-2"
         found.append(prefix)

@@ -123,7 +123,7 @@ def _read_files(name: str, role: Role, files: Sequence[Path], tokenizer: Tokeniz
         except SourceError as error:
             left_out.append(str(error))
             continue
-        piece = _as_played(raw) if role == "raw" else _as_tokens(raw, tokenizer)
+        piece = as_played(raw) if role == "raw" else _as_tokens(raw, tokenizer)
         pieces.append(NamedPiece(file.name, piece, file.parent))
     if not pieces:
         why = left_out[0] if left_out else f"there is no file that ends in {' '.join(source_suffixes())}"
@@ -142,13 +142,13 @@ def _as_tokens(raw: RawNotes, tokenizer: TokenizerConfig) -> Piece:
         return Piece.of(notes, tokenizer.steps_per_quarter)
 
 
-def _as_played(raw: RawNotes) -> Piece:
-    """A performance on a grid so fine that its timing is kept."""
-    scale = RAW_STEPS_PER_QUARTER / raw.ticks_per_quarter
+def as_played(raw: RawNotes, steps_per_quarter: int = RAW_STEPS_PER_QUARTER) -> Piece:
+    """A performance on a grid, by default so fine that its timing is kept."""
+    scale = steps_per_quarter / raw.ticks_per_quarter
     onset = np.rint(raw.onset * scale).astype(np.int64)
     duration = np.maximum(np.rint(raw.duration * scale).astype(np.int64), 1)
     order = np.lexsort((-raw.pitch, onset))
-    return Piece.of(Notes(onset[order], duration[order], raw.pitch[order]), RAW_STEPS_PER_QUARTER)
+    return Piece.of(Notes(onset[order], duration[order], raw.pitch[order]), steps_per_quarter)
 
 
 def of_split(split: Split, name: str, role: Role, steps_per_quarter: int, indices: Sequence[int]) -> PieceSet:

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from pianogen.study.ratings import Ratings
 
 NUM_PERMUTATIONS = 10_000
-_EXACT_UP_TO = 13  # raters: all 2^13 changes of sign are fewer than the permutations that would be drawn
+EXACT_UP_TO = 13  # raters: all 2^13 changes of sign are fewer than the permutations that would be drawn
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Comparison:
 
     first: int
     second: int
-    difference: float
-    """Mean over the raters of second minus first."""
+    difference: float | None
+    """Mean over the raters of second minus first; None without raters."""
     raters: int
     p: float
     """Two-sided, of the permutation test."""
@@ -29,8 +29,13 @@ class Comparison:
     """By Holm's method, over all comparisons of the family."""
 
 
-def compare(ratings: Ratings, random: Generator, pairs: Sequence[tuple[int, int]] = ()) -> list[Comparison]:
-    """Test pairs of conditions, by default all, on each rater's means.
+def all_pairs(conditions: int) -> list[tuple[int, int]]:
+    """Every two conditions."""
+    return list(combinations(range(conditions), 2))
+
+
+def compare(ratings: Ratings, random: Generator, pairs: Sequence[tuple[int, int]]) -> list[Comparison]:
+    """Test pairs of conditions on each rater's means.
 
     If two conditions do not differ, a rater's difference is as likely to have the opposite sign. The signs of all
     raters are changed in every way, or in 10,000 random ways if there are more.
@@ -38,13 +43,12 @@ def compare(ratings: Ratings, random: Generator, pairs: Sequence[tuple[int, int]
     Reference: Holm (1979), A Simple Sequentially Rejective Multiple Test Procedure.
     """
     means = ratings.rater_means()
-    chosen = list(pairs) or list(combinations(range(len(ratings.conditions)), 2))
-    differences = [means[:, second] - means[:, first] for first, second in chosen]
+    differences = [means[:, second] - means[:, first] for first, second in pairs]
     differences = [values[~np.isnan(values)] for values in differences]
     p = np.array([sign_flip_p(values, random) for values in differences])
     return [
-        Comparison(*pair, float(values.mean()) if len(values) else float("nan"), len(values), *both)
-        for pair, values, both in zip(chosen, differences, zip(p.tolist(), holm(p).tolist(), strict=True), strict=True)
+        Comparison(*pair, float(values.mean()) if len(values) else None, len(values), *both)
+        for pair, values, both in zip(pairs, differences, zip(p.tolist(), holm(p).tolist(), strict=True), strict=True)
     ]
 
 
@@ -53,7 +57,7 @@ def sign_flip_p(differences: Float[np.ndarray, " R"], random: Generator) -> floa
     count = len(differences)
     if count == 0:
         return 1.0
-    exact = count <= _EXACT_UP_TO
+    exact = count <= EXACT_UP_TO
     if exact:
         signs = 1 - 2.0 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
     else:

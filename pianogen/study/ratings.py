@@ -13,6 +13,7 @@ from scipy.stats import norm, t
 
 LOWEST, HIGHEST = 0, 5  # of the paper's scale
 NUM_DRAWS = 10_000
+_LEVEL = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,20 +107,23 @@ def _of_clusters(sums: Float[np.ndarray, " G"], count: int) -> float:
 
 
 def interval(
-    ratings: Ratings, random: Generator, draws: int = NUM_DRAWS, level: float = 0.95
+    ratings: Ratings, random: Generator, draws: int = NUM_DRAWS
 ) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
-    """Lower and upper end of each condition's interval: the middle part of the draws, at the spread of the samples.
+    """Lower and upper end of each condition's 95 % interval; nan without ratings.
+
+    It is the middle part of the draws, at the spread of the samples.
 
     The draws' own spread counts the error of a single rating three times (Owen 2007), which matters where each stimulus
     has few ratings; so their distances from the mean are scaled to the standard deviation by `sampling_variance`, and
     by the quantile of Student's t over the normal one, with as many degrees of freedom as the fewer of the raters and
     the stimuli have.
     """
-    means, drawn = ratings.means(), resampled_means(ratings, random, draws)
-    tail = (1 - level) / 2
+    means = ratings.means()
+    drawn = np.where(np.isnan(means), 0.0, resampled_means(ratings, random, draws))  # those without ratings stay nan
+    tail = (1 - _LEVEL) / 2
     ends = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
     spread = np.nanstd(drawn, axis=0)
     scale = np.divide(np.sqrt(sampling_variance(ratings)), spread, out=np.ones_like(spread), where=spread > 0)
     scale *= t.ppf(1 - tail, np.maximum(1, ratings.clusters() - 1)) / norm.ppf(1 - tail)
-    low, high = means + (ends - means) * scale
+    low, high = np.clip(means + (ends - means) * scale, LOWEST, HIGHEST)
     return low, high

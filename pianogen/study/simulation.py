@@ -44,9 +44,7 @@ class Size:
     """Stimuli in each condition."""
 
 
-def simulate(
-    means: Sequence[float], size: Size, spread: Spread, random: Generator, conditions: Sequence[str] = ()
-) -> Ratings:
+def simulate(means: Sequence[float], size: Size, spread: Spread, random: Generator) -> Ratings:
     """Draw the ratings of one study; the raters hear what `session` assigns."""
     count = len(means)
     scores = np.full((size.raters, count * size.stimuli), np.nan)
@@ -57,8 +55,8 @@ def simulate(
             clip.condition * size.stimuli + clip.stimulus for clip in session(rater, count, size.clips, size.stimuli)
         ]
         scores[rater, heard] = quality[heard] + severity[rater] + random.normal(0, spread.error, len(heard))
-    names = tuple(conditions) or tuple(map(str, range(count)))
-    return Ratings(_on_scale(scores), np.repeat(np.arange(count), size.stimuli), names)
+    names = tuple(map(str, range(count)))
+    return Ratings(on_scale(scores), np.repeat(np.arange(count), size.stimuli), names)
 
 
 def expected_rating(mean: float, spread: Spread) -> float:
@@ -67,5 +65,6 @@ def expected_rating(mean: float, spread: Spread) -> float:
     return float(LOWEST + norm.sf(edges, loc=mean, scale=spread.total).sum())
 
 
-def _on_scale(scores: Float[np.ndarray, "R S"]) -> Float[np.ndarray, "R S"]:
+def on_scale(scores: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """The nearest rating."""
     return np.floor(np.clip(scores, LOWEST, HIGHEST) + 0.5)

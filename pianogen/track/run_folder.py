@@ -1,4 +1,4 @@
-"""What the mirror reads from the folder of a run or sweep. Reading changes nothing."""
+"""What the mirror reads from the folder of a run, sweep or listening study. Reading changes nothing."""
 
 import json
 from collections.abc import Iterator
@@ -14,18 +14,22 @@ from pianogen.errors import RunError
 _SHOWN = (
     *("config.yaml", "environment.json", "samples/*", "evaluation/*"),
     *("sweep.yaml", "best.yaml", "trials.csv", "trials.png"),
+    *("design.json", "results/figure-6.*", "results/results.*", "results/ratings.csv"),  # of a listening study
 )
+_DESIGN, _RESULTS = "design.json", "results/results.json"
 _LAYOUT = ("world_size", "num_nodes", "host")
 
 
 class RunFolder:
-    """The folder of a run or sweep. Every method may raise RunError for a damaged file."""
+    """The folder of a run, sweep or listening study. Every method may raise RunError for a damaged file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.is_sweep = (path / "sweep.yaml").exists()
-        self.settings_file = path / ("sweep.yaml" if self.is_sweep else "config.yaml")
-        self.origin_file = path / ("sweep.yaml" if self.is_sweep else "environment.json")  # written once
+        self.is_study = (path / _DESIGN).exists()
+        own = "sweep.yaml" if self.is_sweep else _DESIGN if self.is_study else None
+        self.settings_file = path / (own or "config.yaml")
+        self.origin_file = path / (own or "environment.json")  # written once
 
     @property
     def resolved(self) -> Path:
@@ -47,11 +51,15 @@ class RunFolder:
     def settings(self) -> dict[str, str]:
         """Every setting by its dotted name, such as optim.lr."""
         with self._reading():
-            return {name: str(value) for name, value in flatten(_read(self.settings_file)).items()}
+            settings = _read(self.settings_file)
+            settings.pop("power", None)  # of a study: by hypothesis, which is no name for MLflow
+            return {name: str(value) for name, value in flatten(settings).items()}
 
     def origin(self) -> dict[str, str]:
         """Model, shards and commit; the number of ranks and nodes and the host are those of the last attempt."""
         with self._reading():
+            if self.is_study:
+                return {"kind": "study", "simulated": str(_read(self.settings_file)["simulated"]).lower()}
             model = {"model": str(_read(self.settings_file)["model"]["kind"])}
             if self.is_sweep:
                 return {**model, "kind": "sweep"}
@@ -67,6 +75,8 @@ class RunFolder:
 
     def _status(self) -> dict[str, Any]:
         """The content of status.json; a run without one is starting."""
+        if self.is_study:
+            return {"state": "finished" if (self.path / _RESULTS).exists() else "running"}
         file = self.path / "status.json"
         return _read(file) if file.exists() else {"state": "running"}
 
@@ -77,12 +87,12 @@ class RunFolder:
 
     def started_ms(self) -> int:
         """When the first attempt started, since the Unix epoch."""
-        origin = {} if self.is_sweep else _read(self.origin_file)
+        origin = {} if self.is_sweep or self.is_study else _read(self.origin_file)
         return _milliseconds(origin.get("time"), self.origin_file)
 
     def ended_ms(self) -> int:
         """When the last attempt ended, since the Unix epoch."""
-        return _milliseconds(self._status().get("time"), self.path / "status.json")
+        return _milliseconds(self._status().get("time"), self.path / (_RESULTS if self.is_study else "status.json"))
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl, up to the first incomplete one, which may be being written."""
@@ -100,12 +110,13 @@ class RunFolder:
                 yield logged
 
     def evaluations(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Results of `pianogen evaluate`: the time in ms since the Unix epoch, and the scores by name."""
-        for file in sorted((self.path / "evaluation").glob("*.json")):
+        """Results of `pianogen evaluate` or of a study: the time in ms since the Unix epoch, and the scores by name."""
+        for file in sorted(self.path.glob(_RESULTS if self.is_study else "evaluation/*.json")):
             with self._reading():
                 found = _read(file)
                 scores = {name: float(value) for name, value in found["metrics"].items()}
-                scores[f"{file.stem}/step"] = float(found["step"])
+                if not self.is_study:
+                    scores[f"{file.stem}/step"] = float(found["step"])
             yield _milliseconds(None, file), scores
 
     def files(self) -> Iterator[tuple[str, Path]]:
@@ -131,10 +142,10 @@ def _init(environment: dict[str, Any]) -> dict[str, str]:
 
 
 def run_folders_in(path: Path) -> list[RunFolder]:
-    """The run at `path`, the sweep there followed by its trials, or all runs and sweeps in that folder.
+    """The run or study at `path`, the sweep there followed by its trials, or all of these in that folder.
 
     Raises:
-        RunError: There is no run or sweep.
+        RunError: There is none.
     """
     if _is_one(path):
         trials = sorted((path / "trials").glob("*")) if (path / "sweep.yaml").exists() else []
@@ -146,7 +157,7 @@ def run_folders_in(path: Path) -> list[RunFolder]:
 
 
 def _is_one(path: Path) -> bool:
-    return (path / "config.yaml").exists() or (path / "sweep.yaml").exists()
+    return any((path / name).exists() for name in ("config.yaml", "sweep.yaml", _DESIGN))
 
 
 def _read(file: Path) -> dict[str, Any]:
