@@ -48,7 +48,8 @@ bench-gpu: $(INSTALLED)
 test-cluster: $(INSTALLED)
 	$(BIN)/python -m pytest tests/cluster -m cluster -p no:xdist
 
-# MLflow's pages in a real Chromium; PIANOGEN_SCREENSHOT=docs/images/mlflow.png renews the picture in the documents
+# the pages of studies, of play and of MLflow in a real Chromium; PIANOGEN_SCREENSHOT=docs/images/mlflow.png renews that
+# picture in the documents
 test-browser: $(INSTALLED)
 	$(BIN)/python -m pytest tests/browser -m browser -p no:xdist
 
