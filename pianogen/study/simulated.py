@@ -63,6 +63,8 @@ class SimulatedRatings:
 def simulate_study(folder: StudyFolder, settings: StudySimulateConfig) -> StudyFolder:
     """Copy a study, mark the copy as simulated, and let the raters answer it through its server; returns the copy.
 
+    The copy appears when all raters have finished: an interrupted call leaves nothing.
+
     Raises:
         StudyError: People have answered the study, the copy exists, the means do not fit, or the server fails.
     """
@@ -74,16 +76,22 @@ def simulate_study(folder: StudyFolder, settings: StudySimulateConfig) -> StudyF
         )
     means = read_means(Path(settings.means), design.conditions) if settings.means else paper_means(design.conditions)
     copy = StudyFolder(Path(settings.out) if settings.out else folder.path.with_name(f"{folder.path.name}-simulated"))
+    ratings = SimulatedRatings.drawn(key, means, design.stimuli, settings)
     with whole_folder(copy.path) as staging:
         _copy(folder.path, staging)
-        StudyFolder(staging).write(replace(design, simulated=True), folder.sessions(), key)
-    ratings = SimulatedRatings.drawn(key, means, design.stimuli, settings)
-    with _served(copy) as port, Progress("simulating", total=settings.raters, unit="raters") as bar:
-        notes = _notes(copy)
-        for rater in range(settings.raters):  # one after another, so that the same seed has the same ratings
+        answered = StudyFolder(staging)
+        answered.write(replace(design, simulated=True), folder.sessions(), key)
+        _answer(answered, ratings)
+    return copy
+
+
+def _answer(folder: StudyFolder, ratings: SimulatedRatings) -> None:
+    """Let the raters take part, one after another, so that the same seed has the same ratings."""
+    raters, notes = ratings.settings.raters, _notes(folder)
+    with _served(folder) as port, Progress("simulating", total=raters, unit="raters") as bar:
+        for rater in range(raters):
             RaterProgram(port, notes, lambda clip, page, rater=rater: ratings.of(rater, clip, page)).take_part()
             bar.advance(1)
-    return copy
 
 
 def _copy(source: Path, to: Path) -> None:

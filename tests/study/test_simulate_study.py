@@ -12,6 +12,7 @@ from pianogen.config import StudySimulateConfig
 from pianogen.errors import StudyError
 from pianogen.study.coverage import coverage
 from pianogen.study.design import StudyFolder
+from pianogen.study.rater_program import RaterProgram
 from pianogen.study.results import collect
 from pianogen.study.simulated import SimulatedRatings, simulate_study
 from pianogen.study.simulation import Spread, expected_rating
@@ -62,6 +63,22 @@ def test_an_existing_copy_is_not_written_to(simulated: tuple[StudyFolder, StudyF
     folder, _ = simulated
     with pytest.raises(StudyError, match="study-simulated holds a study already"):
         simulate_study(folder, StudySimulateConfig(raters=RATERS))
+
+
+def test_an_interrupted_simulation_leaves_nothing_and_can_be_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_study(tmp_path / "study")
+
+    def interrupted(self: RaterProgram) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RaterProgram, "take_part", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            simulate_study(folder, StudySimulateConfig(raters=1))
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+    assert read_answers(simulate_study(folder, StudySimulateConfig(raters=1)))[0][0].finished
 
 
 def test_a_study_with_answers_of_people_is_refused(tmp_path: Path) -> None:
