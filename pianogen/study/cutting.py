@@ -22,13 +22,14 @@ def cut(notes: Notes, start: int, steps: int, steps_per_second: float) -> Notes:
     if not len(onset):
         return Notes(onset, duration, pitch)
     onset = onset - onset[0]
-    end = _rest(onset, onset + duration, steps, round(REST_WITHIN_S * steps_per_second))
+    end = rest(onset, onset + duration, steps, round(REST_WITHIN_S * steps_per_second))
     within = onset < end
     onset, pitch = onset[within], pitch[within]
     return canonical(onset, np.minimum(duration[within], end - onset), pitch)
 
 
-def _rest(onset: Int[np.ndarray, " N"], release: Int[np.ndarray, " N"], steps: int, within: int) -> int:
+def rest(onset: Int[np.ndarray, " N"], release: Int[np.ndarray, " N"], steps: int, within: int) -> int:
+    """The step at which notes that begin at step 0 are cut: a rest in the last `within` of `steps`, as in `cut`."""
     ends = np.arange(max(1, steps - within), steps + 1)
     sounding = ((onset < ends[:, None]) & (release > ends[:, None])).sum(axis=1)
     before = np.searchsorted(onset, ends) - 1

@@ -63,8 +63,12 @@ def _long_enough(shards: ShardSet, prompt_s: float, clip_s: float, seed: int) ->
         if not len(notes):
             continue
         cut = int(notes.onset[0]) + steps  # silence before the first note does not count
-        before, after = notes.onset < cut, (notes.onset >= cut) & (notes.onset < cut + more)
-        if min(before.sum(), after.sum()) < MIN_NOTES or (notes.onset + notes.duration).max() < cut + more:
+        before = notes.onset < cut
+        if before.all():
+            continue
+        end = notes.onset[~before][0] + more  # a clip begins with the first note after the prompt
+        after = ~before & (notes.onset < end)
+        if min(before.sum(), after.sum()) < MIN_NOTES or (notes.onset + notes.duration).max() < end:
             continue
         compositions.add(composition)
         prompt = Notes(notes.onset[before], notes.duration[before], notes.pitch[before])

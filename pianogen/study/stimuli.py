@@ -17,6 +17,7 @@ from pianogen.runs import Run
 from pianogen.study.cutting import cut
 from pianogen.study.excerpts import Excerpt
 from pianogen.tokens import Notes, decode
+from pianogen.tokens.vocab import MAX_WAIT_STEPS
 
 MAX_ATTEMPTS = 10  # pieces for one clip
 _SPARE_S = 5.0  # a clip begins with its first note, which may be late
@@ -85,6 +86,7 @@ class _Maker:
         self._model, self._checkpoint = run.load_model(config.checkpoint)
         self._model.to(device_of(config.device))
         self._refused: dict[int, list[str]] = {place: [] for place in range(len(self._prompts))}
+        self._late: set[int] = set()  # places whose piece begins after a long rest, and is drawn again with more time
         self.made: dict[int, Stimulus] = {}
 
     def missing(self) -> list[int]:
@@ -93,19 +95,18 @@ class _Maker:
 
     def make(self, places: Sequence[int], made_one: Callable[[], None]) -> None:
         """Draw the next piece of each place, and keep its clip or the reason against it."""
-        settings = self._settings()
-        place_of = {self._request(place, settings): place for place in places}
+        place_of = {self._request(place): place for place in places}
         with using_form("auto"):
-            for piece in sample_each(self._model, place_of, settings, self._run.config.model.mask):
+            for piece in sample_each(self._model, place_of, self._settings(_SPARE_S), self._run.config.model.mask):
                 place = place_of[piece.request]
                 reason = piece.reason or self._keep(place, decode(piece.tokens), piece.request.piece)
                 if reason:
                     self._refuse(place, reason)
-                else:
+                elif place in self.made:
                     made_one()
 
-    def _settings(self) -> GenerateConfig:
-        config, seconds = self._config, self._config.seconds + _SPARE_S
+    def _settings(self, spare_s: float) -> GenerateConfig:
+        config, seconds = self._config, self._config.seconds + spare_s
         return GenerateConfig(
             seed=config.seed,
             seconds=seconds,
@@ -115,17 +116,23 @@ class _Maker:
             top_p=config.top_p,
         )
 
-    def _request(self, place: int, settings: GenerateConfig) -> Request:
+    def _request(self, place: int) -> Request:
         prompt = self._prompts[place]
+        longest_wait_s = MAX_WAIT_STEPS * prompt.seconds_per_step
+        settings = self._settings(longest_wait_s if place in self._late else _SPARE_S)
         number = place + len(self._prompts) * len(self._refused[place])  # no other place draws it
         return Request(number, plan_limits(settings, prompt), prompt.ids)
 
     def _keep(self, place: int, notes: Notes, number: int) -> str | None:
-        """Keep a piece's clip, or say what is against it."""
+        """Keep a piece's clip, or say what is against it; a piece that begins too late is neither kept nor refused."""
         steps_per_second = self._prompts[place].steps_per_quarter / SECONDS_PER_QUARTER
         cut_at = self._prompts[place].num_steps
         steps = round(self._config.seconds * steps_per_second)
         continuation = cut(notes, cut_at, steps, steps_per_second)
+        wait_s = (notes.onset - cut_at) / steps_per_second
+        if place not in self._late and not ((wait_s >= 0) & (wait_s <= _SPARE_S)).any():
+            self._late.add(place)
+            return None
         if not len(continuation):
             return "it has no note"
         if self._rule and (copied := self._rule.broken(continuation)):
@@ -138,6 +145,7 @@ class _Maker:
 
     def _refuse(self, place: int, reason: str) -> None:
         self._refused[place].append(reason)
+        self._late.discard(place)
         if len(self._refused[place]) == MAX_ATTEMPTS:
             raise StudyError(
                 f"{self._run.path}: {MAX_ATTEMPTS} pieces in a row cannot be used for one clip, the last because "

@@ -1,16 +1,21 @@
 """The notes of clips: cut at a rest, or shuffled in time."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import random_notes
 
+from pianogen.config import TokenizerConfig
+from pianogen.generation import Prompt
 from pianogen.study.anchor import shuffled
 from pianogen.study.clips import separate_notes
 from pianogen.study.cutting import REST_WITHIN_S, cut
-from pianogen.tokens import Notes
+from pianogen.study.excerpts import Excerpt
+from pianogen.study.raw import RawPerformances
+from pianogen.tokens import Notes, write_midi
 
 SEEDS = st.integers(0, 10_000)
 STEPS, PER_SECOND = 160, 8.0  # 20 s
@@ -38,10 +43,18 @@ def test_a_cut_clip_has_the_notes_of_the_piece_in_their_places(seed: int, start:
     assert (clip.duration <= notes.duration[first:][: len(clip)]).all()
 
 
+WITH_A_REST = Notes(np.array([0, 50, 100, 120, 131, 150, 152, 200]), np.full(8, 2), np.full(8, 60))
+
+
 def test_a_clip_is_cut_at_its_longest_rest() -> None:
-    onset = np.array([0, 50, 100, 120, 131, 150, 152, 200])
-    clip = cut(Notes(onset, np.full(8, 2), np.full(8, 60)), 0, STEPS, PER_SECOND)
-    assert clip.onset.tolist() == [0, 50, 100, 120, 131]
+    assert cut(WITH_A_REST, 0, STEPS, PER_SECOND).onset.tolist() == [0, 50, 100, 120, 131]
+
+
+def test_a_clip_as_it_was_played_is_cut_at_its_longest_rest_too(tmp_path: Path) -> None:
+    write_midi(WITH_A_REST, tmp_path / "a.mid")
+    excerpt = Excerpt(WITH_A_REST, Prompt(num_steps=0), {"source": "a.mid"})
+    clip = RawPerformances(tmp_path).played(excerpt, TokenizerConfig(), 0, 20.0)
+    assert np.allclose(clip.onset, np.array([0, 50, 100, 120, 131]) / PER_SECOND)
 
 
 def test_a_note_that_sounds_across_the_end_stops_there() -> None:

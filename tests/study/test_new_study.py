@@ -1,7 +1,7 @@
 """`pianogen study new`: the clips are alike but for the music, and say nothing; the folder is whole or not there."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,14 @@ from pianogen.config import StudyNewConfig
 from pianogen.data import open_shards
 from pianogen.errors import PianogenError, RunError, StudyError
 from pianogen.files import sha256_of
+from pianogen.generation.sampler import Request, SampledPiece
 from pianogen.runs.run import open_run
 from pianogen.study import clip_files
 from pianogen.study.design import StudyFolder
 from pianogen.study.excerpts import Excerpt, choose_excerpts
 from pianogen.study.new import new_study
 from pianogen.study.stimuli import MAX_ATTEMPTS, model_clips
-from pianogen.tokens import Notes, quantise, read_midi
+from pianogen.tokens import Notes, encode, quantise, read_midi
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -155,6 +156,28 @@ def test_a_piece_that_copies_is_replaced_and_the_key_says_so(made: Path, excerpt
     changed = [one for one in replaced if "copies 20 notes of a sonata" in one.source]
     assert len(changed) == 1
     assert kept[0].source in [one.source for one in replaced] or kept[1].source in [one.source for one in replaced]
+
+
+def test_a_long_rest_after_the_prompt_is_skipped_and_shortens_no_clip(
+    made: Path, excerpts: list[Excerpt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+
+    def sample_late(model: object, requests: Iterable[Request], *_: object) -> Iterator[SampledPiece]:
+        """Pieces whose first note comes 8 s after the prompt."""
+        for request in requests:
+            drawn.append(request.piece)
+            prompts = (one.prompt for one in excerpts)
+            cut = next((one.num_steps for one in prompts if np.array_equal(one.ids, request.prompt)), 0)
+            onset = np.arange(cut + 64, request.limits.max_steps, 2)
+            notes = Notes(onset, np.full_like(onset, 2), 60 + onset // 2 % 12)
+            yield SampledPiece(request, encode(notes), "limit")
+
+    monkeypatch.setattr("pianogen.study.stimuli.sample_each", sample_late)
+    clips = model_clips(open_run(made / "lstm"), excerpts[:PROMPTS], None, small(made / "shards"))
+    assert [int(one.notes.onset[0]) for both in clips for one in both] == [0] * 2 * PROMPTS
+    assert all(one.notes.onset[-1] >= 125 for both in clips for one in both)  # 16 s are 128 steps
+    assert drawn == 2 * list(range(2 * PROMPTS))  # the same pieces, for longer
 
 
 def test_copies_are_refused_after_ten_pieces_and_kept_if_allowed(
