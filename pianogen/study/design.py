@@ -113,7 +113,7 @@ class Hearing:
 
 @dataclass(frozen=True)
 class Sessions:
-    """What each rater hears; rater i gets session i modulo their number."""
+    """What each rater hears: a rater gets the session that was given to the fewest."""
 
     sound_check: tuple[Hearing, ...]
     """Asked before the study, until the answer is right."""

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from pianogen.study.design import Hearing, StudyFolder
 
 MAX_COMMENT = 1000
 """Characters of a comment."""
+_LEFT_AFTER = timedelta(days=1)  # an unfinished session may then be given to another rater
 _SCHEMA = (
     "CREATE TABLE study (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
     "CREATE TABLE codes (hash TEXT PRIMARY KEY, used INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
@@ -146,11 +147,17 @@ class Store:
                 return
             if file.execute("SELECT 1 FROM codes LIMIT 1").fetchone():
                 _use(file, code)
-            (number,) = file.execute("SELECT count(*) FROM raters").fetchone()
+            (number,) = file.execute("SELECT coalesce(max(number) + 1, 0) FROM raters").fetchone()
             file.execute(
                 "INSERT INTO raters (number, name, session, started) VALUES (?, ?, ?, ?)",
-                [number, _hash(name.encode()), number % len(self._sessions), _now()],
+                [number, _hash(name.encode()), self._next_session(file), _now()],
             )
+
+    def _next_session(self, file: sqlite3.Connection) -> int:
+        """The session that was given out least, so that orders stay balanced; those who left count no more."""
+        query = "SELECT session, count(*) FROM raters WHERE finished IS NOT NULL OR started > ? GROUP BY session"
+        given = dict(file.execute(query, [_text(datetime.now(UTC) - _LEFT_AFTER)]).fetchall())
+        return min(range(len(self._sessions)), key=lambda session: given.get(session, 0))
 
     def sound_check(self, number: int, *, right: bool) -> None:
         """Count an answer of the sound check."""
@@ -252,6 +259,8 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
+    except sqlite3.OperationalError as error:  # a full disk, or another program's lock: the answers are not damaged
+        raise StudyError(f"{path} cannot be opened: {error}") from error
     except sqlite3.DatabaseError as error:
         raise StudyError(f"{path} cannot be read: {error}; put a backup in its place") from error
 
@@ -278,4 +287,8 @@ def _hash(content: bytes) -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return _text(datetime.now(UTC))
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat(timespec="seconds")

@@ -53,6 +53,43 @@ def test_sessions_are_given_out_in_turn_and_consent_twice_is_one_rater(store: St
     assert store.counts()["begun"] == 3
 
 
+def test_the_session_of_a_rater_who_left_is_given_to_another(store: Store) -> None:
+    store.begin("leaves")
+    store.begin("finishes")
+    store.answer(1, 0, value=1, heard_s=1)  # its session has one page
+    store._file.execute("UPDATE raters SET started = '2026-01-01T00:00:00+00:00'")  # both a long time ago
+    store.begin("new")
+    assert store.rater("new").session == store.rater("leaves").session  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_a_rater_whose_row_was_deleted_by_hand_keeps_nobody_from_beginning(store: Store) -> None:
+    for name in "abc":
+        store.begin(name)
+    store._file.execute("DELETE FROM raters WHERE number = 1")
+    store.begin("d")
+    assert store.rater("d").number == 3  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_a_full_disk_refuses_an_answer_keeps_the_others_and_takes_it_later(folder: StudyFolder, store: Store) -> None:
+    store.begin("a")
+    store.answer(0, 0, value=1, heard_s=1)
+    (pages,) = store._one("PRAGMA page_count")
+    store._file.execute(f"PRAGMA max_page_count = {pages}")
+    long = "x" * 20_000
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.answer(0, 1, value=3, heard_s=1, comment=long)
+    assert [one.position for one in read_answers(folder)[1]] == [0]
+    store._file.execute("PRAGMA max_page_count = 1000000")
+    store.answer(0, 1, value=3, heard_s=1, comment=long)
+    assert [one.position for one in read_answers(folder)[1]] == [0, 1]
+
+
+def test_a_file_that_cannot_be_opened_is_not_called_damaged(folder: StudyFolder) -> None:
+    folder.answers.mkdir()
+    with pytest.raises(StudyError, match=r"answers\.sqlite cannot be opened: unable to open database file$"):
+        Store(folder)
+
+
 def test_pages_are_answered_in_order_and_once(store: Store) -> None:
     store.begin("a")
     with pytest.raises(OrderError, match="page 2 cannot be answered yet; the next one is page 1"):
