@@ -20,9 +20,9 @@ instructions  examples: a list of {clip, seconds, must_finish}
 clip          clip, seconds, must_finish, position (from 0), of, asks ("rating" or "notes")
 finished
 
-or with {"error": "one line"}: 403 no valid code; 409 not this stage or page, or answered otherwise (see /api/next);
-422 not a valid body, or a clip that was not heard to its end; 503 not stored. The same answer again is no error, and
-changes nothing. An answer is on disk before the next page is shown.
+or with {"error": "one line"}: 403 no valid code, or no cookie; 409 not this stage or page, or answered otherwise (see
+/api/next); 422 not a valid body, or a clip that was not heard to its end; 503 not stored. The same answer again is no
+error, and changes nothing. An answer is on disk before the next page is shown.
 """
 
 import sqlite3
@@ -116,6 +116,10 @@ class _Raters:
         return JSONResponse({"csrf_token": request.scope["csrf_token"], **shown}, headers=_NOT_KEPT)
 
     def consent(self, request: Request, body: Consent) -> Response:
+        if request.headers.get("x-csrf-token") != request.scope["csrf_token"]:  # the session began with this request
+            raise HTTPException(
+                403, "this browser does not keep cookies, which keep your place: permit them, and reload"
+            )
         self._store.begin(request.scope["session"], plain(body.code or ""))
         return self.next(request)
 

@@ -1,5 +1,9 @@
-"""Codes of invitation, one per rater: random, easy to type, in a file that the lab hands out of."""
+"""Codes of invitation, one per rater: random, easy to type, in a file that the lab hands out of.
 
+A line of the file begins with a code; what the lab writes after it, or on other lines, is kept.
+"""
+
+import re
 import secrets
 
 from pianogen.files import write_atomic
@@ -7,7 +11,8 @@ from pianogen.study.design import StudyFolder
 from pianogen.study.store import Store
 
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none of which looks like another
-_LENGTH = 10  # 49 bits
+_HALF = 5  # letters on each side of the dash; 49 bits in all
+_CODE = re.compile(rf"^[{_LETTERS}]{{{_HALF}}}-[{_LETTERS}]{{{_HALF}}}\b", re.MULTILINE)
 
 
 def plain(code: str) -> str:
@@ -20,17 +25,17 @@ def make_codes(folder: StudyFolder, store: Store, number: int) -> int:
 
     The file is written first: if the process ends in between, its codes are valid after the next call.
     """
-    path = folder.path / "codes.txt"
-    codes = path.read_text("ascii").split() if path.is_file() else []
+    path, text = folder.path / "codes.txt", folder.text("codes.txt")
+    codes = _CODE.findall(text)
     new = [_code() for _ in range(number - max(len(codes), store.num_codes()))]
     if new:
         path.touch(mode=0o600)
-        write_atomic(path, "".join(f"{code}\n" for code in [*codes, *new]))
+        before = text if not text or text.endswith("\n") else f"{text}\n"
+        write_atomic(path, before + "".join(f"{code}\n" for code in new))
         path.chmod(0o600)
     store.add_codes([plain(code) for code in [*codes, *new]])
     return len(new)
 
 
 def _code() -> str:
-    letters = "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
-    return f"{letters[: _LENGTH // 2]}-{letters[_LENGTH // 2 :]}"
+    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(_HALF)) for _ in range(2))

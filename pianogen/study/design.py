@@ -6,6 +6,8 @@ DIR/settings.json   how the clips were made
 DIR/sessions.json   which clips each rater hears, in which order: all that the server needs
 DIR/key.json        what each clip is: kept from raters, needed for the results
 DIR/key/ID.mid      the notes of each rated clip at 120 quarters per minute: kept with the key, for `judge`'s measures
+DIR/consent.txt     what a lab adds to the page of consent, if anything
+DIR/codes.txt       codes of invitation, if there are any
 DIR/answers.sqlite  written by `pianogen study serve`
 DIR/results/        written by `pianogen study results`
 """
@@ -144,6 +146,18 @@ class StudyFolder:
     def notes(self, name: str, key_path: Path | None = None) -> Path:
         """The MIDI file of a rated clip's notes, beside the key."""
         return (key_path or self.key_path).with_suffix("") / f"{name}.mid"
+
+    def text(self, name: str) -> str:
+        """A text that the lab may write or change; empty if there is none.
+
+        Raises:
+            StudyError: It is not UTF-8.
+        """
+        path = self.path / name
+        try:
+            return path.read_text("utf-8-sig") if path.is_file() else ""
+        except UnicodeError as error:
+            raise StudyError(f"{path} is not UTF-8 text; save it as UTF-8") from error
 
     def write(self, design: Design, sessions: Sessions, key: Mapping[str, Keyed]) -> None:
         """Write everything but the clips; design.json last, so that a folder with one is complete."""

@@ -89,5 +89,4 @@ def _environment() -> Environment:
 
 def _paragraphs(folder: StudyFolder) -> list[str]:
     """The text of consent.txt, whose paragraphs have empty lines between them; nothing if there is none."""
-    path = folder.path / "consent.txt"
-    return [part.strip() for part in path.read_text("utf-8").split("\n\n") if part.strip()] if path.is_file() else []
+    return [part.strip() for part in folder.text("consent.txt").split("\n\n") if part.strip()]

@@ -8,8 +8,11 @@ import pytest
 from served import HOST, Browser, pages, served
 from small_study import SECONDS, make_study
 
+from pianogen.config import StudyServeConfig
+from pianogen.errors import StudyError
 from pianogen.study.codes import make_codes, plain
 from pianogen.study.design import StudyFolder
+from pianogen.study.serve import serve_study
 from pianogen.study.store import MAX_COMMENT, Store, read_answers
 
 Clients = Callable[[], Any]
@@ -63,6 +66,21 @@ def test_a_page_of_a_repeat_looks_like_a_rating_and_a_check_asks_for_notes(
         assert set(rater.view) == {"csrf_token", "stage", "clip", "seconds", "must_finish", "position", "of", "asks"}
         rater.answer(3)
     assert asked == ["notes" if page.role == "check" else "rating" for page in pages(folder)]
+
+
+def test_a_browser_without_cookies_makes_no_rater_and_uses_no_code(folder: StudyFolder) -> None:
+    with Store(folder) as store:
+        store.add_codes(["AAAAA"])
+    with served(folder) as clients:
+        client = clients()
+        rater = Browser(client)
+        client.cookies.clear()
+        refused = rater.post("/api/consent", {"code": "AAAAA"})
+        assert (refused.status_code, "does not keep cookies" in refused.json()["error"]) == (403, True)
+        client.cookies.clear()
+        rater.next()
+        assert rater.post("/api/consent", {"code": "AAAAA"}).status_code == 200
+    assert len(read_answers(folder)[0]) == 1
 
 
 def test_the_sound_check_is_asked_with_other_clips_until_it_is_right(folder: StudyFolder, clients: Clients) -> None:
@@ -243,6 +261,18 @@ def test_a_study_with_codes_asks_each_rater_for_one(folder: StudyFolder, tmp_pat
     assert len(read_answers(folder)[0]) == 2
 
 
+def test_notes_beside_codes_are_kept_and_are_no_codes(folder: StudyFolder) -> None:
+    file = folder.path / "codes.txt"
+    with Store(folder) as store:
+        make_codes(folder, store, 2)
+        first, second = file.read_text().split()
+        file.write_text(f"{first} Renée\n# sent on Monday\n{second}\n")
+        assert make_codes(folder, store, 3) == 1
+        assert file.read_text().startswith(f"{first} Renée\n# sent on Monday\n{second}\n")
+        assert store.num_codes() == 3
+    file.unlink()
+
+
 def test_codes_and_answers_are_for_their_owners_eyes(folder: StudyFolder) -> None:
     with Store(folder) as store:
         make_codes(folder, store, 1)
@@ -281,6 +311,16 @@ def test_text_of_the_study_is_escaped_and_the_lab_adds_its_own(folder: StudyFold
     (folder.path / "consent.txt").unlink()
     assert "<p>Ethics &lt;b&gt;committee&lt;/b&gt; 7.</p>" in page
     assert "<p>Write to lab@example.org.</p>" in page
+
+
+@pytest.mark.parametrize("name", ["consent.txt", "codes.txt"])
+def test_a_text_that_is_not_utf_8_is_refused_in_one_line(name: str, folder: StudyFolder) -> None:
+    (folder.path / name).write_bytes("Einverständnis".encode("latin-1"))
+    try:
+        with pytest.raises(StudyError, match=rf"{name} is not UTF-8 text; save it as UTF-8"):
+            serve_study(folder.path, StudyServeConfig(port=0, codes=1))
+    finally:
+        (folder.path / name).unlink()
 
 
 def test_nothing_that_identifies_a_rater_is_stored(folder: StudyFolder) -> None:

@@ -93,7 +93,7 @@ const stages = {
     const code = main.querySelector("#code");
     code.parentElement.hidden = !view.needs_code;
     code.required = view.needs_code;
-    code.value = decodeURIComponent(location.hash.slice(1)); // a link with #CODE; the part after # is never sent
+    code.value = location.hash.slice(1); // a link with #CODE; the part after # is never sent
     onSubmit("/api/consent", () => (view.needs_code ? { code: code.value } : {}));
   },
 
