@@ -5,6 +5,7 @@ Legend: C conditions, K clips of each condition per rater, P stimuli (prompts) i
 Reference: Williams (1949), Experimental Designs Balanced for the Estimation of Residual Effects of Treatments.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,14 +35,16 @@ def williams_square(conditions: int) -> Int[np.ndarray, "rows C"]:
 def session(rater: int, conditions: int, clips: int, stimuli: int) -> list[Clip]:
     """The clips of one rater: K blocks, each with every condition once, in the order of a row of the square.
 
-    Consecutive raters get consecutive rows, and consecutive stimuli of each condition, so that after a whole number of
-    rounds every stimulus was heard equally often. Within a block no two conditions have the same prompt, as long as
-    there are as many prompts as conditions.
+    Consecutive blocks get consecutive rows, and consecutive stimuli of each condition, so that after a whole number of
+    rounds every stimulus was heard equally often. After each round the stimuli move on by one, or a stimulus would be
+    heard in the same row, and so in the same place, by all of its raters. Within a block no two conditions have the
+    same prompt, as long as there are as many prompts as conditions.
     """
     rows = williams_square(conditions)
-    blocks = [rows[(rater * clips + block) % len(rows)] for block in range(clips)]
+    blocks = range(rater * clips, (rater + 1) * clips)
+    moved = {block: block + block // math.lcm(len(rows), stimuli) for block in blocks}
     return [
-        Clip(int(condition), int(rater * clips + block + condition) % stimuli)
-        for block, row in enumerate(blocks)
-        for condition in row
+        Clip(int(condition), int(moved[block] + condition) % stimuli)
+        for block in blocks
+        for condition in rows[block % len(rows)]
     ]

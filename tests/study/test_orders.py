@@ -44,6 +44,18 @@ def test_after_a_round_of_raters_every_stimulus_was_heard_equally_often(
     assert len(heard) == conditions * stimuli
 
 
+@given(conditions=st.integers(2, 8), clips=st.integers(1, 2), stimuli=st.integers(2, 8))
+def test_over_all_rounds_every_stimulus_has_each_place_equally_often(conditions: int, clips: int, stimuli: int) -> None:
+    blocks = clips * len(williams_square(conditions)) * stimuli
+    heard = Counter(
+        (clip, place % conditions)
+        for rater in range(blocks // clips)
+        for place, clip in enumerate(session(rater, conditions, clips, stimuli))
+    )
+    assert len(heard) == conditions * stimuli * conditions
+    assert len(set(heard.values())) == 1
+
+
 @given(conditions=CONDITIONS, rater=st.integers(0, 100))
 def test_no_prompt_is_heard_twice_in_a_block(conditions: int, rater: int) -> None:
     block = session(rater, conditions, clips=1, stimuli=conditions)
