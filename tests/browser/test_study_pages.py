@@ -109,9 +109,13 @@ def _hear(page: "Page") -> None:
 
 
 def _rate(page: "Page", study: Served, rater: int, position: int, rating: int, comment: str = "") -> None:
-    hearing = pages(study.folder, rater)[position]
     _heading(page, f"Clip {position + 1} of {len(pages(study.folder, rater))}")
     _hear(page)
+    _answer(page, study, rater, position, rating, comment)
+
+
+def _answer(page: "Page", study: Served, rater: int, position: int, rating: int, comment: str) -> None:
+    hearing = pages(study.folder, rater)[position]
     if hearing.role == "check":
         page.get_by_label("Number of notes").fill(str(hearing.expected))
     else:
@@ -243,24 +247,27 @@ def test_a_rater_takes_part_by_keyboard_alone_on_a_screen_as_small_as_a_phones(
     assert values == [one.expected if one.role == "check" else 4 for one in hearings]
 
 
-def test_a_rater_is_told_that_the_server_is_gone_and_sends_the_same_answer_again(
-    study: Served, playwright: "Playwright", chromium: str, tmp_path: Path
+def test_a_rater_is_told_that_the_server_was_killed_and_goes_on_when_it_is_back(
+    playwright: "Playwright", chromium: str, tmp_path: Path
 ) -> None:
-    rater = len(read_answers(study.folder)[0])
+    folder = make_study(tmp_path / "s")
     with _open(playwright, chromium, tmp_path / "profile", _DESKTOP) as context:
         page = context.pages[0]
-        _begin(page, study)
-        _heading(page, "Clip 1 of")
-        context.set_offline(True)
-        _hear(page)
-        page.get_by_role("radio", name="2").check()
-        page.get_by_role("button", name="Next").click()
-        page.get_by_role("alert").get_by_text("Nothing is lost").wait_for()
-        assert study.answers(rater) == []
-        context.set_offline(False)
-        page.get_by_role("button", name="Next").click()
-        _heading(page, "Clip 2 of")
-        assert [answer.value for answer in study.answers(rater)] == [2]
+        with server(folder) as (_, port):
+            study = Served(folder, f"http://127.0.0.1:{port}/")
+            _begin(page, study)
+            _rate(page, study, 0, 0, 1)
+            _heading(page, "Clip 2 of")
+            _hear(page)
+        _answer(page, study, 0, 1, 2, "sent twice")  # the server was killed by SIGKILL
+        page.get_by_role("alert").get_by_text("The server cannot be reached. Nothing is lost").wait_for()
+        assert [answer.value for answer in study.answers(0)] == [1]
+        with server(folder, port):
+            page.get_by_role("button", name="Next").click()
+            _rate(page, study, 0, 2, 3)
+            _heading(page, "Clip 4 of")
+    given = [2 if hearing.role != "check" else hearing.expected for hearing in pages(folder)[1:2]]
+    assert [answer.value for answer in study.answers(0)] == [1, *given, 3]
 
 
 def test_the_owners_page_counts_raters_and_is_kept_up_to_date(

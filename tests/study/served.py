@@ -107,9 +107,9 @@ def served(folder: StudyFolder, password: str | None = None) -> Iterator[Any]:
 
 
 @contextmanager
-def server(folder: StudyFolder) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+def server(folder: StudyFolder, port: int = 0) -> Iterator[tuple["subprocess.Popen[str]", int]]:
     """`pianogen study serve` in another process, which is killed at the end; yields it and its port."""
-    command = [sys.executable, "-m", "pianogen", "study", "serve", str(folder.path), "--port", "0"]
+    command = [sys.executable, "-m", "pianogen", "study", "serve", str(folder.path), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
