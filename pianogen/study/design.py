@@ -171,7 +171,12 @@ class StudyFolder:
         Raises:
             StudyError: It is missing or damaged.
         """
-        return self._read(self.path / "design.json", Design)
+        design, path = self._read(self.path / "design.json", Design), self.path / "design.json"
+        try:
+            design.pairs()
+        except (KeyError, ValueError) as error:
+            raise StudyError(f"{path} is damaged: a hypothesis is not 'A < B' with the names of conditions") from error
+        return design
 
     def sessions(self) -> Sessions:
         """Read sessions.json.
@@ -179,7 +184,13 @@ class StudyFolder:
         Raises:
             StudyError: It is missing or damaged.
         """
-        return self._read(self.path / "sessions.json", Sessions)
+        sessions, path = self._read(self.path / "sessions.json", Sessions), self.path / "sessions.json"
+        if not (sessions.sound_check and sessions.sessions and all(sessions.sessions)):
+            raise StudyError(f"{path} is damaged: there is no sound check, or a session without pages")
+        pages = [*sessions.sound_check, *(page for session in sessions.sessions for page in session)]
+        if unknown := {*(page.clip for page in pages), *sessions.examples} - sessions.seconds.keys():
+            raise StudyError(f"{path} is damaged: seconds: the length of the clip {min(unknown)} is missing")
+        return sessions
 
     def key(self, path: Path | None = None) -> dict[str, Keyed]:
         """Read the key, from another place if it was moved.

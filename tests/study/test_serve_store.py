@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> StudyFolder:
     """A study of two sessions, without clips."""
     folder = StudyFolder(tmp_path)
     design = Design("t", "", 0, (Condition("real", "reference"),), (), raters=2, clips=1, stimuli=1, power={})
-    folder.write(design, Sessions((Hearing("c", "check", 2),), (), (PAGES, PAGES[:1]), {}), {})
+    folder.write(design, Sessions((Hearing("c", "check", 2),), (), (PAGES, PAGES[:1]), dict.fromkeys("abc", 1.0)), {})
     return folder
 
 
@@ -136,6 +136,28 @@ def test_a_design_that_was_changed_after_the_start_is_refused(folder: StudyFolde
         Store(folder)
     (folder.path / "design.json").write_text(design)
     Store(folder).close()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "reason"),
+    [
+        ("design", '"hypotheses": []', '"hypotheses": ["real > none"]', "a hypothesis is not 'A < B' with the names"),
+        ("design", '"raters": 2', '"raters": "many"', "raters: Input should be a valid integer"),
+        ("sessions", '"b": 1.0', '"d": 1.0', "seconds: the length of the clip b is missing"),
+        ("sessions", '"sound_check": [', '"sound_check": [], "_": [', "there is no sound check"),
+        ("sessions", '"role": "repeat"', '"role": "encore"', "role: Input should be"),
+    ],
+)
+def test_a_damaged_study_is_refused_in_one_line(
+    name: str, old: str, new: str, reason: str, folder: StudyFolder
+) -> None:
+    path = folder.path / f"{name}.json"
+    damaged = path.read_text().replace(old, new)
+    assert damaged != path.read_text()
+    path.write_text(damaged)
+    with pytest.raises(StudyError, match=rf"{name}\.json is damaged: .*{reason}") as caught:
+        getattr(folder, name)()
+    assert "\n" not in str(caught.value)
 
 
 def test_damaged_answers_are_refused_in_one_line(folder: StudyFolder) -> None:
