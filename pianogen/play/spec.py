@@ -24,6 +24,7 @@ _DIGITS = 12  # of the checkpoint's sha256
 _NOT_AN_ID = "this is not the ID of a piece, or a part of it is missing; copy the whole link"
 
 Positive = Annotated[float, Field(gt=0)]
+Length = Annotated[float, Field(gt=0, le=1e6)]  # bars or seconds; their steps fit in 64 bits
 Share = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 53)]  # JavaScript's whole numbers
 TimeSignature = tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]]
@@ -37,15 +38,15 @@ class PieceSettings(BaseModel):
 
     tokens: Annotated[int, Field(ge=5)] | None = None
     """Maximum length in tokens, the prompt included; 1024 when no length is given."""
-    bars: Positive | None = None
+    bars: Length | None = None
     """Maximum length in bars after the prompt."""
-    seconds: Positive | None = None
+    seconds: Length | None = None
     """Maximum length in seconds after the prompt."""
     min_tokens: Annotated[int, Field(ge=0)] | None = None
     """Minimum length in tokens, the prompt included."""
-    min_bars: Positive | None = None
+    min_bars: Length | None = None
     """Minimum length in bars after the prompt."""
-    min_seconds: Positive | None = None
+    min_seconds: Length | None = None
     """Minimum length in seconds after the prompt."""
     temperature: Positive = 1.0
     """Flattens (above 1) or sharpens (below 1) the choice of notes and waits."""
@@ -134,7 +135,11 @@ def _decompressed(made: str) -> bytes:
     if len(made) > MAX_ID_CHARACTERS:
         raise ValueError("too long")
     data = base64.b64decode(made + "=" * (-len(made) % 4), altchars=b"-_", validate=True)
-    return zlib.decompressobj().decompress(data, _MAX_BYTES)
+    stream = zlib.decompressobj()
+    text = stream.decompress(data, _MAX_BYTES)
+    if not stream.eof or stream.unused_data:  # only the whole has passed zlib's check sum
+        raise ValueError("too large, or not the whole")
+    return text
 
 
 def _check(prompt: Prompt) -> None:

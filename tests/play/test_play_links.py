@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tiny import random_notes
 
 from pianogen.errors import SettingError
-from pianogen.generation import Prompt
+from pianogen.generation import Prompt, plan_limits
+from pianogen.generation.pieces import Pieces
 from pianogen.play.piece import notes_in
 from pianogen.play.prompts import cut, prompt_of_notes
 from pianogen.play.spec import MAX_ID_CHARACTERS, PieceSettings, PieceSpec
@@ -45,6 +46,12 @@ def test_an_id_gives_back_what_it_was_made_of(spec: PieceSpec):
     assert again.encode() == spec.encode()
 
 
+@given(PROMPTS, st.floats(1, 1e6), st.floats(0.01, 1e6))
+def test_every_length_that_is_permitted_fits_in_the_record_of_a_piece(prompt: Prompt, longest: float, shortest: float):
+    settings = PieceSettings(seconds=longest, min_bars=shortest, tokens=len(prompt.ids) + 3).config()
+    Pieces(1, "strict").start(0, prompt.ids, plan_limits(settings, prompt), 0, 0, settings)
+
+
 @given(SPECS, st.data())
 def test_a_damaged_id_is_refused_or_another_valid_one(spec: PieceSpec, data: st.DataObject):
     made = spec.encode()
@@ -55,6 +62,13 @@ def test_a_damaged_id_is_refused_or_another_valid_one(spec: PieceSpec, data: st.
     except SettingError:
         return
     assert len(decode(found.prompt.ids, allow_open=True)) == len(notes_in(found.prompt.ids))
+
+
+@given(SPECS, st.data())
+def test_a_part_of_an_id_is_refused(spec: PieceSpec, data: st.DataObject):
+    made = spec.encode()
+    with pytest.raises(SettingError, match="a part of it is missing"):
+        PieceSpec.decode(made[: data.draw(st.integers(0, len(made) - 1))])
 
 
 @given(st.text())

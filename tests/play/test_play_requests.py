@@ -26,6 +26,8 @@ from play_site import Site
         ({"top_p": 1.5}, "top_p: Input should be less than or equal to 1"),
         ({"tokens": 10**9}, "'tokens' is 1000000000, but must be from 5 to 4096"),
         ({"tokens": 50, "num_tokens": 50}, "'tokens' and 'num_tokens' exclude each other"),
+        ({"bars": 1e20}, "bars: Input should be less than or equal to 1000000"),
+        ({"min_seconds": 1e308}, "min_seconds: Input should be less than or equal to 1000000"),
         ({"min_tokens": 90, "tokens": 50}, "setting 'min_tokens' is 90"),
         ({"topp": 0.9}, "unknown setting 'topp'; did you mean 'top_p'?"),
         ({"model": "../../etc"}, "'model' is '../../etc', but must be one of pretrained"),
