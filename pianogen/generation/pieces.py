@@ -87,7 +87,7 @@ class Pieces:
         record["length_temperature"] = config.duration_temperature or config.temperature
         record["top_k"] = min(config.top_k or 0, VOCABULARY_SIZE)
         record["top_p"], record["min_p"] = config.top_p or 1.0, config.min_p or 0.0
-        self._longest = max(self._longest, len(prompt) - 1)
+        self._longest = int(self.rows["length"].max()) - 1  # so that a batch that never ends does not grow for ever
         self.make_room()
         self.tokens[row, : len(prompt)] = prompt
 

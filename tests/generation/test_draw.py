@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pianogen.config import GenerateConfig, Mask
-from pianogen.generation.draw import CompiledDraw, Draw, NumpyDraw
+from pianogen.generation.draw import CompiledDraw, Draw, NumpyDraw, build_draw
 from pianogen.generation.limits import Limits
 from pianogen.generation.pieces import End, Pieces
 from pianogen.tokens.grammar import legal
@@ -101,3 +101,19 @@ def test_a_row_draws_the_same_in_any_batch(kind: type[CompiledDraw | NumpyDraw])
     kind(together)(logits)
     kind(alone)(logits[17:18])
     assert together.rows[17] == alone.rows[0]
+
+
+def test_a_batch_that_never_ends_needs_no_more_room_for_a_late_piece_than_for_the_tenth():
+    pieces, limits = Pieces(2, "strict"), Limits(max_tokens=31)
+    draw, prompt = build_draw(pieces), ids_of(["xxbos", "xxpad"])
+    logits = torch.zeros(2, VOCABULARY_SIZE)
+    for row in range(2):
+        pieces.start(row, prompt, limits, 0, row, GenerateConfig())
+    rooms = []
+    for number in range(300):
+        while not draw(logits):
+            pass
+        for row in pieces.ended():
+            pieces.start(row, prompt, limits, 0, number, GenerateConfig())
+        rooms.append(pieces.tokens.shape[1])
+    assert rooms[-1] == rooms[10]
