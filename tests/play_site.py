@@ -1,6 +1,5 @@
 """A server of the play page in a thread, and a program that asks it for pieces."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
-import uvicorn
 
+from pianogen import web
 from pianogen.config import PlayConfig
 from pianogen.play import build_app
 from pianogen.play.api import Service
@@ -28,6 +27,7 @@ class Site:
 
     url: str
     service: Service
+    stop: Callable[[], None]
 
     def client(self, **options: Any) -> httpx2.Client:
         """A program without a session."""
@@ -70,15 +70,8 @@ def serving(config: PlayConfig) -> Iterator[Site]:
         port = listening.getsockname()[1]
         limits = replace(LIMITS, of_a_session=MANY, of_an_address=MANY)
         guarded = Guard(application, Sessions(), place.names(port), limits)
-        server = uvicorn.Server(uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=1, ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            wait_until(lambda: server.started)
-            yield Site(f"http://127.0.0.1:{port}", application.state.service)
-        finally:
-            server.should_exit = True
-            thread.join()
+        with web.serving(guarded, listening, application.state.stop):
+            yield Site(f"http://127.0.0.1:{port}", application.state.service, application.state.stop)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:

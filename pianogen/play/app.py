@@ -52,11 +52,13 @@ def play(config: PlayConfig) -> None:
         guarded = Guard(application, Sessions(), place.names(port), LIMITS)
         address = f"http://{config.public[0]}" if config.public else f"http://{config.host}:{port}"
         console.print(f"pianogen play: {address}/  (Ctrl-C ends it)", soft_wrap=True)
-        serve(guarded, listening)
+        serve(guarded, listening, application.state.stop)
 
 
 def build_app(config: PlayConfig) -> FastAPI:
     """The application, without the guard that must stand before it; its engine runs from its start to its end.
+
+    Its `state.stop` ends the pieces, and so the responses that follow them.
 
     Raises:
         SettingError, RunError, StorageError: A model is missing or damaged, or two have the same name.
@@ -79,6 +81,7 @@ def build_app(config: PlayConfig) -> FastAPI:
     )  # fmt: skip
     pieces = PieceStore(models, engine, config.max_tokens)
     limiter = anyio.CapacityLimiter(_FILES_AT_ONCE)
+    app.state.stop = engine.stop
     app.state.service = Service(models, pieces, PromptStore(), config.soundfont, limiter)
     app.include_router(router)
     _add_pages(app)

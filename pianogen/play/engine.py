@@ -11,7 +11,7 @@ from pianogen.generation import Limits, Request, sample
 from pianogen.generation.sampler import Batch
 from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.play.models import PlayModel
-from pianogen.play.piece import Piece
+from pianogen.play.piece import Piece, State
 from pianogen.progress import console
 
 _WORDS = 8  # appended to every piece between two looks at who has come and gone
@@ -36,17 +36,21 @@ class Engine:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and with it all unfinished pieces."""
+        """End all unfinished pieces, and the thread; those who read them are told at once."""
         self._is_stopping = True
         self._wake.set()
         self._thread.join()
+        for lane in self._lanes.values():
+            lane.end_all("stopped", "the server is stopped")
 
     def submit(self, piece: Piece) -> None:
         """Let a piece join its model's batch, or wait until a row is free.
 
         Raises:
-            QueueFullError: Too many pieces wait already.
+            QueueFullError: Too many pieces wait already, or the server is being stopped.
         """
+        if self._is_stopping:
+            raise QueueFullError("the server is being stopped")
         num_waiting = sum(len(lane.waiting) for lane in self._lanes.values())
         if num_waiting >= self._queue:
             raise QueueFullError(f"{num_waiting} pieces wait already, and no more may; try again in a few seconds")
@@ -103,8 +107,21 @@ class _Lane:
                 self._pieces[request].position = position
         except Exception as error:  # such as no memory: visitors are told, and the server goes on
             console.print_exception()
-            self._fail_all(f"the server could not go on with this piece ({type(error).__name__}); try again")
+            self._end_started(
+                "failed", f"the server could not go on with this piece ({type(error).__name__}); try again"
+            )
+            self._batch = self._new_batch()
         return True
+
+    def end_all(self, state: State, reason: str) -> None:
+        """End all pieces, also those that wait."""
+        self.waiting.clear()
+        self._end_started(state, reason)
+
+    def _end_started(self, state: State, reason: str) -> None:
+        for request in list(self._pieces):
+            if request not in self.waiting:
+                self._pieces.pop(request).end(state, reason)
 
     def _drop_unwanted(self) -> None:
         for request, piece in list(self._pieces.items()):
@@ -114,12 +131,6 @@ class _Lane:
                 else:
                     self._batch.stop(request)
                 self._pieces.pop(request).end("stopped")
-
-    def _fail_all(self, reason: str) -> None:
-        for request in list(self._pieces):
-            if request not in self.waiting:
-                self._pieces.pop(request).end("failed", reason)
-        self._batch = self._new_batch()
 
     def _new_batch(self) -> Batch:
         return Batch(self._model.model, GenerateConfig(), self._model.mask, self._rows)

@@ -1,7 +1,7 @@
 """One process that serves an application until it is told to stop."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Thread
 
@@ -13,18 +13,22 @@ _MAX_HEADER_BYTES = 16_000
 _GRACE_S = 5  # for requests that run when the server is told to stop
 
 
-def serve(app: ASGIApp, listening: socket.socket) -> None:
+def serve(app: ASGIApp, listening: socket.socket, on_stop: Callable[[], None] = lambda: None) -> None:
     """Serve an application on a socket that listens, until SIGINT or SIGTERM.
 
     Requests are not logged: their addresses identify people.
+
+    Args:
+        on_stop: Called as soon as it is told to stop, so that the application can end responses that go on for long;
+            the server waits some seconds for them.
     """
-    _server(app).run(sockets=[listening])
+    _server(app, on_stop).run(sockets=[listening])
 
 
 @contextmanager
-def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
-    """Serve an application in a thread of this process, until the end of `with`."""
-    server = _server(app)
+def serving(app: ASGIApp, listening: socket.socket, on_stop: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Serve an application in a thread of this process, until the end of `with`; `on_stop` as in `serve`."""
+    server = _server(app, on_stop)
     thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
@@ -34,7 +38,18 @@ def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
         thread.join()
 
 
-def _server(app: ASGIApp) -> uvicorn.Server:
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell the application before waiting for its responses; the `lifespan` events come after them."""
+        self._on_stop()
+        await super().shutdown(sockets)
+
+
+def _server(app: ASGIApp, on_stop: Callable[[], None]) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -46,4 +61,4 @@ def _server(app: ASGIApp) -> uvicorn.Server:
         http="h11",
         ws="none",
     )
-    return uvicorn.Server(config)
+    return _Server(config, on_stop)

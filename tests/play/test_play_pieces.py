@@ -128,6 +128,21 @@ def test_without_a_seed_pieces_differ_and_the_seed_is_told(site: Site):
     assert site.post(tokens=61, seed=first["seed"])["id"] == first["id"]
 
 
+def test_readers_of_an_unfinished_piece_are_told_at_once_that_the_server_stops():
+    with serving(PlayConfig(device="cpu", batch=1)) as stopping, stopping.client() as client:
+        made, waiting = (stopping.post(seed=seed, **LONG) for seed in (71, 72))
+        with (
+            client.stream("GET", made["events"]) as first,
+            stopping.client() as other,
+            other.stream("GET", waiting["events"]) as second,
+        ):
+            lines = [answer.iter_lines() for answer in (first, second)]
+            for one in lines:
+                next(one)
+            threading.Thread(target=stopping.stop).start()
+            assert all('data: {"error":"the server is stopped"}' in one for one in map(list, lines))
+
+
 def test_a_piece_whose_last_reader_has_left_is_dropped(site: Site, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(piece_module, "LEAVE_S", 0.3)
     made = site.post(seed=31, **LONG)
