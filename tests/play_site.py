@@ -33,6 +33,14 @@ class Site:
         """A program without a session."""
         return httpx2.Client(base_url=self.url, timeout=120, trust_env=False, verify=False, **options)
 
+    @contextmanager
+    def page(self) -> Iterator[httpx2.Client]:
+        """A browser's page, with its session."""
+        with self.client() as client:
+            page = client.get("/").text
+            client.headers["x-csrf-token"] = page.split('name="csrf-token" content="')[1].split('"')[0]
+            yield client
+
     def ask(self, **body: Any) -> httpx2.Response:
         """Ask for a piece, as another program each time."""
         with self.client() as client:

@@ -48,7 +48,12 @@ def _service(request: Request) -> Service:
     return request.app.state.service
 
 
+def _visitor(request: Request) -> str:
+    return request.scope["session"]  # by the guard; of a program that keeps no cookies, another one each time
+
+
 Serving = Annotated[Service, Depends(_service)]
+Visitor = Annotated[str, Depends(_visitor)]
 ModelName = Annotated[str | None, Query(alias="model", description="Whose grid the notes are on.")]
 
 
@@ -81,17 +86,17 @@ async def upload(
 
 
 @router.post("/pieces", status_code=201)
-async def create(body: PieceBody, service: Serving) -> dict[str, Any]:
+async def create(body: PieceBody, service: Serving, visitor: Visitor) -> dict[str, Any]:
     """Begin a piece."""
     model = service.model(body.model)
     start = await _prompt(body.prompt, model, service)
-    return service.pieces.create(model, body.seed, body.settings(start), start).describe()
+    return service.pieces.create(model, body.seed, body.settings(start), start, visitor).describe()
 
 
 @router.get("/pieces/{piece_id}.{suffix}")
-async def file(piece_id: str, suffix: Suffix, request: Request, service: Serving) -> Response:
+async def file(piece_id: str, suffix: Suffix, request: Request, service: Serving, visitor: Visitor) -> Response:
     """A file of a piece; it is answered when the piece is done."""
-    piece = service.pieces.find(piece_id)
+    piece = service.pieces.find(piece_id, visitor)
     await _done(piece, request)
     content, media_type = await anyio.to_thread.run_sync(
         file_of, piece, suffix, service.soundfont, limiter=service.files
@@ -101,17 +106,17 @@ async def file(piece_id: str, suffix: Suffix, request: Request, service: Serving
 
 
 @router.get("/pieces/{piece_id}/events")
-async def events(piece_id: str, request: Request, service: Serving) -> StreamingResponse:
+async def events(piece_id: str, request: Request, service: Serving, visitor: Visitor) -> StreamingResponse:
     """The piece while it is made, as server-sent events."""
-    piece = service.pieces.find(piece_id)
+    piece = service.pieces.find(piece_id, visitor)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(events_of(piece, request.is_disconnected), 200, headers, "text/event-stream")
 
 
 @router.get("/pieces/{piece_id}")
-async def piece(piece_id: str, service: Serving) -> dict[str, Any]:
+async def piece(piece_id: str, service: Serving, visitor: Visitor) -> dict[str, Any]:
     """The piece so far; one that the server does not know any more is made again."""
-    return (service.pieces.kept(piece_id) or service.pieces.find(piece_id)).describe()
+    return (service.pieces.kept(piece_id) or service.pieces.find(piece_id, visitor)).describe()
 
 
 @router.delete("/pieces/{piece_id}", status_code=204)

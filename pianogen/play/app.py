@@ -24,7 +24,7 @@ from pianogen.play.bodies import PieceBody
 from pianogen.play.engine import Engine, QueueFullError
 from pianogen.play.models import load_models
 from pianogen.play.prompt_store import PromptStore
-from pianogen.play.store import PieceStore
+from pianogen.play.store import PieceStore, TooManyPiecesError
 from pianogen.play.uploads import MAX_BYTES
 from pianogen.progress import console
 from pianogen.render.samples import SOUND_FILE, samples_script
@@ -134,8 +134,9 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(PianogenError)
     async def refused(_: Request, error: PianogenError) -> JSONResponse:
-        if isinstance(error, QueueFullError):
-            return _error(503, str(error), {"retry-after": _RETRY_S})
+        if isinstance(error, QueueFullError | TooManyPiecesError):
+            status = 503 if isinstance(error, QueueFullError) else 429
+            return _error(status, str(error), {"retry-after": _RETRY_S})
         return _error(422, str(error))
 
     @app.exception_handler(RequestValidationError)

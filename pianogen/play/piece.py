@@ -20,8 +20,9 @@ LEAVE_S = 5.0  # an unfinished piece that nobody has read for so long is stopped
 class Piece:
     """Fields are replaced, never changed in place, so that readers need no lock; `state` is written last."""
 
-    def __init__(self, spec: PieceSpec, request: Request) -> None:
-        self.spec, self.request, self.id = spec, request, spec.encode()
+    def __init__(self, spec: PieceSpec, request: Request, visitor: str) -> None:
+        """Let `visitor`, the name of a session, be the one for whom it is made."""
+        self.spec, self.request, self.visitor, self.id = spec, request, visitor, spec.encode()
         self.state: State = "queued"
         self.position = 0
         """Pieces before it in the queue."""
@@ -56,6 +57,10 @@ class Piece:
     def is_unwanted(self) -> bool:
         """Whether it is stopped, or nobody reads it any more."""
         return self._is_stopped or (not self._readers and time.monotonic() - self._seen_at > LEAVE_S)
+
+    def is_usable(self) -> bool:
+        """Whether it is done, or is being made and will be; otherwise it has to be made again."""
+        return self.state == "done" or (self.state not in ENDED and not self.is_unwanted())
 
     def advance(self, tokens: Int[np.ndarray, " T"]) -> None:
         """Take its tokens so far."""

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pianogen.errors import SettingError
+from pianogen.errors import PianogenError, SettingError
 from pianogen.generation import Prompt, Request, plan_limits
 from pianogen.generation.limits import DEFAULT_TOKENS
 from pianogen.play.engine import Engine
@@ -13,7 +13,12 @@ from pianogen.play.models import PlayModel
 from pianogen.play.piece import ENDED, Piece
 from pianogen.play.spec import PieceSettings, PieceSpec
 
+_MAX_UNFINISHED = 4  # of a session: a browser has six connections to a server, and follows each piece with one
 _MAX_ENDED = 1000  # pieces kept; the one that was read longest ago goes first
+
+
+class TooManyPiecesError(PianogenError):
+    """A visitor asks for more unfinished pieces than one may have."""
 
 
 class PieceStore:
@@ -23,26 +28,28 @@ class PieceStore:
         self.models, self._engine, self._max_tokens = models, engine, max_tokens
         self._pieces: OrderedDict[str, Piece] = OrderedDict()
 
-    def create(self, model: PlayModel, seed: int | None, settings: PieceSettings, prompt: Prompt) -> Piece:
+    def create(
+        self, model: PlayModel, seed: int | None, settings: PieceSettings, prompt: Prompt, visitor: str
+    ) -> Piece:
         """Begin a piece, or find the one that is the same; without a seed one is drawn.
 
         Raises:
             SettingError: The settings contradict each other or leave nothing to generate, or are too much to ask for.
-            QueueFullError: Too many pieces wait already.
+            QueueFullError, TooManyPiecesError: Too many pieces wait already, or too many are made for this visitor.
         """
         seed = secrets.randbits(31) if seed is None else seed
         settings = self._within_limits(settings, prompt)
-        return self._begin(PieceSpec(model.name, model.sha256, seed, settings, prompt))
+        return self._begin(PieceSpec(model.name, model.sha256, seed, settings, prompt), visitor)
 
-    def find(self, piece_id: str) -> Piece:
-        """The piece of an ID; if it is not kept, or was stopped, it is made again.
+    def find(self, piece_id: str, visitor: str) -> Piece:
+        """The piece of an ID; if it is not kept, was stopped or has failed, it is made again.
 
         Raises:
             SettingError: It is not an ID, or that of another server.
-            QueueFullError: Too many pieces wait already.
+            QueueFullError, TooManyPiecesError: Too many pieces wait already, or too many are made for this visitor.
         """
         piece = self._pieces.get(piece_id)
-        if piece is not None and piece.state != "stopped":
+        if piece is not None and piece.is_usable():
             return self._kept(piece)
         spec = PieceSpec.decode(piece_id)
         model = self.models.get(spec.model)
@@ -54,24 +61,30 @@ class PieceStore:
         ):
             raise SettingError(f"this piece is by another checkpoint of the model {spec.model!r}")
         settings = self._within_limits(spec.settings, spec.prompt)
-        return self._begin(replace(spec, sha256=model.sha256, settings=settings))
+        return self._begin(replace(spec, sha256=model.sha256, settings=settings), visitor)
 
     def kept(self, piece_id: str) -> Piece | None:
         """The piece of an ID, if the server has it, stopped or not."""
         piece = self._pieces.get(piece_id)
         return None if piece is None else self._kept(piece)
 
-    def _begin(self, spec: PieceSpec) -> Piece:
+    def _begin(self, spec: PieceSpec, visitor: str) -> Piece:
         limits = plan_limits(spec.settings.config(), spec.prompt)
         request = Request(0, limits, spec.prompt.ids, spec.seed, spec.settings.config())
-        piece = Piece(spec, request)
+        piece = Piece(spec, request, visitor)
         known = self._pieces.get(piece.id)
-        if known is not None and known.state not in ("stopped", "failed"):
+        if known is not None and known.is_usable():
             return self._kept(known)
+        self._check_number(visitor)
         self._engine.submit(piece)
         self._pieces[piece.id] = piece
         self._forget()
         return piece
+
+    def _check_number(self, visitor: str) -> None:
+        mine = [piece for piece in self._pieces.values() if piece.visitor == visitor and piece.state not in ENDED]
+        if len(mine) >= _MAX_UNFINISHED:
+            raise TooManyPiecesError(f"{len(mine)} pieces are being made for you; stop one, or wait until one is done")
 
     def _kept(self, piece: Piece) -> Piece:
         self._pieces.move_to_end(piece.id)

@@ -189,6 +189,27 @@ def test_more_than_the_queue_holds_is_refused_and_the_others_are_made(site: Site
     assert site.midi(site.post(seed=1, tokens=21)["id"])
 
 
+def test_one_visitor_cannot_fill_the_batch(site: Site):
+    with site.page() as visitor, site.page() as another:
+        answers = [visitor.post("/api/pieces", json={"seed": seed, **LONG}) for seed in range(200, 205)]
+        assert [answer.status_code for answer in answers] == [201] * 4 + [429]
+        assert answers[-1].json()["error"].startswith("4 pieces are being made for you; stop one")
+        assert another.post("/api/pieces", json={"seed": 205, "tokens": 21}).status_code == 201
+        for answer in answers[:4]:
+            visitor.delete(f"/api/pieces/{answer.json()['id']}")
+        wait_until(lambda: all(site.kept(answer.json()["id"]).state == "stopped" for answer in answers[:4]))
+        assert visitor.post("/api/pieces", json={"seed": 206, "tokens": 21}).status_code == 201
+
+
+def test_a_piece_that_is_about_to_be_stopped_or_has_failed_is_made_again(site: Site):
+    made = site.post(seed=61, num_tokens=60)
+    piece = site.kept(made["id"])
+    piece.stop()
+    assert site.post(seed=61, num_tokens=60)["id"] == made["id"]
+    site.kept(made["id"]).end("failed", "no memory")
+    assert site.midi(made["id"])[:4] == b"MThd"
+
+
 def test_readers_at_once_get_the_same(site: Site):
     made, told = site.post(seed=41, num_tokens=200, min_tokens=100), []
     threads = [threading.Thread(target=lambda: told.append(events_of(site, made["id"])[-1])) for _ in range(8)]
