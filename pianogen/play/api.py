@@ -18,7 +18,7 @@ from pianogen.play.files import Suffix, file_of
 from pianogen.play.models import PlayModel
 from pianogen.play.piece import ENDED, Piece
 from pianogen.play.prompt_store import PromptStore
-from pianogen.play.prompts import cut, prompt_of_notes
+from pianogen.play.prompts import prompt_of_notes
 from pianogen.play.store import PieceStore
 
 router = APIRouter(prefix="/api")
@@ -134,8 +134,7 @@ async def _prompt(body: KnownPromptBody | NotesBody | None, model: PlayModel, se
         return Prompt(steps_per_quarter=spq)
     if isinstance(body, KnownPromptBody):
         return (await service.prompts.find(body.id, model.tokenizer)).until(body.end_step)
-    whole = prompt_of_notes(body.notes, spq, body.quarters_per_minute, body.time_signature)
-    return whole if body.end_step is None else cut(whole, body.end_step)
+    return prompt_of_notes(body.notes, spq, body.quarters_per_minute, body.time_signature, body.end_step)
 
 
 async def _done(piece: Piece, request: Request) -> None:

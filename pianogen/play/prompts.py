@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from pianogen.errors import SettingError
 from pianogen.generation.prompt import DEFAULT_TEMPO, Prompt, clock_and_end
@@ -60,12 +61,18 @@ def cut(prompt: Prompt, end_step: int) -> Prompt:
     Raises:
         SettingError: No note starts before it.
     """
-    notes = decode(prompt.ids, allow_open=True)
+    ids, num_steps = _encoded_until(decode(prompt.ids, allow_open=True), end_step)
+    return replace(prompt, ids=ids, num_steps=num_steps)
+
+
+def _encoded_until(notes: Notes, end_step: int) -> tuple[Int[np.ndarray, " T"], int]:
+    """The tokens of the notes that start before a step, and where they end or are cut; tokens shorten long waits."""
     kept = notes.onset < end_step
     if not kept.any():
         raise SettingError(f"'end_step' is {end_step}, but the prompt's first note starts at step {notes.onset.min()}")
     ids = encode(Notes(notes.onset[kept], notes.duration[kept], notes.pitch[kept]))[:-1]
-    return replace(prompt, ids=ids, num_steps=min(clock_and_end(ids)[1], end_step))
+    clock, end = clock_and_end(ids)
+    return ids, min(end, end_step - (int(notes.onset[kept].max()) - clock))
 
 
 def prompt_of_notes(
@@ -73,11 +80,14 @@ def prompt_of_notes(
     steps_per_quarter: int,
     tempo: float = DEFAULT_TEMPO,
     time_signature: tuple[int, int] = (4, 4),
+    end_step: int | None = None,
 ) -> Prompt:
-    """A prompt of notes as [start, length, pitch], in steps and MIDI numbers, in any order.
+    """A prompt of notes as [start, length, pitch], in steps and MIDI numbers, in any order, as `cut` at a step.
+
+    Waits longer than a token can say are shortened, as in files.
 
     Raises:
-        SettingError: There are none, or one is not on the keyboard or the grid.
+        SettingError: There are none, or one is not on the keyboard or the grid, or none starts before `end_step`.
     """
     if not notes:
         raise SettingError("the prompt has no notes; leave it out to start from nothing")
@@ -86,8 +96,10 @@ def prompt_of_notes(
         _require(0 <= start <= _MAX_START, what, "its start", f"from 0 to {_MAX_START} steps")
         _require(1 <= length <= MAX_NOTE_STEPS, what, "its length", f"from 1 to {MAX_NOTE_STEPS} steps")
         _require(LOWEST_PITCH <= pitch <= HIGHEST_PITCH, what, "its pitch", f"from {LOWEST_PITCH} to {HIGHEST_PITCH}")
-    ids = encode(canonical(*np.array(notes, dtype=np.int64).T))[:-1]
-    return Prompt(ids, clock_and_end(ids)[1], steps_per_quarter, tempo, time_signature)
+    table = canonical(*np.array(notes, dtype=np.int64).T)
+    whole = int((table.onset + table.duration).max())
+    ids, num_steps = _encoded_until(table, whole if end_step is None else end_step)
+    return Prompt(ids, num_steps, steps_per_quarter, tempo, time_signature)
 
 
 def _require(condition: bool, what: str, value: str, rule: str) -> None:

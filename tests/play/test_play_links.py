@@ -3,6 +3,7 @@
 import base64
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,6 +107,15 @@ def test_the_notes_of_a_beginning_are_the_first_notes_of_the_whole(seed: int, nu
     whole, table = notes_in(ids), decode(ids)
     assert whole == np.stack([table.onset, table.duration, table.pitch], axis=1).tolist()
     assert notes_in(ids[: 2 + num]) == whole[: len(notes_in(ids[: 2 + num]))]
+
+
+@given(NOTES, st.integers(1, 400))
+def test_notes_are_cut_at_their_own_steps_even_after_waits_that_no_token_can_say(notes: list[Any], end_step: int):
+    before = [note for note in notes if note[0] < end_step]
+    if before:
+        made, expected = prompt_of_notes(notes, 4, end_step=end_step), prompt_of_notes(before, 4)
+        assert made.ids.tolist() == expected.ids.tolist()
+        assert made.clock < made.num_steps <= expected.num_steps
 
 
 @given(st.integers(0, 50), st.integers(1, 100))
