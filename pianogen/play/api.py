@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from pianogen.errors import SettingError
 from pianogen.generation import Prompt
 from pianogen.play.bodies import KnownPromptBody, NotesBody, PieceBody
 from pianogen.play.events import PERIOD_S, events_of
-from pianogen.play.files import Suffix, file_of
+from pianogen.play.files import Suffix, file_of, is_slow
 from pianogen.play.models import PlayModel
 from pianogen.play.piece import ENDED, Piece
 from pianogen.play.prompt_store import PromptStore
@@ -22,6 +23,7 @@ from pianogen.play.prompts import prompt_of_notes
 from pianogen.play.store import PieceStore
 
 router = APIRouter(prefix="/api")
+_LEFT = 499  # as nginx writes it down; nobody reads it
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Service:
     pieces: PieceStore
     prompts: PromptStore
     soundfont: str | None
-    files: anyio.CapacityLimiter
-    """How many files are made at a time."""
+    files: anyio.Semaphore
+    """How many slow files are made at a time."""
 
     def model(self, name: str | None) -> PlayModel:
         """A model by its name, by default the first one."""
@@ -98,9 +100,10 @@ async def file(piece_id: str, suffix: Suffix, request: Request, service: Serving
     """A file of a piece; it is answered when the piece is done."""
     piece = service.pieces.find(piece_id, visitor)
     await _done(piece, request)
-    content, media_type = await anyio.to_thread.run_sync(
-        file_of, piece, suffix, service.soundfont, limiter=service.files
-    )
+    async with service.files if is_slow(suffix) else nullcontext():
+        if await request.is_disconnected():  # while others' files were made
+            return Response(status_code=_LEFT)
+        content, media_type = await anyio.to_thread.run_sync(file_of, piece, suffix, service.soundfont)
     name = f"piece-{piece.spec.seed}.{suffix}"
     return Response(content, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'})
 

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from pianogen import __version__
 from pianogen.config import PlayConfig
-from pianogen.errors import PianogenError
+from pianogen.errors import PianogenError, ShardError
 from pianogen.play.api import Service, router
 from pianogen.play.bodies import PieceBody
 from pianogen.play.engine import Engine, QueueFullError
@@ -35,7 +35,7 @@ _SHARED = ("page.css", "piano.js")  # of pianogen.render
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 _RETRY_S = "5"
 LIMITS = Limits(larger_bodies={"/api/prompts": MAX_BYTES})
-_FILES_AT_ONCE = 1  # scores and sounds, each of which takes a core
+_FILES_AT_ONCE = 1  # scores and sounds, each of which takes a core; MIDI files do not wait
 
 
 def play(config: PlayConfig) -> None:
@@ -80,9 +80,8 @@ def build_app(config: PlayConfig) -> FastAPI:
         lifespan=running,
     )  # fmt: skip
     pieces = PieceStore(models, engine, config.max_tokens)
-    limiter = anyio.CapacityLimiter(_FILES_AT_ONCE)
     app.state.stop = engine.stop
-    app.state.service = Service(models, pieces, PromptStore(), config.soundfont, limiter)
+    app.state.service = Service(models, pieces, PromptStore(), config.soundfont, anyio.Semaphore(_FILES_AT_ONCE))
     app.include_router(router)
     _add_pages(app)
     _add_sound(app, config.soundfont)
@@ -138,6 +137,12 @@ def _add_errors(app: FastAPI) -> None:
             status = 503 if isinstance(error, QueueFullError) else 429
             return _error(status, str(error), {"retry-after": _RETRY_S})
         return _error(422, str(error))
+
+    @app.exception_handler(OSError)
+    @app.exception_handler(ShardError)  # no worker process starts, or it cannot write
+    async def cannot(_: Request, error: Exception) -> JSONResponse:
+        console.print(f"pianogen play: {error}", soft_wrap=True, markup=False)
+        return _error(503, "the server cannot read files now (its disk may be full); try again later")
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

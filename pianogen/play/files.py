@@ -15,6 +15,7 @@ _MAX_SOUND_MINUTES = 10  # 100 MB while it is made
 class _Form(NamedTuple):
     media_type: str
     make: Callable[[Piece, str | None], bytes | str]
+    is_slow: bool = True
 
 
 def _midi(piece: Piece, _: str | None) -> bytes:
@@ -41,10 +42,15 @@ def _sound(piece: Piece, soundfont: str | None) -> bytes:
 
 
 _FORMS: dict[Suffix, _Form] = {
-    "mid": _Form("audio/midi", _midi),
+    "mid": _Form("audio/midi", _midi, is_slow=False),
     "musicxml": _Form("application/vnd.recordare.musicxml+xml", _score),
     "wav": _Form("audio/wav", _sound),
 }
+
+
+def is_slow(suffix: Suffix) -> bool:
+    """Whether a file takes a core for longer than a visitor notices."""
+    return _FORMS[suffix].is_slow
 
 
 def file_of(piece: Piece, suffix: Suffix, soundfont: str | None) -> tuple[bytes | str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from play_site import QUEUE, Site, serving, wait_until
 from symusic.core import NoteTick, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
@@ -110,6 +111,17 @@ def test_the_score_and_the_sound_are_those_of_generate(site: Site, generated: Ca
     paths = (tmp_path / "here.musicxml", expected.with_suffix(".musicxml"))  # their ids differ from file to file
     here, there = (tokenize(read_score(path), TokenizerConfig())[0].tolist() for path in paths)
     assert here == there
+
+
+def test_a_midi_file_does_not_wait_for_others_sounds(site: Site):
+    made = site.post(seed=2, tokens=61)
+    site.service.files.acquire_nowait()  # somebody's sound is being made
+    try:
+        assert site.midi(made["id"])[:4] == b"MThd"
+        with site.client() as client, pytest.raises(httpx2.ReadTimeout):
+            client.get(f"/api/pieces/{made['id']}.wav", timeout=0.3)
+    finally:
+        site.service.files.release()
 
 
 def test_a_link_gives_the_same_piece_after_a_restart(site: Site):

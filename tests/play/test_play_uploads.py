@@ -1,5 +1,7 @@
 """Files that visitors send: read on the model's grid, or refused in one clear line."""
 
+import errno
+import os
 import socket
 from pathlib import Path
 
@@ -38,6 +40,17 @@ def test_a_broken_file_is_refused_in_one_line(site: Site, data: bytes):
     assert status == 422
     assert "a.mid" in text
     assert "\\n" not in text
+    assert "/tmp" not in text
+
+
+def test_with_a_full_disk_an_upload_is_refused_in_one_line_without_a_path(site: Site, monkeypatch: pytest.MonkeyPatch):
+    def write(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/pianogen-play-x/prompt.mid")
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    status, text = send(site, FILE)
+    assert status == 503
+    assert "disk may be full" in text
     assert "/tmp" not in text
 
 
