@@ -217,6 +217,16 @@ def test_a_kept_take_is_there_after_a_reload(visit: Callable[..., None], page: "
     assert new_notes(page) == before != ""
 
 
+def test_keeping_a_take_keeps_those_that_the_server_cannot_make_today(visit: Callable[..., None], page: "Page") -> None:
+    page.add_init_script("localStorage['pianogen.kept'] ??= JSON.stringify([{ id: 'gone', label: 'from nothing' }])")
+    visit()
+    page.get_by_role("alert").filter(has_text="not the ID of a piece").wait_for()
+    make(page)
+    page.get_by_role("button", name="Keep").click()
+    kept = page.evaluate("JSON.parse(localStorage['pianogen.kept']).map((one) => one.id)")
+    assert (len(kept), kept[0]) == (2, "gone")
+
+
 def test_nothing_sounds_before_a_press_and_a_note_soon_after(
     visit: Callable[..., None], page: "Page", capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,9 +32,11 @@ export class Player {
 
   /** @param {Note[]} notes by time @param {{isPrompt?: boolean, grows?: boolean}} how */
   add(notes, { isPrompt = false, grows = false } = {}) {
-    this.roll.notes.push(...notes);
+    for (const note of notes) { // not all in one call: a file may have more notes than a call has arguments
+      this.roll.notes.push(note);
+      this.playback.notes.push(...note);
+    }
     if (isPrompt) this.roll.numPrompt += notes.length;
-    this.playback.notes.push(...notes.flat());
     this.playback.grows = grows;
     this.#measure();
   }

@@ -50,16 +50,16 @@ export class Takes {
   /** Make the kept takes again, one after another, so that other visitors need not wait. */
   async restore() {
     for (const { id, label } of read()) {
-      const take = await this.open(id, label);
+      const shown = this.#takes.find((one) => one.piece.id === id);
+      const take = shown ?? await this.open(id, label);
       take?.mark(true);
       await take?.finished;
     }
   }
 
   #keep(/** @type {Take} */ take) {
-    take.mark(!take.isKept);
-    this.#write();
-    this.actions.say(`${take.title} is ${take.isKept ? "kept in this browser" : "no longer kept"}.`);
+    this.actions.say(`${take.title} is ${take.isKept ? "no longer kept" : "kept in this browser"}.`);
+    this.#mark(take, !take.isKept); // it says so if it cannot
   }
 
   #remove(/** @type {Take} */ take) {
@@ -68,7 +68,7 @@ export class Takes {
     const place = this.#takes.indexOf(take);
     take.element.remove();
     this.#takes.splice(place, 1);
-    if (take.isKept) this.#write();
+    if (take.isKept) this.#mark(take, false);
     this.#count();
     (this.#takes[place] ?? this.#takes.at(-1) ?? this).element.focus();
   }
@@ -86,10 +86,12 @@ export class Takes {
     /** @type {HTMLElement} */ (document.querySelector("#compare")).hidden = this.#takes.length < 2;
   }
 
-  #write() {
-    const kept = this.#takes.filter((one) => one.isKept).reverse();
+  // the others in storage stay: they may not be on the page yet, or the server may not have their model today
+  #mark(/** @type {Take} */ take, /** @type {boolean} */ isKept) {
+    take.mark(isKept);
+    const { piece: { id }, label } = take, others = read().filter((one) => one.id !== id);
     try {
-      localStorage.setItem(KEPT, JSON.stringify(kept.map(({ piece, label }) => ({ id: piece.id, label }))));
+      localStorage.setItem(KEPT, JSON.stringify(isKept ? [...others, { id, label }] : others));
     } catch {
       this.actions.say("This browser does not let the page keep takes; copy their links.");
     }
