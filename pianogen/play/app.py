@@ -50,7 +50,8 @@ def play(config: PlayConfig) -> None:
         port = listening.getsockname()[1]
         application = build_app(config)
         guarded = Guard(application, Sessions(), place.names(port), LIMITS)
-        address = f"http://{config.public[0]}" if config.public else f"http://{config.host}:{port}"
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        address = f"http://{config.public[0]}" if config.public else f"http://{host}:{port}"
         console.print(f"pianogen play: {address}/  (Ctrl-C ends it)", soft_wrap=True)
         serve(guarded, listening, application.state.stop)
 
