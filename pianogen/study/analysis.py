@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 
 from pianogen.errors import StudyError
 from pianogen.randomness import RandomStream, generator
@@ -120,7 +121,7 @@ def analyse(collected: Collected) -> Analysis:
         raise StudyError(_too_few(len(collected.raters), out))
     design, ratings = collected.design, collected.table(kept)
 
-    def random(what: int) -> np.random.Generator:
+    def random(what: int) -> Generator:
         return generator(design.seed, RandomStream.STUDY_ANALYSIS, what)
 
     return Analysis(
@@ -141,7 +142,7 @@ def _too_few(began: int, out: Sequence[Excluded]) -> str:
     return f"{began} raters began and {began - len(out)} can be analysed, but at least {MIN_RATERS} are needed{why}"
 
 
-def _means(ratings: Ratings, random: np.random.Generator) -> tuple[ConditionMean, ...]:
+def _means(ratings: Ratings, random: Generator) -> tuple[ConditionMean, ...]:
     low, high = interval(ratings, random)
     heard = ~np.isnan(ratings.scores)
     found = []

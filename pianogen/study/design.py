@@ -203,8 +203,8 @@ class StudyFolder:
     def _read(self, path: Path, kind: type[_T]) -> _T:
         try:
             return TypeAdapter(kind).validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise StudyError(f"{path} is missing; `pianogen study new {self.path}` makes a study") from None
+        except FileNotFoundError as error:
+            raise StudyError(f"{path} is missing; `pianogen study new {self.path}` makes a study") from error
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))

@@ -65,8 +65,8 @@ class RawPerformances:
             name = next(name for name in self._names if name == source or name.endswith(f"/{source}"))
             with zipfile.ZipFile(self._location) as archive:
                 return read_midi(archive.read(name))
-        except StopIteration:
-            raise StudyError(f"{self._location} has no file {source!r}, which the shards name as a source") from None
+        except StopIteration as error:
+            raise StudyError(f"{self._location} has no file {source!r}, which the shards name as a source") from error
         except (SourceError, OSError, zipfile.BadZipFile) as error:
             raise StudyError(f"{source!r} of {self._location} cannot be read: {error}") from error
 
