@@ -3,7 +3,7 @@
 import difflib
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -53,7 +53,8 @@ def play(config: PlayConfig) -> None:
         host = f"[{config.host}]" if ":" in config.host else config.host
         address = f"http://{config.public[0]}" if config.public else f"http://{host}:{port}"
         console.print(f"pianogen play: {address}/  (Ctrl-C ends it)", soft_wrap=True)
-        serve(guarded, listening, application.state.stop)
+        with suppress(KeyboardInterrupt):  # the way to end it, with nothing to resume
+            serve(guarded, listening, application.state.stop)
 
 
 def build_app(config: PlayConfig) -> FastAPI:
