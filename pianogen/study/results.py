@@ -17,7 +17,6 @@ from typing import Any
 from pianogen import track
 from pianogen.errors import StudyError
 from pianogen.files import write_atomic, write_json
-from pianogen.folders import make_out
 from pianogen.judge.mirroring import metric_name
 from pianogen.progress import status
 from pianogen.randomness import RandomStream, generator
@@ -52,7 +51,10 @@ def results(folder: StudyFolder, key_path: Path | None = None) -> Results:
     with status("analysing"):
         analysis = analyse(collected)
         measured = _correlations(folder, key_path, collected)
-    make_out(folder.results)
+    try:
+        folder.results.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"cannot create the folder {folder.results}: {error.strerror}") from error
     found = Results(collected, analysis, measured, folder.results)
     _write(found)
     if track.is_on():

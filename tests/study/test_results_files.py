@@ -13,6 +13,7 @@ import pytest
 from answered import answered, by_condition
 
 from pianogen.cli import main
+from pianogen.errors import StudyError
 from pianogen.study.analysis import analyse
 from pianogen.study.design import Hearing, StudyFolder
 from pianogen.study.figure import groups_of, write_figure
@@ -143,6 +144,14 @@ def test_the_command_prints_means_hypotheses_and_who_was_left_out(
     for text in ("lstm-0 with prompt", "3.40", "lstm-0 < real", "left out: rater 2 failed attention checks: 1"):
         assert text in printed
     assert str(made.results / "results.md") in printed
+
+
+def test_results_that_cannot_be_written_are_one_line(made: StudyFolder, tmp_path: Path) -> None:
+    folder = StudyFolder(Path(shutil.copytree(made.path, tmp_path / "study")))
+    shutil.rmtree(folder.results)
+    folder.results.write_text("")
+    with pytest.raises(StudyError, match=r"cannot create the folder .*results: File exists$"):
+        results(folder)
 
 
 def test_a_folder_without_a_study_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
