@@ -40,7 +40,7 @@ from pianogen.study.codes import plain
 from pianogen.study.design import StudyFolder
 from pianogen.study.owner import Owner
 from pianogen.study.site import Site
-from pianogen.study.store import MAX_COMMENT, CodeError, OrderError, Progress, Store
+from pianogen.study.store import MAX_COMMENT, CodeError, OrderError, RaterProgress, Store
 from pianogen.study.view import Views
 
 _MAX_RATING, _MAX_NOTES = 5, 99
@@ -145,7 +145,7 @@ class _Raters:
         self._store.answer(progress.number, body.position, value=body.value, heard_s=body.heard_s, comment=body.comment)
         return self.next(request)
 
-    def _check(self, progress: Progress, body: Answered) -> None:
+    def _check(self, progress: RaterProgress, body: Answered) -> None:
         pages = self._views.pages(progress)
         if body.position >= len(pages):
             raise OrderError(f"this session has {len(pages)} pages")
@@ -160,7 +160,7 @@ class _Raters:
             raise HTTPException(404, "there is no such clip on this page")
         return FileResponse(self._folder.clip(name), media_type="audio/mpeg", headers=_NOT_KEPT)
 
-    def _rater(self, request: Request) -> Progress:
+    def _rater(self, request: Request) -> RaterProgress:
         progress = self._store.rater(request.scope["session"])
         if progress is None:
             raise OrderError("consent comes first")

@@ -46,7 +46,7 @@ class OrderError(Exception):
 
 
 @dataclass(frozen=True)
-class Progress:
+class RaterProgress:
     """How far a rater is."""
 
     number: int
@@ -124,7 +124,7 @@ class Store:
         """The number of codes, used ones too."""
         return self._one("SELECT count(*) FROM codes")[0]
 
-    def rater(self, name: str) -> Progress | None:
+    def rater(self, name: str) -> RaterProgress | None:
         """The rater of a session's name; None before consent."""
         row = self._one(
             "SELECT number, session, sound_checks, heard_right, instructed, finished IS NOT NULL, "
@@ -134,7 +134,7 @@ class Store:
         if row is None:
             return None
         number, session, checks, heard, instructed, finished, answers = row
-        return Progress(number, session, checks, bool(heard), bool(instructed), answers, bool(finished))
+        return RaterProgress(number, session, checks, bool(heard), bool(instructed), answers, bool(finished))
 
     def begin(self, name: str, code: str | None = None) -> None:
         """Make a rater of the session of this name, who has consented; nothing if there is one.

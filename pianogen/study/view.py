@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from pianogen.study.design import Design, Hearing, Sessions
-from pianogen.study.store import Progress
+from pianogen.study.store import RaterProgress
 
 _ANSWERING_S = 12  # a guess of the time that a page takes beside its clip
 
@@ -15,11 +15,11 @@ class Views:
     def __init__(self, design: Design, sessions: Sessions) -> None:
         self._design, self._sessions = design, sessions
 
-    def pages(self, progress: Progress) -> tuple[Hearing, ...]:
+    def pages(self, progress: RaterProgress) -> tuple[Hearing, ...]:
         """The session of a rater."""
         return self._sessions.sessions[progress.session]
 
-    def sound_check(self, progress: Progress) -> Hearing:
+    def sound_check(self, progress: RaterProgress) -> Hearing:
         """The clip of the sound check: another one after each wrong answer."""
         return self._sessions.sound_check[progress.sound_checks % len(self._sessions.sound_check)]
 
@@ -27,7 +27,7 @@ class Views:
         """The length of a clip, in seconds."""
         return self._sessions.seconds[clip]
 
-    def stage(self, progress: Progress | None) -> str:
+    def stage(self, progress: RaterProgress | None) -> str:
         """The name of the stage."""
         if progress is None:
             return "consent"
@@ -37,7 +37,7 @@ class Views:
             return "instructions"
         return "finished" if progress.finished else "clip"
 
-    def next(self, progress: Progress | None) -> dict[str, Any]:
+    def next(self, progress: RaterProgress | None) -> dict[str, Any]:
         """What is shown next, with its stage. A rating and a clip that is heard again look the same."""
         stage = self.stage(progress)
         shown: dict[str, Any] = {"stage": stage}
@@ -54,7 +54,7 @@ class Views:
             return shown | self._clip(page.clip) | {"position": progress.position, "of": len(pages), "asks": asks}
         return shown
 
-    def clips(self, progress: Progress | None) -> set[str]:
+    def clips(self, progress: RaterProgress | None) -> set[str]:
         """The clips that were or are on a page of a rater."""
         if progress is None:
             return set()
