@@ -1,7 +1,7 @@
 """The results in the terminal."""
 
 from pianogen.study.results import Results
-from pianogen.study.tables import interval, number, probability, verdict
+from pianogen.study.tables import interim, interval, number, probability, verdict
 
 
 def print_results(found: Results) -> None:
@@ -25,6 +25,8 @@ def print_results(found: Results) -> None:
         tests.add_row(escape(text), number(one.difference, "+.2f"), probability(one.adjusted_p), verdict(one))
     if collected.design.simulated:
         console.print("[bold red]simulated ratings[/]")
+    if warning := interim(collected, analysis):
+        console.print(f"[bold]{warning}[/]")
     console.print(means)
     console.print(tests)
     for out in analysis.excluded:

@@ -68,9 +68,19 @@ def _head(collected: Collected, analysis: Analysis) -> Iterator[str]:
     yield from (f"# {_text(collected.design.title)}", "")
     if collected.design.simulated:
         yield from (SIMULATED, "")
+    if warning := interim(collected, analysis):
+        yield from (f"**{warning}**", "")
     began = f"{counted(counts.began, 'rater')} began, {counts.finished} finished, {counts.kept} are analysed"
     yield from (f"{began}: {counted(counts.ratings, 'rating')} of {counted(counts.stimuli, 'clip')}.", "")
     yield from (f"![Mean rating of each condition{_simulated(collected)}](figure-6.png)", "")
+
+
+def interim(collected: Collected, analysis: Analysis) -> str | None:
+    """A warning while raters are still to come: to stop when the tests please makes their p too small."""
+    finished, planned = analysis.counts.finished, collected.design.raters
+    if finished >= planned:
+        return None
+    return f"Interim: {finished} of the {planned} raters planned have finished. Test the hypotheses when all have."
 
 
 def _simulated(collected: Collected) -> str:

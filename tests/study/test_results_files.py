@@ -71,6 +71,13 @@ def test_the_page_names_who_was_left_out_with_the_reason(made: StudyFolder) -> N
     assert "| 2 | failed attention checks: 1 (at most 0) |" in read(made, "results.md")
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_results_before_the_last_rater_planned_are_called_interim(made: StudyFolder, more: int) -> None:
+    found = collect(made)
+    planned = replace(found, design=replace(found.design, raters=6 + more))
+    assert ("Interim: 6 of the 7 raters" in results_page(planned, analyse(planned), None)) is bool(more)
+
+
 def test_both_analyses_are_named(made: StudyFolder) -> None:
     page = read(made, "results.md")
     assert "## Hypotheses: paired permutation tests (primary)" in page
