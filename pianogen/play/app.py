@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, PackageLoader
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -29,10 +29,9 @@ from pianogen.play.uploads import MAX_BYTES
 from pianogen.progress import console
 from pianogen.render.samples import SOUND_FILE, samples_script
 from pianogen.render.sound import check_sound
-from pianogen.web import Guard, Limits, Place, Sessions, serve
+from pianogen.web import Guard, Limits, Place, Sessions, serve, static_files
 
 _SHARED = ("page.css", "piano.js")  # of pianogen.render
-_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 _RETRY_S = "5"
 LIMITS = Limits(larger_bodies={"/api/prompts": MAX_BYTES})
 _FILES_AT_ONCE = 1  # scores and sounds, each of which takes a core; MIDI files do not wait
@@ -50,8 +49,7 @@ def play(config: PlayConfig) -> None:
         port = listening.getsockname()[1]
         application = build_app(config)
         guarded = Guard(application, Sessions(), place.names(port), LIMITS)
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        address = f"http://{config.public[0]}" if config.public else f"http://{host}:{port}"
+        address = f"http://{config.public[0]}" if config.public else place.url(port)
         console.print(f"pianogen play: {address}/  (Ctrl-C ends it)", soft_wrap=True)
         with suppress(KeyboardInterrupt):  # the way to end it, with nothing to resume
             serve(guarded, listening, application.state.stop)
@@ -93,25 +91,13 @@ def build_app(config: PlayConfig) -> FastAPI:
 
 def _add_pages(app: FastAPI) -> None:
     environment = Environment(loader=PackageLoader("pianogen.play", "pages"), autoescape=True)
-    served = _served_files()
+    pages, render = Path(str(files("pianogen.play") / "pages")), Path(str(files("pianogen.render")))
+    app.include_router(static_files(pages, *(render / name for name in _SHARED)))
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> HTMLResponse:
         text = environment.get_template("index.html").render(csrf_token=request.scope.get("csrf_token", ""))
         return HTMLResponse(text, headers={"cache-control": "no-store"})
-
-    @app.get("/static/{name}", include_in_schema=False)
-    async def static(name: str) -> FileResponse:
-        path = served.get(name)  # names of a list: no path is made of what a visitor sends
-        if path is None:
-            raise HTTPException(404, "there is no such file")
-        return FileResponse(path, media_type=_MEDIA_TYPES[path.suffix], headers={"cache-control": "no-cache"})
-
-
-def _served_files() -> dict[str, Path]:
-    pages, render = Path(str(files("pianogen.play") / "pages")), Path(str(files("pianogen.render")))
-    found = [*(path for path in pages.iterdir() if path.suffix in _MEDIA_TYPES), *(render / name for name in _SHARED)]
-    return {path.name: path for path in found}
 
 
 def _add_sound(app: FastAPI, soundfont: str | None) -> None:

@@ -55,9 +55,8 @@ def _password() -> str:
 
 
 def _announce(folder: StudyFolder, place: Place, port: int, new: int, codes: int) -> None:
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    address = f"http://{host}:{port}/"
-    print(f"{folder.design().title}: {address}  counts: {address}results")
+    address = place.url(port)
+    print(f"{folder.design().title}: {address}/  counts: {address}/results")
     for name in place.public:
         print(f"as {name}: needs a proxy with TLS in front, see docs/study.md")
     if codes:

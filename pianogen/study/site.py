@@ -1,8 +1,9 @@
-"""The pages of a study and their files: a fixed list, so that no address names a file."""
+"""The pages of a study and their files."""
 
 import math
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,14 +14,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from pianogen.study.design import StudyFolder
 from pianogen.study.owner import Owner
 from pianogen.study.store import MAX_COMMENT, Store
+from pianogen.web import static_files
 
-_FILES = {
-    "page.css": ("pianogen.render", "text/css"),
-    "study.css": ("pianogen.study", "text/css"),
-    "study.js": ("pianogen.study", "text/javascript"),
-    "clip.js": ("pianogen.study", "text/javascript"),
-    "counts.js": ("pianogen.study", "text/javascript"),
-}
 _NOT_KEPT = {"cache-control": "no-store"}
 
 
@@ -38,7 +33,8 @@ class Site:
         router.add_api_route("/", self._index)
         router.add_api_route("/results", self._results)
         router.add_api_route("/api/results", self._counts)
-        router.add_api_route("/static/{name}", self._file)
+        pages, style = files("pianogen.study") / "pages", files("pianogen.render") / "page.css"
+        router.include_router(static_files(Path(str(pages)), Path(str(style))))
         return router
 
     def _index(self, request: Request) -> Response:
@@ -67,18 +63,6 @@ class Site:
         page = _environment().get_template(name)
         shown = page.render(design=self._design, csrf_token=request.scope["csrf_token"], **values)
         return HTMLResponse(shown, headers=_NOT_KEPT)
-
-    def _file(self, name: str) -> Response:
-        if name not in _FILES:
-            raise HTTPException(404, "there is no such file")
-        package, kind = _FILES[name]
-        return Response(_read(package, name), media_type=kind, headers={"cache-control": "no-cache"})
-
-
-@cache
-def _read(package: str, name: str) -> bytes:
-    folder = files(package)
-    return (folder / name if package == "pianogen.render" else folder / "pages" / name).read_bytes()
 
 
 @cache

@@ -63,5 +63,14 @@ class Place:
 
     def names(self, port: int) -> frozenset[str]:
         """The values of a Host header that are answered; `port` is the one that was bound."""
-        local = [f"[{self.host}]" if ":" in self.host else self.host, "localhost"] if self.is_local else []
+        local = [self._bracketed, "localhost"] if self.is_local else []
         return frozenset([*(f"{name}:{port}" for name in local), *(name.lower() for name in self.public)])
+
+    def url(self, port: int) -> str:
+        """The address that a browser on this machine opens, without a slash at its end."""
+        return f"http://{self._bracketed}:{port}"
+
+    @property
+    def _bracketed(self) -> str:
+        """The host as it stands in a URL, where an IPv6 address has brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
