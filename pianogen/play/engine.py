@@ -27,7 +27,7 @@ class Engine:
 
     def __init__(self, models: Iterable[PlayModel], rows: int, queue: int) -> None:
         """Make at most `rows` pieces of each model at a time, and let at most `queue` more wait."""
-        self._lanes = {model.name: _Lane(model, rows) for model in models}
+        self._batches = {model.name: _ModelBatch(model, rows) for model in models}
         self._queue, self._wake, self._is_stopping = queue, threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="pianogen-play", daemon=True)
 
@@ -40,8 +40,8 @@ class Engine:
         self._is_stopping = True
         self._wake.set()
         self._thread.join()
-        for lane in self._lanes.values():
-            lane.end_all("stopped", "the server is stopped")
+        for batch in self._batches.values():
+            batch.end_all("stopped", "the server is stopped")
 
     def submit(self, piece: Piece) -> None:
         """Let a piece join its model's batch, or wait until a row is free.
@@ -51,27 +51,27 @@ class Engine:
         """
         if self._is_stopping:
             raise QueueFullError("the server is being stopped")
-        num_waiting = sum(len(lane.waiting) for lane in self._lanes.values())
+        num_waiting = sum(len(batch.waiting) for batch in self._batches.values())
         if num_waiting >= self._queue:
             raise QueueFullError(f"{num_waiting} pieces wait already, and no more may; try again in a few seconds")
-        lane = self._lanes[piece.spec.model]
-        piece.position = len(lane.waiting)
-        lane.add(piece)
+        batch = self._batches[piece.spec.model]
+        piece.position = len(batch.waiting)
+        batch.add(piece)
         self._wake.set()
 
     def _run(self) -> None:
         with ExitStack() as stack:
             stack.enter_context(reproducible_on_gpu())
-            for lane in self._lanes.values():
-                stack.enter_context(lane.ready())
+            for batch in self._batches.values():
+                stack.enter_context(batch.ready())
             while not self._is_stopping:
                 self._wake.clear()
-                lanes_at_work = sum(lane.advance() for lane in self._lanes.values())
-                if not lanes_at_work:
+                at_work = sum(batch.advance() for batch in self._batches.values())
+                if not at_work:
                     self._wake.wait(_IDLE_S)
 
 
-class _Lane:
+class _ModelBatch:
     """The batch of one model and the pieces that wait for a row; only the engine's thread takes from `waiting`."""
 
     def __init__(self, model: PlayModel, rows: int) -> None:

@@ -37,13 +37,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from pianogen.study.codes import plain
-from pianogen.study.design import StudyFolder
+from pianogen.study.design import HIGHEST, LOWEST, StudyFolder
 from pianogen.study.owner import Owner
 from pianogen.study.site import Site
 from pianogen.study.store import MAX_COMMENT, CodeError, OrderError, RaterProgress, Store
 from pianogen.study.view import Views
 
-_MAX_RATING, _MAX_NOTES = 5, 99
+_MAX_NOTES = 99
 _HEARD = 0.95  # of a clip's length; browsers round it, and skip the silence that encoders add
 _NOT_KEPT = {"cache-control": "private, no-store"}
 
@@ -150,8 +150,8 @@ class _Raters:
         if body.position >= len(pages):
             raise OrderError(f"this session has {len(pages)} pages")
         page = pages[body.position]
-        if page.role != "check" and body.value > _MAX_RATING:
-            raise HTTPException(422, f"a rating must be from 0 to {_MAX_RATING}")
+        if page.role != "check" and body.value > HIGHEST:
+            raise HTTPException(422, f"a rating must be from {LOWEST} to {HIGHEST}")
         if self._must_finish and body.heard_s < _HEARD * self._views.length_s(page.clip):
             raise HTTPException(422, "the clip must be heard to its end before it is rated")
 

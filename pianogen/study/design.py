@@ -26,6 +26,7 @@ ConditionKind = Literal["model", "reference", "raw", "anchor"]
 Role = Literal["rating", "repeat", "check"]
 _T = TypeVar("_T")
 
+LOWEST, HIGHEST = 0, 5  # of the paper's scale
 QUESTION = "How much do you like this piece of music?"
 
 

@@ -9,8 +9,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pianogen.study.analysis import Analysis, ConditionMean
-from pianogen.study.design import Condition, Design
-from pianogen.study.ratings import HIGHEST, LOWEST
+from pianogen.study.design import HIGHEST, LOWEST, Condition, Design
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,7 @@ from pathlib import Path
 import yaml
 
 from pianogen.errors import StudyError
-from pianogen.study.design import Condition
-from pianogen.study.ratings import HIGHEST, LOWEST
+from pianogen.study.design import HIGHEST, LOWEST, Condition
 
 # the paper's Figure 6: from nothing, and from a prompt
 _MODELS = {"rnn": (1.0, 2.2), "lstm": (2.5, 3.5), "attn": (2.6, 3.8)}

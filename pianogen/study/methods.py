@@ -6,8 +6,8 @@ import numpy as np
 
 from pianogen.study.analysis import Analysis, Collected
 from pianogen.study.comparison import EXACT_UP_TO, NUM_PERMUTATIONS
-from pianogen.study.design import Condition, Design, Hearing
-from pianogen.study.ratings import HIGHEST, LOWEST, NUM_DRAWS
+from pianogen.study.design import HIGHEST, LOWEST, Condition, Design, Hearing
+from pianogen.study.ratings import NUM_DRAWS
 
 _KINDS = {
     "reference": "human performances through the same tokens as a hidden reference ({names})",

@@ -7,6 +7,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 
 from pianogen.errors import StudyError
+from pianogen.web.place import LOOPBACK
 
 _TIMEOUT_S = 60
 _TOO_MANY = 429
@@ -24,7 +25,7 @@ class RaterProgram:
             notes: How many notes the clips of sound and attention checks have.
             rate: The rating of a clip on a page.
         """
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+        self._connection = HTTPConnection(LOOPBACK, port, timeout=_TIMEOUT_S)
         self._notes, self._rate = notes, rate
         self._headers: dict[str, str] = {}
 

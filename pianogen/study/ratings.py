@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from numpy.random import Generator
 from scipy.stats import norm, t
 
-LOWEST, HIGHEST = 0, 5  # of the paper's scale
+from pianogen.study.design import HIGHEST, LOWEST
+
 NUM_DRAWS = 10_000
 _LEVEL = 0.95
 

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from numpy.random import Generator
 from scipy.stats import norm
 
+from pianogen.study.design import HIGHEST, LOWEST
 from pianogen.study.orders import session
-from pianogen.study.ratings import HIGHEST, LOWEST, Ratings
+from pianogen.study.ratings import Ratings
 
 
 @dataclass(frozen=True)
