@@ -10,8 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from pianogen.config import EvaluateConfig, TokenizerConfig, to_dict
 from pianogen.errors import SettingError, SourceError
 from pianogen.evaluation.counts import FIRST_TARGET, Counts
@@ -26,6 +24,7 @@ from pianogen.ops.arithmetic import reproducible_on_gpu
 from pianogen.ops.forms import using_form
 from pianogen.progress import Progress, console
 from pianogen.runs import CheckpointInfo, Run, open_run
+from pianogen.terminal import print_tables
 
 _NUM_BARS = 5  # listed in the summary
 _TITLE_LENGTH = 40  # characters beside the legend
@@ -93,7 +92,7 @@ def _evaluate_run(
         "total": results(total, seconds=seconds, notes=notes),
         "failed": [str(error) for error in failed],
     }
-    Console(width=max(100, console.width)).print(files_table(summary))
+    print_tables(files_table(summary))
     if out is not None:
         _write(out, surprises, summary)
     return summary

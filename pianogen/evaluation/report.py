@@ -4,15 +4,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from rich.markup import escape
+from rich.table import Table
 
 from pianogen.errors import PluginError
 from pianogen.evaluation.counts import Counts
 from pianogen.metrics import GROUPS, classification
 from pianogen.plugins import Extension, extensions
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from pianogen.terminal import plain_table
 
 MODEL_NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "attn": "LSTM + attention", "sha": "LSTM + attention head"}
 PAPER_PERCENT: dict[str, dict[str, tuple[float, float, float]]] = {
@@ -166,14 +167,10 @@ def metrics_of(split: str, found: Results) -> dict[str, float]:
     return {f"{split}/{measure}": value for measure, value in metrics.items() if value is not None}
 
 
-def comparison_table(rows: Sequence[ComparisonRow]) -> "Table":
+def comparison_table(rows: Sequence[ComparisonRow]) -> Table:
     """A table for the terminal, at most 100 columns wide; the lowest NLL of each split is bold."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
     columns, caption = _columns(rows)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=caption, caption_justify="left")
+    table = plain_table(caption)
     for name, parts in columns.items():
         heading = "\n".join([name, " ".join(f"{part:>4}" for part in parts.split())]).rstrip()
         justify = "right" if name in ("accuracy", "NLL") else "left"
@@ -254,16 +251,10 @@ def _percentages(values: Sequence[float], separator: str) -> str:
     return separator.join(f"{value:{width}.1f}" for value in values)
 
 
-def files_table(summary: Results) -> "Table":
+def files_table(summary: Results) -> Table:
     """What a run thinks of files, for the terminal: one line each, then all together."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=FILES_CAPTION, caption_justify="left")
+    table = plain_table(FILES_CAPTION, text=_FILE_COLUMNS[:1], numbers=_FILE_COLUMNS[1:])
     table.title, table.title_justify = f"{escape(summary['run'])}, step {summary['step']}", "left"
-    for name in _FILE_COLUMNS:
-        table.add_column(name, no_wrap=name != "file", overflow="fold", justify="left" if name == "file" else "right")
     for entry in summary["files"]:
         table.add_row(escape(entry["name"]), *_file_cells(entry["results"]), str(entry["surprising_bars"][0]["bar"]))
     if len(summary["files"]) > 1:

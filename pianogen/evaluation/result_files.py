@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from pianogen import track
 from pianogen.config import EvaluateConfig
 from pianogen.evaluation.figure import write_figure
@@ -23,6 +21,7 @@ from pianogen.files import write_atomic, write_json
 from pianogen.progress import console
 from pianogen.runs import CheckpointInfo, Run
 from pianogen.storage import is_copy
+from pianogen.terminal import print_tables
 
 
 def write_results(
@@ -78,5 +77,5 @@ def publish(runs: list[Run], rows: list[ComparisonRow], config: EvaluateConfig) 
             console.print(f"the results of {run.path.name} are in its local copy {run.path}; {upload}", soft_wrap=True)
         elif track.is_on():
             track.sync_or_warn(run.path)
-    Console(width=max(100, console.width)).print(comparison_table(rows))
+    print_tables(comparison_table(rows))
     print(f"{folder / f'comparison{suffix}.md'}  {folder / f'figure-5{suffix}.png'}")

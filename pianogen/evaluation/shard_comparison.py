@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from pianogen.config import EvaluateConfig
 from pianogen.data import ShardSet
 from pianogen.errors import SettingError
@@ -22,8 +20,9 @@ from pianogen.evaluation.run_scores import name_in_tables, score_run
 from pianogen.evaluation.shard_report import ShardsRow, shards_caption, shards_markdown, shards_table
 from pianogen.evaluation.subsets import Subset, chosen_of_train, open_recorded_shards, subset_of
 from pianogen.files import write_atomic, write_json
-from pianogen.progress import console, status
+from pianogen.progress import status
 from pianogen.runs import Run
+from pianogen.terminal import print_tables
 
 _BASELINE = "5-gram"  # of each tokenizer: what its tokens cost a model that knows little
 
@@ -129,5 +128,5 @@ def _publish(
     write_nll_figure(rows, path.with_suffix(".png"))
     write_json(path.with_suffix(".json"), content)
     write_atomic(path, shards_markdown(rows, caption))
-    Console(width=max(100, console.width)).print(shards_table(rows, caption))
+    print_tables(shards_table(rows, caption))
     print(f"{path}  {path.with_suffix('.png')}")

@@ -6,16 +6,17 @@ Precision, recall and F1 are not in it: their classes are words, which mean othe
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
 
 from pianogen.config import TokenizerConfig
 from pianogen.evaluation.report import Results, nats_per_note_by_group
+from pianogen.terminal import plain_table
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-_COLUMNS = ("model", "tokenizer", "notes", "NLL/note", "note", "wait", "length", "finer", "NLL/s", "NLL/token")
-_NUM_TEXTS = 2  # columns of text, before those of numbers
+_TEXT_COLUMNS = ("model", "tokenizer")
+_NUMBER_COLUMNS = ("notes", "NLL/note", "note", "wait", "length", "finer", "NLL/s", "NLL/token")
 _SHORT = {"steps_per_quarter": "grid", "short_notes": "short notes", "pedal": "pedal"}
 
 
@@ -65,16 +66,9 @@ def shards_caption(rows: Sequence[ShardsRow], split: str, num_performances: int,
     )
 
 
-def shards_table(rows: Sequence[ShardsRow], caption: str) -> "Table":
+def shards_table(rows: Sequence[ShardsRow], caption: str) -> Table:
     """A table for the terminal; no row is marked as best, since a coarser grid has less to predict."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=caption, caption_justify="left")
-    for index, name in enumerate(_COLUMNS):
-        is_text = index < _NUM_TEXTS
-        table.add_column(name, no_wrap=not is_text, overflow="fold", justify="left" if is_text else "right")
+    table = plain_table(caption, text=_TEXT_COLUMNS, numbers=_NUMBER_COLUMNS)
     for row in rows:
         table.add_row(*map(escape, _cells(row, rows)), style="" if row.kind else "dim")
     return table
@@ -82,7 +76,8 @@ def shards_table(rows: Sequence[ShardsRow], caption: str) -> "Table":
 
 def shards_markdown(rows: Sequence[ShardsRow], caption: str) -> str:
     """The same table in Markdown."""
-    lines = [list(_COLUMNS), ["---"] * len(_COLUMNS), *(_cells(row, rows) for row in rows)]
+    columns = [*_TEXT_COLUMNS, *_NUMBER_COLUMNS]
+    lines = [columns, ["---"] * len(columns), *(_cells(row, rows) for row in rows)]
     return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", caption, ""])
 
 
@@ -98,7 +93,7 @@ def _settings_that_differ(rows: Sequence[ShardsRow]) -> list[str]:
 
 
 def _cells(row: ShardsRow, rows: Sequence[ShardsRow]) -> list[str]:
-    """One line, in the order of `_COLUMNS`."""
+    """One line, in the order of the columns."""
     coarsest = min(one.tokenizer.steps_per_quarter for one in rows)
     fewer = row.found["notes"] - max(one.found["notes"] for one in rows)
     parts, nll = row.nats_per_note(), row.found["nll"]

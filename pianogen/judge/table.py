@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from rich.markup import escape
+
 from pianogen.judge.comparison import Distances, Judgement
+from pianogen.terminal import plain_table, print_tables
 
 CAPTION = (
     "Frechet: distance to the reference in its standard deviations, squared, with its 95 % interval. overlap, KL: mean "
@@ -17,15 +20,8 @@ def shown(value: float | None, digits: int = 3) -> str:
 
 def print_table(judgements: Sequence[Judgement]) -> None:
     """Print each set's distances at each length of window, beside their floor."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=CAPTION, caption_justify="left")
-    table.add_column("set", overflow="fold")
-    for heading in ("window", "Frechet", "floor", "overlap", "floor", "KL", "floor"):
-        table.add_column(heading, justify="left" if heading == "window" else "right", no_wrap=True)
+    numbers = ("Frechet", "floor", "overlap", "floor", "KL", "floor")
+    table = plain_table(CAPTION, text=("set", "window"), numbers=numbers)
     for one in judgements:
         for line, (window, found) in enumerate(one.distances.items()):
             name = escape(f"{one.name} ({one.pieces:,})") if line == 0 else ""
@@ -35,8 +31,7 @@ def print_table(judgements: Sequence[Judgement]) -> None:
             frechet = f"{cell['frechet']} {cell['interval']}".rstrip()
             others = [cell[key] for key in ("frechet_floor", "overlap", "overlap_floor", "kl", "kl_floor")]
             table.add_row(name, window, frechet, *others, style=style, end_section=last)
-    console = Console()
-    Console(width=max(100, console.width)).print(table)
+    print_tables(table)
 
 
 def cells(found: Distances, floor: Distances | None) -> dict[str, str]:

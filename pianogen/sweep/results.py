@@ -11,16 +11,14 @@ from typing import Any
 
 import yaml
 from optuna.trial import FrozenTrial, TrialState
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.errors import RunError
 from pianogen.files import write_atomic, write_json
-from pianogen.progress import console
 from pianogen.sweep.naming import Value, put, with_settings
 from pianogen.sweep.study import Study, trial_settings
+from pianogen.terminal import plain_table, print_tables
 
 _STATES = {
     TrialState.COMPLETE: "finished",
@@ -127,7 +125,7 @@ def print_results(study: Study) -> None:
     counts = Counter(row.state for row in rows)
     if rows and counts["failed"] == study.num_trials:
         raise RunError(f"all {len(rows)} trials of {study.folder} failed; the first: {rows[0].reason}")
-    Console(width=max(100, console.width)).print(_table(rows[:_NUM_SHOWN]))
+    print_tables(_table(rows[:_NUM_SHOWN]))
     states = ", ".join(f"{number} {state}" for state, number in counts.items())
     print(f"{len(rows)} of {study.num_trials} trials: {states or 'none'}; {study.folder / 'trials.csv'}")
     if (study.folder / FIGURE).exists():
@@ -138,9 +136,7 @@ def print_results(study: Study) -> None:
 
 def _table(rows: list[TrialRow]) -> Table:
     searched = list(dict.fromkeys(name for row in rows for name in row.settings))
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in ("trial", "state", "validation NLL", "step", *searched):
-        table.add_column(name, justify="left" if name in ("trial", "state") else "right")
+    table = plain_table(text=("trial", "state"), numbers=("validation NLL", "step", *searched))
     for row in rows:
         nll = "-" if math.isinf(row.nll) else f"{row.nll:.4f}"
         settings = [short(row.settings.get(name)) for name in searched]
