@@ -22,7 +22,7 @@ from pianogen.models import PianoModel, State, build_model
 from pianogen.tokens.vocab import VOCABULARY_SIZE
 
 HIDDEN = 512
-_POSITIONS = {1: 301, 64: 21, 1024: 5}  # by rows; odd, so that a piece may end there
+_POSITIONS = {1: 301, 64: 21, 1024: 21}  # by rows; odd, so that a piece may end there
 _STEP_BOUNDS = {1: 0.6, 64: 0.75}
 _SAMPLER_BOUND = 1 / 1.1
 
