@@ -18,8 +18,12 @@ _POLYNOMIAL = (3.4445, -4.7750, 2.0315)  # of x, x^3 and x^5: steep at 0, and ne
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum made orthogonal, for matrices."""
 
-    def __init__(self, matrices: Mapping[int, Iterable[torch.nn.Parameter]], lr: float) -> None:
-        """Take the matrices by the number of gates that each stacks; the gates are matrices of their own."""
+    def __init__(self, matrices: Mapping[int, Iterable[torch.nn.Parameter]], lr: float, *, bf16: bool = False) -> None:
+        """Take the matrices by the number of gates that each stacks; the gates are matrices of their own.
+
+        `bf16` makes the momentum orthogonal in bfloat16, as in the reference.
+        """
+        self._bf16 = bf16
         groups = [{"params": list(parameters), "gates": gates} for gates, parameters in matrices.items()]
         super().__init__(groups, {"lr": lr})
 
@@ -32,7 +36,7 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     update = self._momentum(parameter, parameter.grad).unflatten(0, (group["gates"], -1))
                     size = max(1.0, update.shape[1] / update.shape[2]) ** 0.5
-                    parameter.sub_(orthogonal(update).flatten(0, 1), alpha=group["lr"] * size)
+                    parameter.sub_(orthogonal(update, bf16=self._bf16).flatten(0, 1), alpha=group["lr"] * size)
 
     def _momentum(self, parameter: torch.nn.Parameter, gradient: Tensor) -> Tensor:
         state = self.state[parameter]
@@ -41,15 +45,17 @@ class Muon(torch.optim.Optimizer):
         return gradient.lerp(state["momentum"].lerp_(gradient, 1 - _MOMENTUM), _MOMENTUM)
 
 
-def orthogonal(matrices: Float[Tensor, "N R C"]) -> Float[Tensor, "N R C"]:
+def orthogonal(matrices: Float[Tensor, "N R C"], *, bf16: bool = False) -> Float[Tensor, "N R C"]:
     """Each matrix with its singular vectors, and singular values between about 0.7 and 1.2; zeros stay zeros.
 
-    The Newton-Schulz iteration takes products of matrices only, where a decomposition would be slow.
+    The Newton-Schulz iteration takes products of matrices only, where a decomposition would be slow; with `bf16` in
+    bfloat16, which the result then has.
     """
     first, third, fifth = _POLYNOMIAL
     is_tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if is_tall else matrices  # the smaller products
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    x = x.bfloat16() if bf16 else x
     for _ in range(_ITERATIONS):
         square = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=third, alpha=fifth), x, beta=first)

@@ -25,7 +25,7 @@ def build_optimizers(model: torch.nn.Module, config: OptimConfig) -> list[torch.
     for name, gates in matrices.items():
         by_gates[gates].append(model.get_parameter(name))
     others = (value for name, value in model.named_parameters() if name not in matrices)
-    return [_adam(others, config), Muon(by_gates, config.muon_lr)]
+    return [_adam(others, config), Muon(by_gates, config.muon_lr, bf16=model.bf16)]
 
 
 def _adam(parameters: Iterable[torch.nn.Parameter], config: OptimConfig) -> torch.optim.Adam:

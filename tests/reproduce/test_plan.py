@@ -109,6 +109,6 @@ def test_the_plan_of_the_repository_trains_each_model_equally_long() -> None:
 
 def test_the_best_recipe_is_that_of_a_run_of_the_plan() -> None:
     configs = Path(__file__).parents[2] / "configs"
-    run = read_plan(configs / "reproduce.yaml").runs["norm-learned-0"].train
+    run = read_plan(configs / "reproduce.yaml").runs["ab-sha-learned-muon"].train
     best = from_dict(TrainConfig, yaml.safe_load((configs / "best.yaml").read_text()))
     assert (best.model, best.data, best.optim) == (run.model, run.data, run.optim)

@@ -48,6 +48,29 @@ def test_orthogonal_keeps_the_singular_vectors_and_makes_every_singular_value_ab
     torch.testing.assert_close(core, core.diag().diag())
 
 
+@given(SIDES, SIDES, SEEDS)
+def test_orthogonal_in_bf16_differs_by_rounding(rows: int, columns: int, seed: int):
+    matrix = random_matrix(rows, columns, seed)[None].float()
+    found = orthogonal(matrix, bf16=True)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), orthogonal(matrix), atol=0.2, rtol=0)
+
+
+def test_muon_computes_in_the_precision_of_the_model():
+    stack, gradient = torch.zeros(512, 512), torch.randn(512, 512, generator=torch.Generator().manual_seed(0))
+
+    def step(model: PianoModel) -> Tensor:
+        weight = model.get_parameter("layers.0.weight_hh")
+        weight.data, weight.grad = stack.clone(), gradient
+        _, muon = build_optimizers(model, OptimConfig(kind="muon"))
+        muon.step()
+        return weight.detach()
+
+    exact, rounded = (step(build_model(ModelConfig("rnn", 512)).with_bf16(bf16)) for bf16 in (False, True))
+    difference = float((exact - rounded).norm() / exact.norm())
+    assert 1e-4 < difference < 0.05
+
+
 def test_orthogonal_leaves_zeros_as_they_are():
     assert torch.equal(orthogonal(torch.zeros(2, 3, 4)), torch.zeros(2, 3, 4))
 
