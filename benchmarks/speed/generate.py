@@ -19,7 +19,7 @@ from pianogen.config import GenerateConfig, ModelConfig
 from pianogen.generation.limits import Limits
 from pianogen.generation.sampler import Batch, Request
 from pianogen.models import PianoModel, State, build_model
-from pianogen.tokens.vocab import VOCABULARY_SIZE
+from pianogen.tokens.vocab import FIRST_NOTE, VOCABULARY_SIZE
 
 HIDDEN = 512
 _POSITIONS = {1: 301, 64: 21, 1024: 21}  # by rows; odd, so that a piece may end there
@@ -28,9 +28,10 @@ _SAMPLER_BOUND = 1 / 1.1
 
 
 def measure(rounds: int = 5) -> list[Row]:
-    """The models with an LSTM, with 1, 64 and 1,024 rows."""
+    """The models with an LSTM, with 1, 64 and 1,024 rows; of sha, which the paper has not, only the step."""
     with threads(1):
-        return [row for kind in ("lstm", "attn") for rows in _POSITIONS for row in _measure(kind, rows, rounds)]
+        measured = [row for kind in ("lstm", "attn") for rows in _POSITIONS for row in _measure(kind, rows, rounds)]
+        return [*measured, *(_sha_row(rows, rounds) for rows in (1, 64))]
 
 
 def _measure(kind: str, rows: int, rounds: int) -> list[Row]:
@@ -60,6 +61,30 @@ def _measure(kind: str, rows: int, rounds: int) -> list[Row]:
         Row(f"{label}: step", "ktok/s", own[1], None, speed["floor"], "limit",
             *ratios(seconds["floor"], seconds["step"]), _STEP_BOUNDS.get(rows), error=error),
     ]  # fmt: skip
+
+
+def _sha_row(rows: int, rounds: int) -> Row:
+    """The step with a full memory, compiled and by the layers of torch."""
+    torch.manual_seed(0)
+    model, positions = build_model(ModelConfig("sha", HIDDEN)).eval(), _POSITIONS[rows]
+    words = torch.randint(FIRST_NOTE, VOCABULARY_SIZE, (positions, rows))
+
+    def steps() -> None:
+        state = model.initial_state(rows)
+        state["length"].fill_(state["memory"].shape[1])
+        _steps(model.step, state, words)
+
+    def packed_steps() -> None:
+        with model.packed():
+            steps()
+
+    seconds = seconds_in_turn({"packed": packed_steps, "layers": steps}, rounds)
+    with model.packed():
+        error = _error(model, words)
+    packed, layers = (1e-3 * rows * positions / statistics.median(seconds[way]) for way in ("packed", "layers"))
+    label = f"sha, {rows:,} row{'s' if rows > 1 else ''}: step"
+    ratio = ratios(seconds["layers"], seconds["packed"])
+    return Row(label, "ktok/s", packed, layers, None, "the same in torch", *ratio, error=error)
 
 
 def _started(model: PianoModel, rows: int, positions: int) -> Batch:

@@ -121,7 +121,7 @@ class PianoModel(nn.Module):
     def step(self, tokens: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         """Read one token a row: what `forward` computes in evaluation mode, at the cost of one position.
 
-        It is faster inside `with model.packed():`.
+        It is faster inside `with model.packed():`, where the state that is given must not be used again.
         """
         if self._packed is not None:
             return self._packed.step(tokens, state)

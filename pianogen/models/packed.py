@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from pianogen.models.lstm import LstmLayer
 from pianogen.models.norm import LayerNorm
@@ -20,12 +20,15 @@ from pianogen.tokens.vocab import BOS, VOCABULARY_SIZE
 if TYPE_CHECKING:
     from pianogen.models.model import PianoModel, State
 
-_SIZES = ("rows", "layers", "units", "gates_per_unit", "words", "first_word")
-_WEIGHTS = ("tokens", "table", "recurrent", "below", "biases", "attention", "decoder", "decoder_bias")
+_SIZES = ("rows", "layers", "units", "gates_per_unit", "words", "first_word", "window")
+_WEIGHTS = (
+    *("tokens", "table", "recurrent", "below", "biases", "attention", "decoder", "decoder_bias"),
+    *("query", "norm_weight", "norm_bias"),
+)
 _STATES = (
-    *("h0", "c0", "lse0", "context0"),
-    *("before", "after", "mean", "normed"),
-    *("h", "c", "lse", "context", "logits"),
+    *("h0", "c0", "lse0", "context0", "length0"),
+    *("before", "after", "mean", "normed", "vectors", "queries"),
+    *("memory", "h", "c", "lse", "context", "length", "logits"),
 )
 
 _FEW_PRODUCTS = 1 << 18  # about as long as threads take to begin and end
@@ -36,7 +39,7 @@ def can_pack(model: "PianoModel") -> bool:
     layers_are_known = all(type(layer) in (LstmLayer, RnnLayer) for layer in model.layers)
     is_even = model.config.hidden_size % 2 == 0  # bfloat16 is multiplied by pairs
     return (
-        model.block is None
+        (model.block is None or model.block.feed_forward is None)
         and layers_are_known
         and compiled(model.decoder.weight, bf16=model.bf16)
         and (is_even or not model.bf16)
@@ -52,8 +55,10 @@ class PackedModel:
         assert library is not None
         config, layers = model.config, [layer for layer in model.layers if isinstance(layer, LstmLayer | RnnLayer)]
         self._bf16, self._scratch = model.bf16, torch.empty(0, device="cpu")
-        self._has_norms = isinstance(model.norm, LayerNorm)
-        self._names = (*model.layer_state_names, *(model.attention.state_names if model.attention else ()))
+        block, self._vectors = model.block, torch.empty(0, device="cpu")
+        self._has_norms = isinstance(model.norm, LayerNorm) or block is not None
+        above_layers = model.attention.state_names if model.attention else block.state_shapes if block else ()
+        self._names = (*model.layer_state_names, *above_layers)
         above = [(layer.weight_ih, layer.bias) for layer in layers[1:]]
         decoder, decoder_bias = _decoder_after_norms(model)
         self._kernel = Kernel(library, f"model_step_{'bf16' if model.bf16 else 'fp32'}", _SIZES, (*_WEIGHTS, *_STATES))
@@ -67,6 +72,10 @@ class PackedModel:
             attention=self._packed(library, [model.attention.weight] if model.attention else [], by_unit=False),
             decoder=self._packed(library, decoder, by_unit=False),
             decoder_bias=decoder_bias,
+            window=block.state_shapes["memory"][0] if block else 0,
+            query=self._packed(library, [block.query * config.hidden_size**-0.5] if block else [], by_unit=False),
+            norm_weight=block.norm.weight if block else None,
+            norm_bias=block.norm.bias if block else None,
             **dict.fromkeys(_STATES),
         )
         matrices = (*(layer.weight_hh for layer in layers), *(weight for weight, _ in above), *decoder)
@@ -82,12 +91,12 @@ class PackedModel:
         return torch.cat(packed) if packed else None
 
     def step(self, tokens: Int[Tensor, " B"], state: "State") -> tuple[Float[Tensor, "B V"], "State"]:
-        """Read one token a row."""
+        """Read one token a row; the memory of sha is changed in place."""
         rows, fields, after = tokens.shape[0], self._arguments.fields, {}
         tokens = tokens.long().contiguous()
         before = {name: state[name].contiguous() for name in self._names}
         for name, value in before.items():
-            after[name] = torch.empty_like(value)
+            after[name] = value if name == "memory" else torch.empty_like(value)
             setattr(fields, f"{name}0", value.data_ptr())
             setattr(fields, name, after[name].data_ptr())
         logits = torch.empty(rows, VOCABULARY_SIZE, device="cpu")
@@ -105,6 +114,12 @@ class PackedModel:
         start, width = self._scratch.data_ptr(), size * self._scratch.element_size()
         fields.before, fields.after, fields.mean = start, start + width, start + 2 * width
         fields.normed = start + 3 * width if self._has_norms else None
+        if "memory" in after:
+            rows, _, units = after["memory"].shape
+            if self._vectors.numel() != 2 * rows * units:
+                self._vectors = torch.empty(2 * rows * units, device="cpu")
+            fields.vectors = self._vectors.data_ptr()
+            fields.queries = fields.vectors + rows * units * self._vectors.element_size()
         if not self._bf16:
             fields.after, fields.mean = fields.h, fields.context
 
@@ -112,8 +127,9 @@ class PackedModel:
 def _decoder_after_norms(model: "PianoModel") -> tuple[list[Tensor], Float[Tensor, " V"]]:
     """The decoder's weight by feature, and its bias, with the scales and shifts of the layer norms multiplied in."""
     parts, bias = list(model.decoder.weight.split(model.config.hidden_size, dim=1)), model.decoder.bias.clone()
-    for index, norm in enumerate((model.norm, model.context_norm)):
-        if isinstance(norm, LayerNorm):
+    norms = (model.norm, model.context_norm if model.block is None else model.block.context_norm)
+    for index, norm in enumerate(norms):
+        if isinstance(norm, nn.LayerNorm):
             bias += parts[index] @ norm.bias
             parts[index] = parts[index] * norm.weight
     return parts, bias

@@ -11,7 +11,9 @@ const int lanes = LANES;
 
 #include "attention.h"
 #include "loss.h"
+#include "norm.h"
 #include "sampling.h"
+#include "window.h"
 
 #define STEP_ROWS 96 /* of a position of a model that are computed at a time: a multiple of ROWS */
 

@@ -5,7 +5,7 @@
    H units, G = H or 4 H gates, V words; a state is (B, L, H) or, of the attention, (B, H). */
 
 typedef struct {
-    int rows, layers, units, gates_per_unit, words, first_word, threads;
+    int rows, layers, units, gates_per_unit, words, first_word, window, threads;
     const int64_t *tokens;       /* (B); `first_word` empties its row's state before it is read */
     const float *table;          /* (V, G): sums of the first layer's inputs by word */
     const operand *recurrent;    /* the packed W_hh of every layer */
@@ -14,10 +14,14 @@ typedef struct {
     const operand *attention;    /* the packed W_a, or null */
     const operand *decoder;      /* packed: the weight of h, then that of the context; layer norms' scales multiplied in */
     const float *decoder_bias;   /* (V) */
-    const float *h0, *c0, *lse0, *context0;
+    const operand *query;        /* of sha: the packed W_q, divided by the square root of H; or null */
+    const float *norm_weight, *norm_bias; /* of sha, (H): of the layer norm whose results the memory holds */
+    const float *h0, *c0, *lse0, *context0, *length0; /* the last one of sha, (B) */
     operand *before, *after, *mean; /* what weights are multiplied by: h0, h and context; in fp32 the last two may be these */
     operand *normed; /* (2, B, H): with layer norms, h of the top layer and context as the decoder reads them; or null */
-    float *h, *c, *lse, *context, *logits;
+    float *vectors, *queries; /* of sha, (B, H): what the memory gets, and what it is multiplied by */
+    float *memory;               /* of sha, (B, W, H): in, the state before; out, the state after */
+    float *h, *c, *lse, *context, *length, *logits;
 } NAME(Step);
 
 static void NAME(step_begin)(const NAME(Step) * o) {
@@ -91,19 +95,11 @@ INLINE void NAME(step_attention)(const NAME(Step) * o, int p, int first, int row
         }
 }
 
-/* Mean 0 and variance 1 over the units of a row, as torch's layer_norm with its default epsilon. */
 static void NAME(step_norm)(int units, const float *x, operand *to) {
-    vec sum = {}, squares = {};
-    for (int u = 0; u < units; u += LANES) sum += load_some(x + u, units - u);
-    const vec mean = splat(lane_sum(sum) / (float)units);
-    for (int u = 0; u < units; u += LANES) {
-        const vec from_mean = load_some(x + u, units - u) - mean;
-        const vec inside = load_some((const float *)&from_mean, units - u);
-        squares += inside * inside;
-    }
-    const vec scale = splat(1 / sqrtf(lane_sum(squares) / (float)units + 1e-5f));
+    float standard[units];
+    standardize(units, x, standard);
     for (int u = 0; u < units; u += LANES)
-        NAME(store)(to + u, (load_some(x + u, units - u) - mean) * scale, units - u < LANES ? units - u : LANES);
+        NAME(store)(to + u, load_some(standard + u, units - u), units - u < LANES ? units - u : LANES);
 }
 
 static void NAME(step_norms)(const NAME(Step) * o) {
@@ -112,6 +108,45 @@ static void NAME(step_norms)(const NAME(Step) * o) {
     for (long b = mine.first; b < mine.last; b++) {
         NAME(step_norm)(units, o->h + ((b + 1) * o->layers - 1) * units, o->normed + b * units);
         if (o->attention) NAME(step_norm)(units, o->context + b * units, o->normed + (o->rows + b) * units);
+    }
+}
+
+/* What the memory gets: the layer norm of h of the top layer, with its scale and shift. */
+static void NAME(step_vectors)(const NAME(Step) * o) {
+    const Share mine = share_of(o->rows);
+    const int units = o->units;
+    for (long b = mine.first; b < mine.last; b++) {
+        const float *h = o->h + ((b + 1) * o->layers - 1) * units;
+        float *vector = o->vectors + b * units;
+        standardize(units, h, vector);
+        for (int u = 0; u < units; u += LANES) {
+            const int count = units - u < LANES ? units - u : LANES;
+            vec x = load_some(vector + u, count) * load_some(o->norm_weight + u, count) + load_some(o->norm_bias + u, count);
+            store_some(vector + u, x, count);
+            NAME(store)(o->normed + b * units + u, x, count);
+        }
+    }
+}
+
+INLINE void NAME(step_queries)(const NAME(Step) * o, int p, int first, int rows, float *tile) {
+    const int units = o->units, left = units - p * WIDTH;
+    memset(tile, 0, (size_t)rows * WIDTH * sizeof(float));
+    NAME(product)(rows, units, o->normed + (long)first * units, units, o->query + (long)p * units * WIDTH, tile);
+    for (int r = 0; r < rows; r++)
+        for (int k = 0; k < WIDTH && k < left; k += LANES)
+            store_some(o->queries + (long)(first + r) * units + p * WIDTH + k, load(tile + r * WIDTH + k), left - k);
+}
+
+static void NAME(step_memory)(const NAME(Step) * o) {
+    const Share mine = share_of(o->rows);
+    const long units = o->units, size = o->window * units;
+    for (long b = mine.first; b < mine.last; b++) {
+        const int is_first = o->tokens[b] == o->first_word, length = is_first ? 1 : (int)o->length0[b] + 1;
+        float *memory = o->memory + b * size, mean[units];
+        if (is_first) memset(memory, 0, (size_t)size * sizeof(float));
+        o->length[b] = length < o->window ? length : o->window;
+        window_attention(units, o->window, o->length[b], o->queries + b * units, o->vectors + b * units, memory, mean);
+        NAME(step_norm)(units, mean, o->normed + (o->rows + b) * units);
     }
 }
 
@@ -124,7 +159,7 @@ INLINE void NAME(step_decoder)(const NAME(Step) * o, int p, int first, int rows,
     const operand *h = o->after + (long)first * stride + stride - units, *context = o->mean + (long)first * units;
     if (o->normed) h = o->normed + (long)first * units, context = o->normed + (long)(o->rows + first) * units;
     NAME(product)(rows, units, h, o->normed ? units : stride, o->decoder + panel, tile);
-    if (o->attention) NAME(product)(rows, units, context, units, o->decoder + size + panel, tile);
+    if (o->attention || o->query) NAME(product)(rows, units, context, units, o->decoder + size + panel, tile);
     for (int r = 0; r < rows; r++)
         for (int k = 0; k < WIDTH && k < left; k += LANES)
             store_some(o->logits + (long)(first + r) * o->words + p * WIDTH + k, load(tile + r * WIDTH + k), left - k);
@@ -152,7 +187,13 @@ void NAME(model_step)(const NAME(Step) * o) {
         for (int layer = 0; layer < o->layers; layer++)
             EACH_PANEL((o->units + units_of_panel - 1) / units_of_panel, NAME(step_panel)(o, layer, p, first, rows, tile));
         if (o->attention) EACH_PANEL((o->units + WIDTH - 1) / WIDTH, NAME(step_attention)(o, p, first, rows, tile));
-        if (o->normed) {
+        if (o->query) {
+            NAME(step_vectors)(o);
+            wait_at(&barrier);
+            EACH_PANEL((o->units + WIDTH - 1) / WIDTH, NAME(step_queries)(o, p, first, rows, tile));
+            NAME(step_memory)(o);
+            wait_at(&barrier);
+        } else if (o->normed) {
             NAME(step_norms)(o);
             wait_at(&barrier);
         }
