@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from pianogen.tokens import Notes, musicxml_bytes
+from pianogen.tokens.pedal import next_strike
 
 _OPTIONS = {
     "adjustPageHeight": True,
@@ -28,21 +29,31 @@ def engraved(
 ) -> str:
     """The score as SVG, in the key that fits best; the same notes give the same text.
 
-    A gap of less than an eighth after a note is not written as a rest: the note is written longer.
+    A gap of less than an eighth after a note is not written as a rest: the note is written longer. Notes are written
+    shorter where a staff would need a third voice, and where their line is played legato.
 
     Raises:
         TokenError: There are too many bars, or the grid has no note values in music notation.
     """
     import verovio
 
-    written = _without_small_gaps(notes, steps_per_quarter / 2)
-    score = musicxml_bytes(written, steps_per_quarter=steps_per_quarter, time_signature=time_signature)
+    written = _without_small_gaps(_with_plain_ends(notes, steps_per_quarter), steps_per_quarter / 2)
+    score = musicxml_bytes(written, steps_per_quarter=steps_per_quarter, time_signature=time_signature, simplified=True)
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
     toolkit.setOptions(_OPTIONS)
     loaded = toolkit.loadData(score.decode())
     assert loaded, "verovio cannot read our own MusicXML"
     return _one_below_the_other([toolkit.renderToSVG(page + 1) for page in range(toolkit.getPageCount())], title)
+
+
+def _with_plain_ends(notes: Notes, beat: int) -> Notes:
+    """Move ends that are a quarter of a beat from a beat there, unless a note begins where they are."""
+    end = notes.onset + notes.duration
+    plain = (end + beat // 2) // beat * beat
+    moves = (np.abs(plain - end) <= beat / 4) & (notes.duration >= beat / 2) & ~np.isin(end, notes.onset)
+    moved = np.where(moves & (plain > notes.onset), plain, end)
+    return Notes(notes.onset, np.minimum(moved, next_strike(notes.onset, notes.pitch)) - notes.onset, notes.pitch)
 
 
 def _without_small_gaps(notes: Notes, gap_steps: float) -> Notes:

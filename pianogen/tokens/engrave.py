@@ -3,26 +3,25 @@
 A note within a fourth of middle C stays on the staff of the line that it continues: that of the nearest note of the
 onset before, if it is at most a fifth away.
 
-Onsets and pitches are exact. So are lengths, with two exceptions: a note ends where its key is struck again; and where
-a staff runs out of voices, a note ends when the next chord needs its voice, or joins the chord of the nearest length at
-the same onset. Times are in grid steps.
+Onsets and pitches are exact, and so are lengths, except that a note ends where its key is struck again. A simplified
+score has at most two voices on a staff, and writes notes shorter for it. Times are in grid steps.
 """
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
 
 from pianogen.errors import TokenError
 from pianogen.tokens.metre import COMMON_TIME, plausible_metre
 from pianogen.tokens.notes import Notes
 from pianogen.tokens.pedal import next_strike
+from pianogen.tokens.staves import on_upper_staff, relieved
+from pianogen.tokens.voices import Chord, Head, Rules, Tone, voices_of
 
 if TYPE_CHECKING:
     from music21.clef import Clef
@@ -30,32 +29,21 @@ if TYPE_CHECKING:
     from music21.pitch import Pitch
     from music21.stream import Measure, PartStaff, Score
 
-MIDDLE_C = 60
-_NEAR_MIDDLE_C = 5  # semitones
-_SAME_LINE = 7  # semitones between two notes of a line, at most
 MAX_VOICES = 4  # per staff
 _MAX_BARS = 10_000
 _MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 _LETTERS_BY_FIFTHS = "FCGDAEB"
-
-
-@dataclass
-class _Chord:
-    """Notes of equal onset and length."""
-
-    onset: int
-    end: int
-    pitches: list[int]
+_TIES = {(False, False): None, (False, True): "start", (True, True): "continue", (True, False): "stop"}
 
 
 class _Segment(NamedTuple):
-    """The part of a chord or rest within one bar; a rest has no pitches."""
+    """The part of a chord or rest within one bar; a rest has no heads."""
 
     start: Fraction
     end: Fraction
-    pitches: list[int]
-    tie: str | None
+    heads: tuple[Head, ...] = ()
+    hidden: bool = False
 
 
 class _Layout(NamedTuple):
@@ -66,6 +54,7 @@ class _Layout(NamedTuple):
     bar_length: Fraction
     num_bars: int
     fifths: int  # sharps in the key signature; negative for flats
+    rules: Rules
 
 
 def write_musicxml(
@@ -75,8 +64,16 @@ def write_musicxml(
     path.write_bytes(musicxml_bytes(notes, steps_per_quarter=steps_per_quarter, time_signature=time_signature))
 
 
-def musicxml_bytes(notes: Notes, *, steps_per_quarter: int = 4, time_signature: tuple[int, int] = (4, 4)) -> bytes:
+def musicxml_bytes(
+    notes: Notes,
+    *,
+    steps_per_quarter: int = 4,
+    time_signature: tuple[int, int] = (4, 4),
+    simplified: bool = False,
+) -> bytes:
     """Encode a note table as a piano score in MusicXML, in 4/4 if the time signature cannot be notated.
+
+    A simplified score has at most two voices on a staff; where more notes sound, some are written shorter.
 
     Raises:
         TokenError: There are too many bars, or the grid has no note values in music notation.
@@ -98,7 +95,8 @@ def musicxml_bytes(notes: Notes, *, steps_per_quarter: int = 4, time_signature: 
     )
     if divisionsPerQuarter % steps_per_quarter:
         raise no_note_values
-    score = _score(notes, _Layout(steps_per_quarter, time_signature, bar_length, num_bars, _key_fifths(notes)))
+    rules = Rules(steps_per_quarter, 2 if simplified else MAX_VOICES, simplified)
+    score = _score(notes, _Layout(steps_per_quarter, time_signature, bar_length, num_bars, _key_fifths(notes), rules))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # music21 warns about engraving details
@@ -120,28 +118,11 @@ def _score(notes: Notes, layout: _Layout) -> "Score":
     from music21.metadata import Metadata
     from music21.stream import Score
 
-    high = on_upper_staff(notes)
+    high = relieved(notes, on_upper_staff(notes))
     staves = [_staff(notes, high, TrebleClef(), 1, layout), _staff(notes, ~high, BassClef(), 1 + MAX_VOICES, layout)]
     score = Score([*staves, StaffGroup(staves, name="Piano", symbol="brace")])
     score.metadata = Metadata(title="Piano piece", composer="pianogen")
     return score
-
-
-def on_upper_staff(notes: Notes) -> Bool[np.ndarray, " N"]:
-    """Which notes are written on the upper staff: those from middle C on, but a line that crosses it stays together."""
-    upper = notes.pitch >= MIDDLE_C
-    near = np.abs(notes.pitch - MIDDLE_C) <= _NEAR_MIDDLE_C
-    starts = np.flatnonzero(np.diff(notes.onset, prepend=-1)).tolist()
-    before = slice(0, 0)
-    for now in map(slice, starts, [*starts[1:], len(notes)]):
-        if near[now].any() and before.stop:
-            distance = np.abs(notes.pitch[now, None] - notes.pitch[None, before])
-            continues = near[now] & (distance.min(axis=1) <= _SAME_LINE)
-            chosen = np.where(continues, upper[before][distance.argmin(axis=1)], upper[now])
-            if not np.any(np.diff(chosen.astype(int)) > 0):  # pitches descend: the hands do not cross
-                upper[now] = chosen
-        before = now
-    return upper
 
 
 def _staff(notes: Notes, chosen: np.ndarray, clef: "Clef", first_voice: int, layout: _Layout) -> "PartStaff":
@@ -150,7 +131,7 @@ def _staff(notes: Notes, chosen: np.ndarray, clef: "Clef", first_voice: int, lay
     from music21.stream import Measure, PartStaff
 
     bars: list[dict[int, list[_Segment]]] = [{} for _ in range(layout.num_bars)]  # by voice
-    for number, voice in enumerate(_voices(_chords(notes, chosen)), first_voice):
+    for number, voice in enumerate(voices_of(_tones(notes, chosen), layout.rules), first_voice):
         segments = _split_at_bar_lines(voice, layout.bar_length)
         for bar, in_bar in groupby(segments, key=lambda segment: int(segment.start // layout.bar_length)):
             bars[bar][number] = list(in_bar)
@@ -175,16 +156,15 @@ def _fill(measure: "Measure", start: Fraction, voices: dict[int, list[_Segment]]
     from music21.stream import Voice
 
     stems = _stems(voices)
+    silent = _gaps([segment for voice in voices.values() for segment in voice], start, start + layout.bar_length)
     for index, (number, segments) in enumerate(voices.items()):
-        others = [other for name in voices if name != number for other in voices[name]]
         voice = Voice(id=str(number))  # even a single one, since music21 renumbers bars without voices
-        for segment in _with_rests(segments, start, start + layout.bar_length):
-            hidden = not segment.pitches and (index > 0 or _is_covered(segment, others))
+        for segment in _with_rests(segments, start, start + layout.bar_length, silent if index == 0 else []):
             for symbol in _split_at_beats(segment, start, layout.steps_per_quarter):
                 element = _element(symbol, layout)
-                if segment.pitches and number in stems:
+                if segment.heads and number in stems:
                     element.stemDirection = stems[number]  # pyright: ignore[reportAttributeAccessIssue]
-                if hidden:
+                if segment.hidden:
                     element.style.hideObjectOnPrint = True
                 voice.append(element)
         measure.insert(0, voice)
@@ -208,101 +188,96 @@ def _stems(voices: dict[int, list[_Segment]]) -> dict[int, str]:
 
 
 def _mean_pitch(segments: list[_Segment]) -> float:
-    return float(np.mean([pitch for segment in segments for pitch in segment.pitches]))
+    return float(np.mean([head.pitch for segment in segments for head in segment.heads]))
 
 
-def _is_covered(rest: _Segment, sounding: list[_Segment]) -> bool:
-    """Whether other voices sound all through a rest."""
-    reached = rest.start
+def _gaps(sounding: list[_Segment], start: Fraction, end: Fraction) -> list[_Segment]:
+    """Rests where nothing sounds."""
+    rests = []
     for segment in sorted(sounding, key=lambda segment: segment.start):
-        if segment.start <= reached:
-            reached = max(reached, segment.end)
-    return reached >= rest.end
+        if segment.start > start:
+            rests.append(_Segment(start, segment.start))
+        start = max(start, segment.end)
+    return [*rests, _Segment(start, end)] if start < end else rests
 
 
-def _chords(notes: Notes, chosen: np.ndarray) -> list[_Chord]:
-    """Group notes of equal onset and length into chords, ordered by onset."""
-    chords: dict[tuple[int, int], _Chord] = {}
+def _with_rests(segments: list[_Segment], start: Fraction, end: Fraction, shown: list[_Segment]) -> Iterator[_Segment]:
+    """Fill a voice up with rests, which are hidden except for those that are to be shown."""
+    start_of_rest = start
+    for segment in sorted([*segments, *shown], key=lambda segment: segment.start):
+        if segment.start > start_of_rest:
+            yield _Segment(start_of_rest, segment.start, hidden=True)
+        yield segment
+        start_of_rest = segment.end
+    if start_of_rest < end:
+        yield _Segment(start_of_rest, end, hidden=True)
+
+
+def _tones(notes: Notes, chosen: np.ndarray) -> list[Tone]:
+    """The notes of a staff, each until its key is struck again."""
     ends = np.minimum(notes.onset + notes.duration, next_strike(notes.onset, notes.pitch))
     rows = zip(notes.onset[chosen].tolist(), ends[chosen].tolist(), notes.pitch[chosen].tolist(), strict=True)
-    for onset, end, pitch in rows:
-        chords.setdefault((onset, end), _Chord(onset, end, [])).pitches.append(pitch)
-    return list(chords.values())
+    return [Tone(*row) for row in rows]
 
 
-def _voices(chords: list[_Chord]) -> list[list[_Chord]]:
-    """Assign each chord to the first free voice, so that chords do not overlap within a voice."""
-    voices: list[list[_Chord]] = []
-    for chord in chords:
-        voice = next((free for free in voices if free[-1].end <= chord.onset), None)
-        if voice is None and len(voices) < MAX_VOICES:
-            voice = []
-            voices.append(voice)
-        if voice is None:
-            voice = min(voices, key=lambda busy: (busy[-1].onset == chord.onset, abs(busy[-1].end - chord.end)))
-            if voice[-1].onset == chord.onset:  # all voices have a chord at this onset
-                voice[-1].pitches += chord.pitches
-                continue
-            voice[-1].end = chord.onset
-        voice.append(chord)
-    return voices
-
-
-def _split_at_bar_lines(voice: list[_Chord], bar_length: Fraction) -> Iterator[_Segment]:
+def _split_at_bar_lines(voice: list[Chord], bar_length: Fraction) -> Iterator[_Segment]:
     """Split chords at bar lines, with ties across them."""
     for chord in voice:
-        start, end = Fraction(chord.onset), Fraction(chord.end)
-        while start < end:
-            stop = min(end, (start // bar_length + 1) * bar_length)
-            yield _Segment(start, stop, chord.pitches, _tie(start > chord.onset, stop < end))
-            start = stop
+        whole = _Segment(Fraction(chord.start), Fraction(chord.end), chord.heads)
+        lines = range(int(whole.start // bar_length) + 1, -int(-whole.end // bar_length))
+        yield from _split(whole, [line * bar_length for line in lines])
 
 
-def _tie(continued: bool, continues: bool) -> str | None:
-    return {(False, True): "start", (True, True): "continue", (True, False): "stop"}.get((continued, continues))
-
-
-def _with_rests(segments: list[_Segment], start: Fraction, end: Fraction) -> Iterator[_Segment]:
-    for segment in segments:
-        if segment.start > start:
-            yield _Segment(start, segment.start, [], None)
-        yield segment
-        start = segment.end
-    if start < end:
-        yield _Segment(start, end, [], None)
+def _split(segment: _Segment, cuts: list[Fraction]) -> Iterator[_Segment]:
+    """Split a segment, all of whose heads are tied at each cut."""
+    edges = [segment.start, *cuts, segment.end]
+    for start, end in pairwise(edges):
+        heads = tuple(
+            Head(head.pitch, head.tied_back or start > segment.start, head.tied_on or end < segment.end)
+            for head in segment.heads
+        )
+        yield segment._replace(start=start, end=end, heads=heads)
 
 
 def _split_at_beats(segment: _Segment, bar_start: Fraction, beat: int) -> Iterator[_Segment]:
     """Split a segment that starts off the half beats at the next beat; on grids with tuplets, split at every beat.
 
-    So every part has a note value in music21, and the beats are easy to read.
+    So every part has a note value in music21, and the beats are easy to read. A part with three dots is split, too.
     """
     tuplets = beat & (beat - 1) != 0
     off_beat = (segment.start - bar_start) % Fraction(beat, 2) != 0
-    cuts = [segment.start]
+    if _dots(segment.end - segment.start) > 2 and not tuplets and not off_beat:
+        half = (segment.end - segment.start) * Fraction(8, 15)
+        return _split(segment, [segment.start + half])
+    cuts: list[Fraction] = []
     next_beat = ((segment.start - bar_start) // beat + 1) * beat + bar_start
-    while next_beat < segment.end and (tuplets or (len(cuts) == 1 and off_beat)):
+    while next_beat < segment.end and (tuplets or (not cuts and off_beat)):
         cuts.append(next_beat)
         next_beat += beat
-    for start, end in zip(cuts, [*cuts[1:], segment.end], strict=True):
-        continued = start > segment.start or segment.tie in ("continue", "stop")
-        continues = end < segment.end or segment.tie in ("start", "continue")
-        yield segment._replace(start=start, end=end, tie=_tie(continued, continues) if segment.pitches else None)
+    return _split(segment, cuts)
+
+
+def _dots(length: Fraction) -> int:
+    """Dots of the note value, or 0 if there is none."""
+    odd = length.numerator // (length.numerator & -length.numerator)
+    return odd.bit_length() - 1 if odd & (odd + 1) == 0 else 0
 
 
 def _element(segment: _Segment, layout: _Layout) -> "GeneralNote":
-    from music21.chord import Chord
+    from music21.chord import Chord as Music21Chord
     from music21.note import Note, Rest
     from music21.tie import Tie
 
     length = (segment.end - segment.start) / layout.steps_per_quarter
-    if not segment.pitches:
+    if not segment.heads:
         return Rest(quarterLength=length)
-    pitches = [_spelled(pitch, layout.fifths) for pitch in sorted(segment.pitches)]
-    element = Note(pitches[0], quarterLength=length) if len(pitches) == 1 else Chord(pitches, quarterLength=length)
-    if segment.tie is not None:
-        element.tie = Tie(segment.tie)
-    return element
+    notes = []
+    for head in sorted(segment.heads):
+        note = Note(_spelled(head.pitch, layout.fifths), quarterLength=length)
+        if kind := _TIES[head.tied_back, head.tied_on]:
+            note.tie = Tie(kind)
+        notes.append(note)
+    return notes[0] if len(notes) == 1 else Music21Chord(notes, quarterLength=length)
 
 
 def _spelled(pitch: int, fifths: int) -> "Pitch":

@@ -9,7 +9,7 @@ import pytest
 from pianogen.errors import TokenError
 from pianogen.render.notation import engraved
 from pianogen.tokens import Notes
-from pianogen.tokens.engrave import on_upper_staff
+from pianogen.tokens.staves import on_upper_staff
 
 
 def notes_of(*rows: tuple[int, int, int]) -> Notes:
@@ -51,6 +51,16 @@ def test_a_gap_of_a_sixteenth_is_no_rest():
 
 def test_a_gap_of_an_eighth_is_a_rest():
     assert amount(engraved(notes_of((0, 2, 67), (4, 12, 67))), "rest") == 1
+
+
+def test_an_end_a_sixteenth_after_the_beat_moves_to_the_beat():
+    assert amount(engraved(notes_of((0, 5, 67))), "tie") == 0
+    assert amount(engraved(notes_of((0, 5, 67), (5, 3, 69))), "tie") == 1  # where a note begins, it stays
+
+
+def test_a_staff_has_two_voices_at_most():
+    four_lengths = notes_of((0, 16, 84), (1, 15, 76), (2, 8, 72), (3, 13, 67), (5, 2, 79), (7, 4, 74))
+    assert amount(engraved(four_lengths), "layer") == 3  # the lower staff's, too
 
 
 def test_it_is_one_xml_document_as_high_as_its_pages():

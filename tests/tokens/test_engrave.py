@@ -1,5 +1,7 @@
 """Engraved tables are read back from MusicXML, and are notated as a pianist expects."""
 
+import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from note_tables import note_tables, rows_of, table_of
 from pianogen.config import TokenizerConfig
 from pianogen.errors import TokenError
 from pianogen.tokens.codec import decode
-from pianogen.tokens.engrave import write_musicxml
+from pianogen.tokens.engrave import musicxml_bytes, write_musicxml
 from pianogen.tokens.notes import Notes, quantise
 from pianogen.tokens.pedal import next_strike
 from pianogen.tokens.scores import read_score
@@ -48,9 +50,26 @@ def test_a_few_notes_are_read_back_shortened_only_by_a_restrike(
 
 @settings(max_examples=10, deadline=None)
 @given(note_tables(max_notes=30))
-def test_onsets_and_pitches_are_always_read_back(tmp_path_factory: pytest.TempPathFactory, notes: Notes) -> None:
+def test_many_notes_are_read_back_shortened_only_by_a_restrike(
+    tmp_path_factory: pytest.TempPathFactory, notes: Notes
+) -> None:
     heard = through_a_score(notes, tmp_path_factory.mktemp("score"), 4, (4, 4))
+    lengths = np.minimum(notes.duration, next_strike(notes.onset, notes.pitch) - notes.onset)
+    assert rows_of(heard) == rows_of(Notes(notes.onset, lengths, notes.pitch))
+
+
+@settings(max_examples=10, deadline=None)
+@given(note_tables(max_notes=30), st.sampled_from([4, 12]))
+def test_a_simplified_score_has_every_onset_and_pitch_and_two_voices_a_staff(
+    tmp_path_factory: pytest.TempPathFactory, notes: Notes, steps_per_quarter: int
+) -> None:
+    path = tmp_path_factory.mktemp("score") / "piece.musicxml"
+    path.write_bytes(musicxml_bytes(notes, steps_per_quarter=steps_per_quarter, simplified=True))
+    heard, _ = quantise(read_score(path), TokenizerConfig(steps_per_quarter=steps_per_quarter))
     assert (heard.onset.tolist(), heard.pitch.tolist()) == (notes.onset.tolist(), notes.pitch.tolist())
+    bars = ET.fromstring(path.read_bytes()).iter("measure")
+    staves = [{(note.findtext("staff"), note.findtext("voice")) for note in bar.iter("note")} for bar in bars]
+    assert all(len(voices) <= 4 and Counter(staff for staff, _ in voices)["1"] <= 2 for voices in staves)
 
 
 def test_the_golden_bar_is_read_back(tmp_path: Path) -> None:
@@ -86,7 +105,17 @@ def test_of_voices_that_sound_together_the_higher_one_has_its_stems_up(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("rows", "offsets"), [([(0, 8, 60), (4, 4, 72)], [2]), ([(0, 4, 60), (2, 14, 72)], []), ([(8, 8, 60)], [0])]
+    ("rows", "offsets"),
+    [
+        ([(0, 8, 60), (4, 4, 72)], [2]),
+        ([(0, 4, 60), (2, 14, 72)], []),
+        ([(8, 8, 60)], [0]),
+        ([(0, 8, 60), (4, 12, 72), (10, 2, 60)], []),
+        (
+            [(0, 6, 60), (2, 2, 72), (10, 6, 72)],
+            [1.5],
+        ),  # the rest ends with the silence, not with the voice's next note
+    ],
 )
 def test_a_staff_shows_one_rest_where_nothing_sounds(
     rows: list[tuple[int, int, int]], offsets: list[int], tmp_path: Path
@@ -99,6 +128,11 @@ def test_a_long_note_is_tied_over_the_bar_line(tmp_path: Path) -> None:
     notes = engraved(table_of([(12, 8, 60)]), tmp_path).parts[0].recurse().notes
     heads = [(one.measureNumber, one.quarterLength, one.tie and one.tie.type) for one in notes]
     assert heads == [(1, 1.0, "start"), (2, 1.0, "stop")]
+
+
+def test_a_length_of_three_dots_is_tied_instead(tmp_path: Path) -> None:
+    notes = engraved(table_of([(0, 15, 60)]), tmp_path).parts[0].recurse().notes
+    assert [(one.quarterLength, one.tie and one.tie.type) for one in notes] == [(2.0, "start"), (1.75, "stop")]
 
 
 def test_a_table_without_notes_is_an_empty_bar(tmp_path: Path) -> None:
