@@ -116,7 +116,7 @@ def _collisions(voices: list[ET.Element]) -> Counter[str]:
     heads = [box for index, voice in enumerate(voices) for box in _glyphs(voice, "notehead", index)]
     rests = [box for index, voice in enumerate(voices) for box in _glyphs(voice, "rest", index)]
     dots = [_Box(x - 36, x + 36, y - 36, y + 36, n) for n, voice in enumerate(voices) for x, y in _dots(voice)]
-    stems = [_Box(x - 15, x + 15, *span, n) for n, voice in enumerate(voices) for x, *span in _stems(voice)]
+    stems = [_Box(x - 15, x + 15, top, end, n) for n, voice in enumerate(voices) for x, top, end in _stems(voice)]
     return Counter(
         heads=sum(one.overlaps(other) for one, other in combinations(heads, 2)),
         dots=sum(dot.overlaps(other) for dot in dots for other in heads + rests)
