@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import unsynced  # noqa: F401 - for what it does
 from hypothesis import settings
 from tiny import random_notes, tiny_config
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 SOCKET = "PIANOGEN_TEST_FORK_SERVER"  # the variable that names it, for what forks run
+UNSYNCED = "PIANOGEN_TEST_UNSYNCED"  # the variable that has forks, and what they fork, not wait for the disk
 
 
 def serve(path: str, modules: list[str]) -> None:
@@ -80,6 +81,8 @@ def _run(request: dict[str, Any], files: list[int], connection: socket.socket) -
         os.setsid()
     if "torch.distributed.run" in sys.modules:
         _have_torchs_launcher_fork()
+    if UNSYNCED in os.environ:
+        import unsynced  # noqa: F401 - for what it does
     sys.modules["__main__"] = type(sys)("__main__")
     try:
         _run_words([word for word in request["words"] if word != "-u"])

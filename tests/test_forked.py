@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from forked import CAN_FORK, Forked
+from forked import CAN_FORK, Forked, run
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="programs are not forked on a Mac, or beside a GPU")
 
@@ -54,3 +55,24 @@ def test_a_signal_reaches_it_and_its_own_session(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(60)
     assert process.returncode == -signal.SIGTERM
+
+
+def test_a_program_that_is_late_ends_and_its_output_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = Forked.wait
+
+    def be_late(process: Forked, timeout: float | None = None) -> int:
+        while timeout and not (tmp_path / "printed").exists():
+            time.sleep(0.01)
+        return wait(process, 0 if timeout else timeout)
+
+    monkeypatch.setattr(Forked, "wait", be_late)
+    program = "import pathlib, time; print('so far', flush=True); pathlib.Path('printed').touch(); time.sleep(600)"
+    with pytest.raises(subprocess.TimeoutExpired) as late:
+        run([sys.executable, "-c", program], timeout=60, cwd=tmp_path, modules=())
+    assert late.value.__notes__ == ["so far\n"]
+
+
+def test_only_a_program_that_runs_to_its_end_does_not_wait_for_the_disk() -> None:
+    words = ("-c", "import os; print(os.fsync.__module__)")
+    ended = run([sys.executable, *words], timeout=60, modules=())
+    assert (ended.stdout, fork(*words).communicate(60)[0]) == ("unsynced\n", "posix\n")

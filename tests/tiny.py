@@ -35,6 +35,7 @@ def tiny_config(shards: Path, out: Path, steps: int, **changes: Any) -> TrainCon
         budget=BudgetConfig(steps=steps),
         validation=replace(WITH_SAMPLES, num_samples=0),
         checkpoint=CheckpointConfig(every_steps=2, keep=3),
+        rank_timeout_s=300,  # less than a test waits, so that a rank that hangs is named
     )
     return replace(config, **changes)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from forked import run
+from forked import LIMIT_S, run
 from plugin_package import write_package
 
 from pianogen import plugins
@@ -49,10 +49,10 @@ class Project:
     def run(self, *command: str, fails: bool = False, forks: bool = True) -> str:
         """Run a command in the folder; returns what it prints. Without `forks`, from a real start of Python."""
         if forks:
-            done = run(command, cwd=self.folder, env=self.environment, timeout=240)
+            done = run(command, cwd=self.folder, env=self.environment)
         else:
             done = subprocess.run(
-                command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=240
+                command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=LIMIT_S
             )
         assert (done.returncode != 0) == fails, done.stderr
         return done.stdout + done.stderr
@@ -156,7 +156,7 @@ def test_without_the_package_the_run_is_refused_in_one_line(project: Project):
 def test_a_local_job_trains_the_toy_model(project: Project):
     words = ("train", "--shards", "shards", "--out", "submitted", *TINY, "--budget.steps", "2")
     project.run(*PIANOGEN, "submit", "--cluster", "local", *words)
-    status, end = project.folder / "submitted" / "status.json", time.monotonic() + 120
+    status, end = project.folder / "submitted" / "status.json", time.monotonic() + LIMIT_S
     while not (status.exists() and json.loads(status.read_text()).get("state") == "finished"):
         assert time.monotonic() < end, [path.read_text() for path in (project.folder / "jobs").rglob("*log*")]
         time.sleep(0.2)

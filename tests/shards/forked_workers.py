@@ -50,4 +50,4 @@ def run_job(code: str, *words: str | Path) -> int:
     """Run a program whose jobs fork their workers, in a fork itself; returns its exit status."""
     command = [sys.executable, "-c", f"import forked_workers\nforked_workers.fork_workers()\n{code}", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return run(command, env=environment, timeout=240, modules=MODULES).returncode
+    return run(command, env=environment, modules=MODULES).returncode

@@ -35,7 +35,7 @@ print(json.dumps([[sample["__key__"], len(sample["i16"])] for sample in samples]
 def test_wids_reads_every_performance_by_the_index(finished, tmp_path):
     command = [sys.executable, "-c", READ_WITH_WIDS, str(finished.out / "index.json")]
     environment = {"WIDS_CACHE": str(tmp_path), "PATH": ""}
-    found = json.loads(run(command, env=environment, timeout=240).stdout)
+    found = json.loads(run(command, env=environment).stdout)
     expected = {one.source: one.split for one in finished.manifest.performances}
     assert {source: split for source, (split, _) in found.items()} == expected
     assert found["book0/piece04.mid"][1] == encode(piece(4)).tolist()
@@ -43,7 +43,7 @@ def test_wids_reads_every_performance_by_the_index(finished, tmp_path):
 
 def test_webdataset_streams_a_shard(finished):
     command = [sys.executable, "-c", READ_WITH_WEBDATASET, str(finished.out / "train-000000.tar")]
-    found = json.loads(run(command, timeout=240).stdout)
+    found = json.loads(run(command).stdout)
     train = [one for one in finished.manifest.performances if one.split == "train"]
     assert found == [[one.key, 2 * one.num_tokens] for one in train]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from forked import MIRROR, popen
+from forked import LIMIT_S, MIRROR, popen
 from searching import LEARNING_RATES, rows_of, search, small
 
 from pianogen import track
@@ -281,7 +281,7 @@ def test_trials_are_children_of_one_run_in_the_store_beside_the_sweep(
     # both make the store and the parent at once
     sync = (sys.executable, "-m", "pianogen", "track", "sync")
     syncing = [popen([*sync, str(run)], modules=MIRROR) for run in trials]
-    assert [process.wait(timeout=120) for process in syncing] == [0, 0]
+    assert [process.wait(timeout=LIMIT_S) for process in syncing] == [0, 0]
     track.sync(folder)
     client = MlflowClient(tracking_uri=f"sqlite:///{folder.parent / 'mlflow.db'}")
     parent, *children = [

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from forked import LIMIT_S
 from searching import LEARNING_RATES, rows_of, search, small, start_worker
 
 from pianogen.config import BudgetConfig, CheckpointConfig, TrainConfig
@@ -19,7 +20,7 @@ MakeRun = Callable[..., TrainConfig]
 def test_two_workers_make_each_trial_once_and_the_whole_budget(tiny_run: MakeRun) -> None:
     config = small(tiny_run("sweep", steps=8))
     workers = [start_worker(config, LEARNING_RATES, "--trials", "8") for _ in range(2)]
-    said = [worker.communicate(timeout=240)[0] for worker in workers]
+    said = [worker.communicate(timeout=LIMIT_S)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], said
     folder = Path(config.out)
     announced = [line for text in said for line in text.splitlines() if line.startswith("trial ")]
@@ -52,7 +53,7 @@ def test_a_worker_asked_to_stop_leaves_its_trial_for_the_next(tiny_run: MakeRun)
     worker = start_worker(config, LEARNING_RATES, "--trials", "1")
     _wait_for_checkpoint(Path(config.out) / "trials" / "0000")
     worker.send_signal(signal.SIGTERM)
-    said = worker.communicate(timeout=120)[0]
+    said = worker.communicate(timeout=LIMIT_S)[0]
     assert ("1 of 1 trials: 1 running" in said, worker.returncode) == (True, UNFINISHED_STATUS), said
     status = json.loads((Path(config.out) / "trials" / "0000" / "status.json").read_text())
     assert status["state"] == "stopped"
@@ -76,13 +77,13 @@ def test_a_worker_of_another_job_belongs_to_another_group(tmp_path: Path) -> Non
 
 
 def _wait_for_checkpoint(run: Path) -> int:
-    end = time.monotonic() + 120
+    end = time.monotonic() + LIMIT_S
     while time.monotonic() < end:
         steps = [int(path.name[5:]) for path in (run / "checkpoints").glob("step-*")]
         if steps and max(steps) >= 3:
             return max(steps)
         time.sleep(0.02)
-    raise AssertionError(f"{run} has no checkpoint after two minutes")
+    raise AssertionError(f"{run} has no checkpoint after {LIMIT_S} s")
 
 
 def _lines(run: Path) -> list[dict[str, float]]:

@@ -38,7 +38,7 @@ def test_a_mirror_killed_after_creating_the_run_creates_no_second(
     client: "MlflowClient", run: Path, store: str
 ) -> None:
     command = [sys.executable, "-c", _KILLED_AFTER_CREATING, str(run)]
-    killed = start(command, env={**os.environ, "MLFLOW_TRACKING_URI": store}, timeout=240, modules=MIRROR)
+    killed = start(command, env={**os.environ, "MLFLOW_TRACKING_URI": store}, modules=MIRROR)
     assert (killed.returncode, state_of(run)["run_id"], len(all_of(client, run))) == (-signal.SIGKILL, "", 1)
     track.sync(run)
     (one,) = all_of(client, run)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from forked import TRAINER, popen, run
+from forked import LIMIT_S, TRAINER, popen, run
 
 from pianogen.config import TrainConfig, to_dict
 
@@ -40,8 +40,9 @@ def launch(
 ) -> subprocess.CompletedProcess[str]:
     """Run a trainer to its end, from a process that has loaded `modules`; without `forks`, from real starts."""
     if not forks:
-        return subprocess.run(command(launcher, config), env=environment(), capture_output=True, text=True, timeout=240)
-    return run(command(launcher, config), env=environment(), timeout=240, modules=modules)
+        words = command(launcher, config)
+        return subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=LIMIT_S)
+    return run(command(launcher, config), env=environment(), modules=modules)
 
 
 def start(launcher: tuple[str, ...], config: TrainConfig) -> "subprocess.Popen[str]":
@@ -55,7 +56,7 @@ def start(launcher: tuple[str, ...], config: TrainConfig) -> "subprocess.Popen[s
     )
 
 
-def wait_for_step(config: TrainConfig, step: int, timeout_s: float = 120) -> None:
+def wait_for_step(config: TrainConfig, step: int, timeout_s: float = LIMIT_S) -> None:
     """Wait until the log of a run has reached a step."""
     log, end = Path(config.out) / "metrics.jsonl", time.monotonic() + timeout_s
     while not (log.exists() and f'{{"step": {step},' in log.read_text()):
