@@ -1,6 +1,7 @@
 """Exact resume: a run that was stopped and resumed ends bit-equal to one that was not stopped."""
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -70,10 +71,9 @@ def test_a_resumed_run_ends_bit_equal(tiny_run: MakeRun, kind: Any, order: Any) 
 
 
 @pytest.mark.parametrize("after", range(1, 9))
-def test_it_may_stop_after_any_step(tiny_run: MakeRun, after: int) -> None:
+def test_it_may_stop_after_any_step(tiny_run: MakeRun, undisturbed: MakeRun, after: int) -> None:
     changes = {"data": DataConfig(excerpt_tokens=200)}  # an epoch ends within these steps
-    quiet, stopped = tiny_run("quiet", 9, **changes), tiny_run("stopped", 9, **changes)
-    train(quiet)
+    quiet, stopped = undisturbed(9, **changes), tiny_run("stopped", 9, **changes)
     stop_and_resume(stopped, after=after)
     assert_same(stopped.out, quiet.out)
 
@@ -99,9 +99,8 @@ def test_muon_resumes_bit_equal(tiny_run: MakeRun) -> None:
     assert "optimizer/momentum.attention.weight" in tensors(quiet.out)
 
 
-def test_the_log_of_a_resumed_run_repeats_and_misses_nothing(tiny_run: MakeRun) -> None:
-    quiet, stopped = tiny_run("quiet"), tiny_run("stopped")
-    train(quiet)
+def test_the_log_of_a_resumed_run_repeats_and_misses_nothing(tiny_run: MakeRun, undisturbed: MakeRun) -> None:
+    quiet, stopped = undisturbed(), tiny_run("stopped")
     stop_and_resume(stopped, after=3)
     assert [line for line in log(stopped.out) if "train/loss" in line] == [
         line for line in log(quiet.out) if "train/loss" in line
@@ -136,11 +135,10 @@ def damage(file: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["empty", "half", "short", "flip"])
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "training.json", "manifest.json"])
 def test_a_damaged_checkpoint_costs_one_interval_and_no_more(
-    tiny_run: MakeRun, name: str, how: str, capsys: pytest.CaptureFixture[str]
+    tiny_run: MakeRun, undisturbed: MakeRun, name: str, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quiet, stopped = tiny_run("quiet"), tiny_run("stopped")
-    train(quiet)
-    train(replace(stopped, budget=BudgetConfig(steps=4)))
+    quiet, stopped = undisturbed(), tiny_run("stopped")
+    shutil.copytree(undisturbed(4).out, stopped.out)
     damage(newest(stopped.out) / name, how)
     train(stopped)
     assert "falling back to the previous checkpoint" in capsys.readouterr().err

@@ -44,9 +44,8 @@ def test_two_ranks_with_muon_train_as_one(tiny_run: MakeRun) -> None:
     np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
 
 
-def test_two_ranks_that_accumulate_train_as_one(tiny_run: MakeRun) -> None:
-    alone, together = tiny_run("alone"), tiny_run("together", micro_batch=1)
-    train(alone)
+def test_two_ranks_that_accumulate_train_as_one(tiny_run: MakeRun, undisturbed: MakeRun) -> None:
+    alone, together = undisturbed(), tiny_run("together", micro_batch=1)
     ran = launch(TWO, together)
     assert ran.returncode == 0, ran.stderr
     np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
@@ -75,26 +74,23 @@ def test_ranks_print_no_warnings(tiny_run: MakeRun) -> None:
     assert "Warning" not in launch(TWO, tiny_run(steps=2), forks=False).stderr
 
 
-def test_a_run_of_two_ranks_resumes_with_one(tiny_run: MakeRun) -> None:
-    quiet, elastic = tiny_run("quiet"), tiny_run("elastic")
-    train(quiet)
+def test_a_run_of_two_ranks_resumes_with_one(tiny_run: MakeRun, undisturbed: MakeRun) -> None:
+    quiet, elastic = undisturbed(), tiny_run("elastic")
     ran = launch(TWO, replace(elastic, budget=BudgetConfig(steps=3)))
     assert ran.returncode == 0, ran.stderr
     train(elastic)
     np.testing.assert_allclose(losses(elastic), losses(quiet), rtol=TOLERANCE)
 
 
-def test_accelerate_launch_trains_with_two_processes(tiny_run: MakeRun) -> None:
-    alone, together = tiny_run("alone"), tiny_run("together")
-    train(alone)
+def test_accelerate_launch_trains_with_two_processes(tiny_run: MakeRun, undisturbed: MakeRun) -> None:
+    alone, together = undisturbed(), tiny_run("together")
     ran = launch((*ACCELERATE, "--multi_gpu", "-m", "pianogen.train"), together)
     assert ran.returncode == 0, ran.stderr
     np.testing.assert_allclose(losses(together), losses(alone), rtol=TOLERANCE)
 
 
-def test_accelerate_launch_trains_with_one_process(tiny_run: MakeRun) -> None:
-    alone, launched = tiny_run("alone"), tiny_run("launched")
-    train(alone)
+def test_accelerate_launch_trains_with_one_process(tiny_run: MakeRun, undisturbed: MakeRun) -> None:
+    alone, launched = undisturbed(), tiny_run("launched")
     ran = launch((*ACCELERATE[:4], "1", *ACCELERATE[5:], "-m", "pianogen.train"), launched)
     assert ran.returncode == 0, ran.stderr
     assert losses(launched).tolist() == losses(alone).tolist()
