@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from searching import LEARNING_RATES, search, small, space_file
+from tiny import tiny_config
 
 from pianogen.config import SweepConfig, TrainConfig
 from pianogen.errors import RunError
@@ -86,9 +87,18 @@ def test_a_trial_with_a_damaged_status_counts_as_failed(config: TrainConfig, tex
     assert '"failures"' in (folder / "journal.log").read_text()
 
 
-@pytest.mark.parametrize("text", ["", "[", "7", "- a", "\x00"])
-def test_a_damaged_record_of_the_settings_is_named(config: TrainConfig, text: str) -> None:
-    folder = search(config, LEARNING_RATES, trials=1)
-    (folder / "sweep.yaml").write_text(text)
-    with pytest.raises(RunError, match=r"sweep\.yaml is damaged \("):
+@pytest.fixture(scope="module")
+def searched(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """The settings of a sweep of one trial, whose records a test may damage that needs no other."""
+    config = small(tiny_config(tiny_shards, tmp_path_factory.mktemp("searched") / "sweep", steps=2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIANOGEN_TRACK", "off")
         search(config, LEARNING_RATES, trials=1)
+    return config
+
+
+@pytest.mark.parametrize("text", ["", "[", "7", "- a", "\x00"])
+def test_a_damaged_record_of_the_settings_is_named(searched: TrainConfig, text: str) -> None:
+    (Path(searched.out) / "sweep.yaml").write_text(text)
+    with pytest.raises(RunError, match=r"sweep\.yaml is damaged \("):
+        search(searched, LEARNING_RATES, trials=1)
