@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import anyio
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, PackageLoader
@@ -33,6 +33,7 @@ from pianogen.web import Guard, Limits, Place, Sessions, serve, static_files
 
 _SHARED = ("page.css", "piano.js")  # of pianogen.render
 _RETRY_S = "5"
+_PageSound = Literal["ogg", "mp3"]  # MP3 for browsers that cannot decode Vorbis
 LIMITS = Limits(larger_bodies={"/api/prompts": MAX_BYTES})
 _FILES_AT_ONCE = 1  # scores and sounds, each of which takes a core; MIDI files do not wait
 
@@ -70,7 +71,7 @@ def build_app(config: PlayConfig) -> FastAPI:
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         engine.start()
-        threading.Thread(target=_sound, args=[config.soundfont], daemon=True).start()
+        threading.Thread(target=_sound, args=[config.soundfont, "ogg"], daemon=True).start()
         yield
         engine.stop()
 
@@ -102,15 +103,15 @@ def _add_pages(app: FastAPI) -> None:
 
 def _add_sound(app: FastAPI, soundfont: str | None) -> None:
     @app.get(f"/api/{SOUND_FILE}", include_in_schema=False)
-    def script() -> Response:  # not async: it may wait
+    def script(form: Annotated[_PageSound, Query(alias="format")] = "ogg") -> Response:  # not async: it may wait
         headers = {"cache-control": "private, max-age=3600"}
-        return Response(_sound(soundfont), media_type="text/javascript", headers=headers)
+        return Response(_sound(soundfont, form), media_type="text/javascript", headers=headers)
 
 
-def _sound(soundfont: str | None) -> str:
+def _sound(soundfont: str | None, form: _PageSound) -> str:
     """The sampled piano of the page; the first call takes some seconds, so that it comes when the server starts."""
     with _making_sound:
-        return _script(soundfont)
+        return _script(soundfont, form)
 
 
 _making_sound, _script = threading.Lock(), cache(samples_script)

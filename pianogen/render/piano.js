@@ -9,7 +9,7 @@ globalThis.pianogenPiano = (() => {
   const samples = new Map(); // pitch -> recording; empty without sound.js, and until all of it is decoded
   let audio = null, wave = null, out = null, playing = null;
 
-  // a browser that cannot decode Vorbis keeps the oscillator
+  // whether the browser can decode them; otherwise it keeps the oscillator
   async function decodeSamples(files) {
     try {
       const decoder = new OfflineAudioContext(1, 1, 44100); // needs no press of a button
@@ -22,15 +22,17 @@ globalThis.pianogenPiano = (() => {
     } catch {
       samples.clear();
     }
+    return samples.size > 0;
   }
 
-  // browsers permit sound only after a press
+  // browsers permit sound only after a press, for which on a touchscreen its end counts
   function open() {
     if (!audio) {
       audio = new AudioContext();
       wave = audio.createPeriodicWave(new Float32Array(HARMONICS.length), new Float32Array(HARMONICS));
       out = audio.createDynamicsCompressor();
       out.connect(audio.destination);
+      for (const press of ["pointerup", "touchend", "click"]) addEventListener(press, () => audio.resume(), true);
     }
     audio.resume();
     return audio;

@@ -1,7 +1,7 @@
 """Thirty notes of a SoundFont's piano for the player of a page: one script beside it, which a page on disk may load.
 
-The script holds Ogg Vorbis files as base64 text. A browser that cannot decode them (Safari before 18.4) plays the
-oscillator of piano.js instead.
+The script holds audio files as base64 text, of Ogg Vorbis beside pages on disk. A browser that cannot decode them
+(Safari before 18.4) plays the oscillator of piano.js instead; a server offers it MP3.
 """
 
 import base64
@@ -10,7 +10,7 @@ import json
 import numpy as np
 from jaxtyping import Float32
 
-from pianogen.render.sound import encode_sound, piano_of
+from pianogen.render.sound import SoundFormat, encode_sound, piano_of
 from pianogen.render.synthesis import RATE, PlayedNotes, synthesize
 from pianogen.tokens.midi import VELOCITY
 
@@ -21,16 +21,16 @@ _FADE_S = 0.5  # at the end of a note that sounds longer
 _PEAK = 0.5  # of the loudest note; several sound at once
 
 
-def samples_script(soundfont: str | None = None) -> str:
-    """The text of sound.js, for the piano of a SoundFont, by default TimGM6mb.
+def samples_script(soundfont: str | None = None, form: SoundFormat = "ogg") -> str:
+    """The text of sound.js, for the piano of a SoundFont, by default TimGM6mb, with files of a format.
 
     Raises:
-        SettingError: The SoundFont cannot be read, or libsndfile cannot write Ogg Vorbis.
+        SettingError: The SoundFont cannot be read, or libsndfile cannot write the format.
     """
     sounds = {key: _sample(key, soundfont) for key in SAMPLED_KEYS}
     loudest = max(float(np.abs(sound).max()) for sound in sounds.values())
     level = np.float32(_PEAK / loudest if loudest else 1)
-    files = {key: base64.b64encode(encode_sound(sound * level, "ogg")).decode() for key, sound in sounds.items()}
+    files = {key: base64.b64encode(encode_sound(sound * level, form)).decode() for key, sound in sounds.items()}
     return f"globalThis.pianogenSamples = {json.dumps(files)};\n"
 
 

@@ -32,14 +32,43 @@ _DROP = """(page, [name, bytes]) => {
 # when the button is pressed, and when the first note after it sounds
 _WATCH_SOUND = """
 window.sounded = null;
+window.kinds = [];
 addEventListener("click", (event) => { if (event.target.id === "make") window.pressed = performance.now(); }, true);
 for (const kind of [AudioBufferSourceNode, OscillatorNode]) {
   const start = kind.prototype.start;
   kind.prototype.start = function (when = 0) {
+    window.kinds.push(kind.name);
     window.sounded ??= performance.now() + 1000 * Math.max(0, when - this.context.currentTime);
     return start.call(this, when);
   };
 }
+"""
+# Safari before 18.4, and one whose Web Audio decodes less than its elements
+_SAYS_NO_VORBIS = """
+const canPlayType = HTMLMediaElement.prototype.canPlayType;
+HTMLMediaElement.prototype.canPlayType = function (type) {
+  return type.includes("ogg") ? "" : canPlayType.call(this, type);
+};
+"""
+_DECODES_NO_VORBIS = """
+const decode = BaseAudioContext.prototype.decodeAudioData;
+BaseAudioContext.prototype.decodeAudioData = async function (data) {
+  if (new TextDecoder().decode(data.slice(0, 4)) === "OggS") throw new DOMException("Decoding failed", "EncodingError");
+  return decode.call(this, data);
+};
+"""
+# to the console, since what a driver evaluates in a page counts as a press
+_TELL_KEY_AND_SOUND = """
+window.AudioContext = class extends AudioContext {
+  constructor() {
+    super();
+    this.addEventListener("statechange", () => console.log(`sound ${this.state}`));
+  }
+};
+addEventListener("load", () => {
+  const key = document.querySelector(".key").getBoundingClientRect();
+  console.log(`key ${key.x + key.width / 2} ${key.y + key.height / 2}`);
+});
 """
 _MIDI_KEYBOARD = """
 window.keyboard = { name: "Keyboard of the test" };
@@ -247,6 +276,33 @@ def test_nothing_sounds_before_a_press_and_a_note_soon_after(
         quartiles = np.percentile(waits_ms, [25, 50, 75]).round().astype(int)
         print(f"\nfrom the press to the first sound: {quartiles[1]} ms (quartiles {quartiles[0]}, {quartiles[2]})")
     assert min(waits_ms) > 0
+
+
+@pytest.mark.parametrize("script", [_SAYS_NO_VORBIS, _DECODES_NO_VORBIS], ids=["says so", "says otherwise"])
+def test_a_browser_without_vorbis_plays_the_recordings_as_mp3(
+    visit: Callable[..., None], page: "Page", script: str
+) -> None:
+    page.add_init_script(_WATCH_SOUND + script)
+    visit()
+    page.locator("html[data-sound=samples]").wait_for(state="attached")
+    page.get_by_role("button", name="C 4", exact=True).click(delay=HELD_MS)
+    assert page.evaluate("kinds") == ["AudioBufferSourceNode"]
+    loaded = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
+    assert [name for name in loaded if "sound.js?" in name][-1] == f"{page.url}api/sound.js?format=mp3"
+
+
+def test_a_first_tap_on_a_touchscreen_permits_sound(page: "Page", site: str) -> None:
+    """Its beginning is no press to a browser, so that what is called then permits nothing; its end is one."""
+    assert page.context.browser
+    phone = page.context.browser.new_page(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
+    phone.add_init_script(_TELL_KEY_AND_SOUND)
+    with phone.expect_console_message(lambda message: message.text.startswith("key")) as key:
+        phone.goto(site)
+    x, y = map(float, key.value.text.split()[1:])
+    finger = phone.context.new_cdp_session(phone)
+    with phone.expect_console_message(lambda message: message.text == "sound running", timeout=20_000):
+        finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -1,9 +1,15 @@
 """Requests that are refused: by the guard, or in one line that names the setting."""
 
+import base64
+import io
+import json
 from typing import Any
 
 import pytest
+import soundfile
 from play_site import Site
+
+from pianogen.render.samples import SAMPLED_KEYS
 
 
 @pytest.mark.parametrize(
@@ -104,5 +110,15 @@ def test_the_api_describes_itself_and_the_models(site: Site):
     assert (model["name"], model["steps_per_quarter"], model["bar_steps"]) == ("pretrained", 4, 16)
 
 
-def test_the_sampled_piano_is_served(site: Site):
-    assert site.get("/api/sound.js").text.startswith("globalThis.pianogenSamples = {")
+@pytest.mark.parametrize(("query", "expected"), [("", "OGG"), ("?format=ogg", "OGG"), ("?format=mp3", "MP3")])
+def test_the_sampled_piano_is_served_in_the_format_that_a_browser_asks_for(site: Site, query: str, expected: str):
+    script = site.get(f"/api/sound.js{query}").text
+    files = json.loads(script.removeprefix("globalThis.pianogenSamples = ").removesuffix(";\n"))
+    notes = [soundfile.info(io.BytesIO(base64.b64decode(file))) for file in files.values()]
+    assert {(note.format, note.samplerate, round(note.duration) <= 6) for note in notes} == {(expected, 44100, True)}
+    assert list(map(int, files)) == list(SAMPLED_KEYS)
+
+
+def test_a_format_of_the_sampled_piano_that_no_browser_needs_is_refused(site: Site):
+    answer = site.get("/api/sound.js?format=flac")
+    assert (answer.status_code, answer.json()["error"]) == (422, "format: Input should be 'ogg' or 'mp3'")
