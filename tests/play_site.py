@@ -78,6 +78,7 @@ def serving(config: PlayConfig) -> Iterator[Site]:
         port = listening.getsockname()[1]
         limits = replace(LIMITS, of_a_session=MANY, of_an_address=MANY)
         guarded = Guard(application, Sessions(), place.names(port), limits)
+        application.state.start()
         with web.serving(guarded, listening, application.state.stop):
             yield Site(f"http://127.0.0.1:{port}", application.state.service, application.state.stop)
 

@@ -43,12 +43,13 @@ def play(config: PlayConfig) -> None:
 
     Raises:
         SettingError: The port is taken, or a setting is wrong.
-        RunError, StorageError: A model is missing or damaged.
+        RunError, StorageError: A model is missing or damaged, or cannot make a piece.
     """
     place = Place(config.port, config.host, config.public)
     with place.listen() as listening:
         port = listening.getsockname()[1]
         application = build_app(config)
+        application.state.start()  # not by the server, which would print a traceback
         guarded = Guard(application, Sessions(), place.names(port), LIMITS)
         address = f"http://{config.public[0]}" if config.public else place.url(port)
         console.print(f"pianogen play: {address}/  (Ctrl-C ends it)", soft_wrap=True)
@@ -57,9 +58,10 @@ def play(config: PlayConfig) -> None:
 
 
 def build_app(config: PlayConfig) -> FastAPI:
-    """The application, without the guard that must stand before it; its engine runs from its start to its end.
+    """The application, without the guard that must stand before it.
 
-    Its `state.stop` ends the pieces, and so the responses that follow them.
+    Its `state.start` starts the engine, which must run before it is served; its `state.stop` ends the pieces, and so
+    the responses that follow them.
 
     Raises:
         SettingError, RunError, StorageError: A model is missing or damaged, or two have the same name.
@@ -70,7 +72,6 @@ def build_app(config: PlayConfig) -> FastAPI:
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
-        engine.start()
         threading.Thread(target=_sound, args=[config.soundfont, "ogg"], daemon=True).start()
         yield
         engine.stop()
@@ -81,7 +82,7 @@ def build_app(config: PlayConfig) -> FastAPI:
         lifespan=running,
     )  # fmt: skip
     pieces = PieceStore(models, engine, config.max_tokens)
-    app.state.stop = engine.stop
+    app.state.start, app.state.stop = engine.start, engine.stop
     app.state.service = Service(models, pieces, PromptStore(), config.soundfont, anyio.Semaphore(_FILES_AT_ONCE))
     app.include_router(router)
     _add_pages(app)

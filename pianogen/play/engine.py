@@ -3,10 +3,11 @@
 import threading
 from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future
 from contextlib import ExitStack
 
 from pianogen.config import GenerateConfig
-from pianogen.errors import PianogenError
+from pianogen.errors import PianogenError, RunError
 from pianogen.generation import Limits, Request, sample
 from pianogen.generation.sampler import Batch
 from pianogen.ops.arithmetic import reproducible_on_gpu
@@ -29,11 +30,17 @@ class Engine:
         """Make at most `rows` pieces of each model at a time, and let at most `queue` more wait."""
         self._batches = {model.name: _ModelBatch(model, rows) for model in models}
         self._queue, self._wake, self._is_stopping = queue, threading.Event(), False
+        self._is_ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="pianogen-play", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread, and wait until it has made a short piece of each model.
+
+        Raises:
+            RunError: A model cannot make one, such as for want of memory.
+        """
         self._thread.start()
+        self._is_ready.result()
 
     def stop(self) -> None:
         """End all unfinished pieces, and the thread; those who read them are told at once."""
@@ -61,9 +68,14 @@ class Engine:
 
     def _run(self) -> None:
         with ExitStack() as stack:
-            stack.enter_context(reproducible_on_gpu())
-            for batch in self._batches.values():
-                stack.enter_context(batch.ready())
+            try:
+                stack.enter_context(reproducible_on_gpu())
+                for batch in self._batches.values():
+                    stack.enter_context(batch.ready())
+            except BaseException as error:  # the caller of `start` raises it
+                self._is_ready.set_exception(error)
+                return
+            self._is_ready.set_result(None)
             while not self._is_stopping:
                 self._wake.clear()
                 at_work = sum(batch.advance() for batch in self._batches.values())
@@ -81,12 +93,23 @@ class _ModelBatch:
         self.waiting: deque[Request] = deque()
 
     def ready(self) -> ExitStack:
-        """Prepare the model until the end of a `with` block, and make one short piece: the first one is slow."""
-        with ExitStack() as stack:
-            stack.enter_context(self._model.model.in_evaluation_mode())
-            sample(self._model.model, [Request(0, Limits(max_tokens=9))], GenerateConfig(), self._model.mask)
-            stack.enter_context(self._model.model.packed())
-            return stack.pop_all()
+        """Prepare the model until the end of a `with` block, and make one short piece: the first one is slow.
+
+        Raises:
+            RunError: The model cannot make it.
+        """
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(self._model.model.in_evaluation_mode())
+                sample(self._model.model, [Request(0, Limits(max_tokens=9))], GenerateConfig(), self._model.mask)
+                stack.enter_context(self._model.model.packed())
+                return stack.pop_all()
+        except Exception as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise RunError(
+                f"the model {self._model.name!r} cannot make a piece ({why}); choose others with --models, or another"
+                " --device"
+            ) from error
 
     def add(self, piece: Piece) -> None:
         """Append a piece to those that wait."""
