@@ -1,5 +1,6 @@
 """One process that serves an application until it is told to stop."""
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,10 @@ def serve(app: ASGIApp, listening: socket.socket, on_stop: Callable[[], None] = 
         on_stop: Called as soon as it is told to stop, so that the application can end responses that go on for long;
             the server waits some seconds for them.
     """
-    _server(app, on_stop).run(sockets=[listening])
+    try:
+        _server(app, on_stop).run(sockets=[listening])
+    finally:
+        gc.freeze()  # the process ends, and need not look through all that it has imported for what to free
 
 
 @contextmanager
