@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from pianogen.play.piece import ENDED, Piece, notes_in
+from pianogen.play.piece import ENDED, NoteReader, Piece
 
 PERIOD_S = 0.05
 _HEARTBEAT_S = 15.0  # proxies close connections that are silent for longer
@@ -21,6 +21,7 @@ class _Follower:
 
     def __init__(self, piece: Piece) -> None:
         self._piece, self._num_sent, self._position = piece, 0, -1
+        self._reader = NoteReader()
 
     def news(self) -> tuple[list[str], bool]:
         """Events since the last call, and whether the last of them is the end."""
@@ -36,12 +37,11 @@ class _Follower:
 
     def _notes(self) -> list[str]:
         tokens, num_prompt = self._piece.tokens, self._piece.num_prompt_notes
-        notes, first = notes_in(tokens), self._num_sent
-        self._num_sent = len(notes)
-        middle = max(first, num_prompt)
+        notes, middle = self._reader.read(tokens), max(0, num_prompt - self._num_sent)
+        self._num_sent += len(notes)
         return [
             _event("notes", {"notes": part, "prompt": is_prompt, "num_tokens": len(tokens)})
-            for part, is_prompt in ((notes[first:num_prompt], True), (notes[middle:], False))
+            for part, is_prompt in ((notes[:middle], True), (notes[middle:], False))
             if part
         ]
 

@@ -98,13 +98,27 @@ class Piece:
         }
 
 
-def notes_in(tokens: Int[np.ndarray, " T"]) -> list[list[int]]:
-    """The notes of a stream or of its beginning, as [start, length, pitch] in steps and MIDI numbers, in its order.
+class NoteReader:
+    """Reads a stream that grows, each note once; the notes of a beginning are the first notes of the whole."""
 
-    The notes of a beginning are the first notes of the whole.
-    """
-    body = tokens[2 : -1 if tokens[-1] == EOS else None]
-    words, lengths = body[: len(body) // 2 * 2].reshape(-1, 2).astype(np.int64).T
-    steps, is_note = lengths - FIRST_DURATION, words != SEP
-    starts = np.cumsum(np.where(is_note, 0, steps))
-    return np.stack([starts, steps, words - FIRST_NOTE], axis=1)[is_note].tolist()
+    def __init__(self) -> None:
+        self._num_tokens, self._clock = 2, 0
+
+    def read(self, tokens: Int[np.ndarray, " T"]) -> list[list[int]]:
+        """The notes after those of the last call, as [start, length, pitch] in steps and MIDI numbers, in their order.
+
+        Args:
+            tokens: The stream from its beginning; those of the last call are the first of them.
+        """
+        body = tokens[self._num_tokens : -1 if tokens[-1] == EOS else None]
+        words, lengths = body[: len(body) // 2 * 2].reshape(-1, 2).astype(np.int64).T
+        steps, is_note = lengths - FIRST_DURATION, words != SEP
+        starts = self._clock + np.cumsum(np.where(is_note, 0, steps))
+        self._num_tokens += 2 * len(words)
+        self._clock = int(starts[-1]) if len(starts) else self._clock
+        return np.stack([starts, steps, words - FIRST_NOTE], axis=1)[is_note].tolist()
+
+
+def notes_in(tokens: Int[np.ndarray, " T"]) -> list[list[int]]:
+    """The notes of a stream or of its beginning, as `NoteReader.read`."""
+    return NoteReader().read(tokens)
