@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, data: bytes | str, *, staging: Path | None = None) -> None:
+def write_atomic(path: Path, data: bytes | str, *, staging: Path | None = None, mode: int = 0o666) -> None:
     """Write a file so that a crash at any instant leaves the old one or the new one.
 
-    It is written in the folder `staging` of the same file system, by default beside its final path, and renamed.
+    It is written in the folder `staging` of the same file system, by default beside its final path, and renamed. It has
+    the permissions `mode` from its beginning, less those that the process's umask takes away.
     """
     temporary = (staging or path.parent) / f".{path.name}.{os.getpid()}.tmp"
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())

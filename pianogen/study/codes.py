@@ -29,10 +29,8 @@ def make_codes(folder: StudyFolder, store: Store, number: int) -> int:
     codes = _CODE.findall(text)
     new = [_code() for _ in range(number - max(len(codes), store.num_codes()))]
     if new:
-        path.touch(mode=0o600)
         before = text if not text or text.endswith("\n") else f"{text}\n"
-        write_atomic(path, before + "".join(f"{code}\n" for code in new))
-        path.chmod(0o600)
+        write_atomic(path, before + "".join(f"{code}\n" for code in new), mode=0o600)
     store.add_codes([plain(code) for code in [*codes, *new]])
     return len(new)
 

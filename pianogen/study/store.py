@@ -229,6 +229,10 @@ def read_answers(folder: StudyFolder) -> tuple[list[Rater], list[Answer]]:
     if not folder.answers.is_file():
         return [], []
     with _readable(folder.answers), closing(_open_to_read(folder.answers)) as file:
+        if not file.execute(
+            "SELECT 1 FROM sqlite_schema"
+        ).fetchone():  # a server was killed before its first transaction
+            return [], []
         raters = file.execute("SELECT number, session, started, finished FROM raters ORDER BY number").fetchall()
         answers = file.execute("SELECT * FROM answers ORDER BY rater, position").fetchall()
     return [Rater(*row) for row in raters], [Answer(*row) for row in answers]
@@ -245,7 +249,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
         file = _open(path, options)
         try:
             file.execute("BEGIN")
-            file.execute("SELECT 1 FROM raters")
+            file.execute("SELECT 1 FROM sqlite_schema")
             return file
         except sqlite3.OperationalError:
             file.close()

@@ -1,5 +1,6 @@
 """The server decides what a rater is shown, stores each answer once, and gives away nothing of others."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,26 @@ def test_notes_beside_codes_are_kept_and_are_no_codes(folder: StudyFolder) -> No
         assert file.read_text().startswith(f"{first} Renée\n# sent on Monday\n{second}\n")
         assert store.num_codes() == 3
     file.unlink()
+
+
+def test_codes_are_for_their_owners_eyes_while_they_are_written(
+    folder: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: dict[str, int] = {}
+    real_open = os.open
+
+    def watched(path: Any, flags: int, *mode: int, **options: Any) -> int:
+        handle = real_open(path, flags, *mode, **options)
+        if flags & os.O_CREAT:
+            opened[Path(path).name] = os.fstat(handle).st_mode & 0o777
+        return handle
+
+    monkeypatch.setattr(os, "open", watched)
+    with Store(folder) as store:
+        make_codes(folder, store, 1)
+    modes = {mode for name, mode in opened.items() if "codes.txt" in name}
+    (folder.path / "codes.txt").unlink()
+    assert modes == {0o600}
 
 
 def test_codes_and_answers_are_for_their_owners_eyes(folder: StudyFolder) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pianogen.errors import StudyError
 from pianogen.study.design import Condition, Design, Hearing, Sessions, StudyFolder
+from pianogen.study.results import collect
 from pianogen.study.store import CodeError, OrderError, Store, read_answers
 
 PAGES = (Hearing("a", "rating"), Hearing("b", "check", 3), Hearing("a", "repeat"))
@@ -31,6 +32,21 @@ def store(folder: StudyFolder) -> Iterator[Store]:
 
 def test_a_study_that_nobody_has_answered_has_no_answers(folder: StudyFolder) -> None:
     assert read_answers(folder) == ([], [])
+
+
+@pytest.mark.parametrize("before", ["a file", "a log"])
+def test_a_study_whose_server_was_killed_before_its_tables_has_no_answers(folder: StudyFolder, before: str) -> None:
+    folder.answers.touch()
+    if before == "a log":
+        with sqlite3.connect(folder.answers) as file:
+            file.execute("PRAGMA journal_mode=WAL")
+        file.close()
+    assert read_answers(folder) == ([], [])
+    with pytest.raises(StudyError, match="has no ratings yet; `pianogen study serve"):
+        collect(folder)
+    with Store(folder) as store:
+        store.begin("a")
+    assert len(read_answers(folder)[0]) == 1
 
 
 def test_answers_are_read_back_as_they_were_given_while_the_study_goes_on(folder: StudyFolder, store: Store) -> None:
