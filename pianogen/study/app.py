@@ -8,7 +8,8 @@ POST /api/consent       {"code": "..."}                       code: only if the 
 POST /api/sound-check   {"notes": 3}                          a wrong number leads to another clip
 POST /api/instructions  {}                                    they have been read
 POST /api/answers       {"position": 0, "value": 4,           value: a rating from 0 to 5, or a number of notes;
-                         "heard_s": 25.1, "comment": ""}      heard_s: seconds heard, replays included
+                         "heard_s": 25.1, "comment": ""}      heard_s: seconds heard, replays included; no more than
+                                                              have passed since the clip was first sent
 GET  /clips/NAME        the clip of this page or an earlier one, also in ranges
 GET  /results, /api/results                                   counts, for the owner of the study
 
@@ -26,7 +27,8 @@ error, and changes nothing. An answer is on disk before the next page is shown.
 """
 
 import sqlite3
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -39,6 +41,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from pianogen.study.codes import plain
 from pianogen.study.design import HIGHEST, LOWEST, StudyFolder
 from pianogen.study.owner import Owner
+from pianogen.study.sent_clips import SentClips
 from pianogen.study.site import Site
 from pianogen.study.store import MAX_COMMENT, CodeError, OrderError, RaterProgress, Store
 from pianogen.study.view import Views
@@ -71,7 +74,9 @@ class Answered(BaseModel):
     comment: Annotated[str, Field(max_length=MAX_COMMENT)] = ""
 
 
-def application(folder: StudyFolder, store: Store, owner: Owner) -> FastAPI:
+def application(
+    folder: StudyFolder, store: Store, owner: Owner, clock: Callable[[], float] = time.monotonic
+) -> FastAPI:
     """The application of a study, which belongs behind pianogen.web.Guard; it closes the store when it shuts down."""
 
     @asynccontextmanager
@@ -80,7 +85,7 @@ def application(folder: StudyFolder, store: Store, owner: Owner) -> FastAPI:
         store.close()  # here, since the server ends the process by the signal that it was sent
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.include_router(_Raters(folder, store).router())
+    app.include_router(_Raters(folder, store, clock).router())
     app.include_router(Site(folder, store, owner).router())
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -93,10 +98,11 @@ def application(folder: StudyFolder, store: Store, owner: Owner) -> FastAPI:
 class _Raters:
     """What raters ask for; `request.scope["session"]` is the name of their session."""
 
-    def __init__(self, folder: StudyFolder, store: Store) -> None:
-        self._folder, self._store = folder, store
+    def __init__(self, folder: StudyFolder, store: Store, clock: Callable[[], float]) -> None:
+        self._folder, self._store, self._sent = folder, store, SentClips(clock)
         design = folder.design()
         self._views, self._must_finish = Views(design, folder.sessions()), design.must_finish_clip
+        self._believes = design.simulated  # a program need not wait
 
     def router(self) -> APIRouter:
         router = APIRouter()
@@ -135,29 +141,42 @@ class _Raters:
         if not progress.heard_right:
             raise OrderError("the sound check comes first")
         self._store.instruct(progress.number)
+        self._sent.opened(progress.number, progress.position)
         return self.next(request)
 
     def answer(self, request: Request, body: Answered) -> Response:
         progress = self._rater(request)
         if not progress.instructed:
             raise OrderError("the instructions come first")
-        self._check(progress, body)
-        self._store.answer(progress.number, body.position, value=body.value, heard_s=body.heard_s, comment=body.comment)
+        heard_s = self._heard_s(progress, body)
+        self._check(progress, body, heard_s)
+        self._store.answer(progress.number, body.position, value=body.value, heard_s=heard_s, comment=body.comment)
+        self._sent.opened(progress.number, body.position + 1)
         return self.next(request)
 
-    def _check(self, progress: RaterProgress, body: Answered) -> None:
+    def _heard_s(self, progress: RaterProgress, body: Answered) -> float:
+        """What the browser says, bounded by the time since the clip was sent."""
+        return (
+            body.heard_s if self._believes else min(body.heard_s, self._sent.at_most_s(progress.number, body.position))
+        )
+
+    def _check(self, progress: RaterProgress, body: Answered, heard_s: float) -> None:
         pages = self._views.pages(progress)
         if body.position >= len(pages):
             raise OrderError(f"this session has {len(pages)} pages")
         page = pages[body.position]
         if page.role != "check" and body.value > HIGHEST:
             raise HTTPException(422, f"a rating must be from {LOWEST} to {HIGHEST}")
-        if self._must_finish and body.heard_s < _HEARD * self._views.length_s(page.clip):
+        if self._must_finish and heard_s < _HEARD * self._views.length_s(page.clip):
             raise HTTPException(422, "the clip must be heard to its end before it is rated")
 
     def clip(self, request: Request, name: str) -> Response:
-        if name not in self._views.clips(self._store.rater(request.scope["session"])):
+        progress = self._store.rater(request.scope["session"])
+        if name not in self._views.clips(progress):
             raise HTTPException(404, "there is no such clip on this page")
+        is_page = progress is not None and progress.instructed and name == self._views.next(progress).get("clip")
+        if progress and is_page and request.method == "GET":
+            self._sent.sent(progress.number, progress.position)
         return FileResponse(self._folder.clip(name), media_type="audio/mpeg", headers=_NOT_KEPT)
 
     def _rater(self, request: Request) -> RaterProgress:

@@ -1,9 +1,10 @@
 """A served study for tests: in this process behind its guard, or as a process of its own."""
 
+import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
@@ -87,7 +88,9 @@ class Browser:
         return self.view
 
     def answer(self, rating: int, **changes: Any) -> Any:
-        """Answer the page that is shown, after its clip was heard."""
+        """Answer the page that is shown, after its clip was sent, where it must be heard."""
+        if self.view.get("must_finish"):
+            self.client.get(f"/clips/{self.view['clip']}")
         body = {"position": self.view["position"], "value": rating, "heard_s": self.view["seconds"]}
         return self.post("/api/answers", body | changes)
 
@@ -99,10 +102,11 @@ def pages(folder: StudyFolder, rater: int = 0) -> tuple[Hearing, ...]:
 
 
 @contextmanager
-def served(folder: StudyFolder, password: str | None = None) -> Iterator[Any]:
-    """Serve in this process; yields a function that makes a client with no cookies."""
+def served(folder: StudyFolder, password: str | None = None, clock: Callable[[], float] | None = None) -> Iterator[Any]:
+    """Serve in this process; yields a function that makes clients without cookies. By default clips end at once."""
     with Store(folder) as store:
-        app = Guard(application(folder, store, Owner(password)), Sessions(b"k" * 32), [HOST])
+        fast = itertools.count(step=1000).__next__
+        app = Guard(application(folder, store, Owner(password), clock or fast), Sessions(b"k" * 32), [HOST])
         yield lambda: TestClient(app, base_url=f"http://{HOST}", raise_server_exceptions=False)
 
 

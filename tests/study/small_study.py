@@ -21,7 +21,7 @@ STIMULI, CLIPS, RATERS, SEED = 3, 2, 14, 5
 SECONDS = 0.4  # of a clip
 
 
-def make_study(folder: Path, raters: int = RATERS) -> StudyFolder:
+def make_study(folder: Path, raters: int = RATERS, *, must_finish: bool = True) -> StudyFolder:
     """Write a study of four conditions, with sessions of 8 clips, one of them again, and a check."""
     study = StudyFolder(folder)
     study.clips.mkdir(parents=True)
@@ -32,7 +32,7 @@ def make_study(folder: Path, raters: int = RATERS) -> StudyFolder:
     asked = [Hearing(_tone(study, key, f"sound{count}", -1, count), "check", count) for count in (2, 3, 4, 5)]
     examples = tuple(_tone(study, key, f"example{number}", -1, number) for number in range(2))
     plan = plan_sessions(raters, CLIPS, names, checks, SEED)
-    study.write(_design(raters), Sessions(tuple(asked), examples, plan, dict.fromkeys(key, SECONDS)), key)
+    study.write(_design(raters, must_finish), Sessions(tuple(asked), examples, plan, dict.fromkeys(key, SECONDS)), key)
     return study
 
 
@@ -53,7 +53,7 @@ def _tone(study: StudyFolder, key: dict[str, Keyed], name: str, condition: int, 
     return name
 
 
-def _design(raters: int) -> Design:
+def _design(raters: int, must_finish: bool) -> Design:
     return Design(
         title="A small study",
         created="2026-01-01T00:00:00+00:00",
@@ -61,6 +61,7 @@ def _design(raters: int) -> Design:
         conditions=CONDITIONS,
         hypotheses=("lstm-0 < real", "lstm-0 with prompt < real", "anchor < lstm-0", "lstm-0 < lstm-0 with prompt"),
         raters=raters,
+        must_finish_clip=must_finish,
         clips=CLIPS,
         stimuli=STIMULI,
         power={"lstm-0 < real": 0.99, "lstm-0 with prompt < real": 0.9, "anchor < lstm-0": 0.95}

@@ -197,6 +197,41 @@ def test_a_clip_is_served_to_the_rater_whose_page_has_it_and_to_nobody_else(
     assert "no-store" in get(f"/clips/{first}").headers["cache-control"]
 
 
+def test_no_more_of_a_clip_is_heard_than_the_time_since_it_was_sent(folder: StudyFolder) -> None:
+    now = [0.0]
+    with served(folder, clock=lambda: now[0]) as clients:
+        rater = Browser(clients())
+        rater.post("/api/consent", {})
+        rater.client.get(f"/clips/{rater.view['clip']}")  # of the sound check
+        clip = rater.begin(folder)["clip"]
+        now[0] += 100
+        body = {"position": 0, "value": 3, "heard_s": SECONDS}
+        assert rater.post("/api/answers", body).status_code == 422  # it was never sent
+        rater.client.get(f"/clips/{clip}")
+        now[0] += SECONDS / 2
+        refused = rater.post("/api/answers", body)
+        assert (refused.status_code, "heard to its end" in refused.json()["error"]) == (422, True)
+        rater.client.get(f"/clips/{clip}", headers={"range": "bytes=0-1"})  # again: the first time counts
+        now[0] += SECONDS / 2
+        assert rater.post("/api/answers", body | {"heard_s": 50 * SECONDS}).status_code == 200
+        now[0] += 100
+        assert rater.post("/api/answers", body | {"position": 1}).status_code == 422  # the next one was not sent
+        assert rater.post("/api/answers", body).status_code == 200  # the same answer again
+    assert [one.heard_s for one in read_answers(folder)[1]] == [pytest.approx(SECONDS)]
+
+
+def test_a_rater_who_heard_a_clip_before_the_server_was_started_again_may_answer(folder: StudyFolder) -> None:
+    with served(folder) as clients:
+        rater = Browser(clients())
+        rater.begin(folder)
+        cookie = rater.client.cookies
+    with served(folder, clock=lambda: 0.0) as clients:
+        client = clients()
+        client.cookies = cookie
+        body = {"position": 0, "value": 3, "heard_s": SECONDS}
+        assert Browser(client).post("/api/answers", body).status_code == 200
+
+
 def test_a_clip_is_served_in_ranges_as_safari_asks_for_it(folder: StudyFolder, clients: Clients) -> None:
     rater = Browser(clients())
     clip = rater.begin(folder)["clip"]

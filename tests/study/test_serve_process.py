@@ -29,7 +29,7 @@ from pianogen.web import Guard, Sessions
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
-    return make_study(tmp_path / "s")
+    return make_study(tmp_path / "s", must_finish=False)  # raters who do not wait
 
 
 @contextmanager
