@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _COLOURS = {"rnn": "#9ecae1", "lstm": "#4292c6", "attn": "#08519c"}
 _BEYOND_COLOUR, _INK = "#e6550d", "#333333"
-_LINES = ("-", ":", "--", "-.")
+# of one shard set each, as many as the plan of the repository has
+_LINES = ("-", ":", "--", "-.", (0, (6, 1.5)), (0, (1, 3)), (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 _UNFINISHED: dict[str, Any] = {"marker": "o", "markersize": 4, "markerfacecolor": "white", "markeredgecolor": _INK}
 _PANELS = (("nll", 1, "validation NLL, nats per token"), ("weighted_f1", 100, "validation weighted F1, percent"))
 _MIN_POINTS = 4

@@ -9,6 +9,7 @@ from planned import Reproduction, plan_of
 
 from pianogen.cli import main
 from pianogen.config import TrainConfig, from_dict
+from pianogen.reproduce import curves
 from pianogen.reproduce.plan import read_plan
 
 
@@ -112,3 +113,8 @@ def test_the_best_recipe_is_that_of_a_run_of_the_plan() -> None:
     run = read_plan(configs / "reproduce.yaml").runs["ab-sha-learned-muon"].train
     best = from_dict(TrainConfig, yaml.safe_load((configs / "best.yaml").read_text()))
     assert (best.model, best.data, best.optim) == (run.model, run.data, run.optim)
+
+
+def test_each_shard_set_of_the_plan_has_a_line_of_its_own_in_the_figure() -> None:
+    plan = read_plan(Path(__file__).parents[2] / "configs/reproduce.yaml")
+    assert len({run.shard_set for run in plan.runs.values()}) <= len(set(map(str, curves._LINES)))
