@@ -31,7 +31,7 @@ test-ranks: export PYTHONDONTWRITEBYTECODE :=
 test-ranks: $(INSTALLED)
 	$(BIN)/python -m pytest tests/train -m ranks -p no:xdist
 
-# the tables of docs/performance.md for this machine: some eleven minutes
+# the tables of docs/performance.md for this machine: seven to eleven minutes
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
