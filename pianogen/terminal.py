@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-_LEAST_WIDTH = 100  # characters, also where the terminal is narrower or stdout is a file
+_MIN_WIDTH = 100  # characters, also where the terminal is narrower or stdout is a file
 
 
 def plain_table(caption: str | None = None, *, text: Sequence[str] = (), numbers: Sequence[str] = ()) -> Table:
@@ -22,6 +22,6 @@ def plain_table(caption: str | None = None, *, text: Sequence[str] = (), numbers
 def print_tables(*tables: Table) -> None:
     """Print tables at the width of the terminal, but at least 100 characters wide."""
     console = Console(highlight=False)
-    console.width = max(_LEAST_WIDTH, console.width)
+    console.width = max(_MIN_WIDTH, console.width)
     for table in tables:
         console.print(table)

@@ -28,7 +28,7 @@ _SAMPLER_BOUND = 1 / 1.1
 
 
 def measure(rounds: int = 5) -> list[Row]:
-    """The models with an LSTM, with 1, 64 and 1,024 rows; of sha, which the paper has not, only the step."""
+    """The models with an LSTM, with 1, 64 and 1,024 rows; of sha, which is not in the paper, only the step."""
     with threads(1):
         measured = [row for kind in ("lstm", "attn") for rows in _POSITIONS for row in _measure(kind, rows, rounds)]
         return [*measured, *(_sha_row(rows, rounds) for rows in (1, 64))]

@@ -102,7 +102,7 @@ class _Raters:
         self._folder, self._store, self._sent = folder, store, SentClips(clock)
         design = folder.design()
         self._views, self._must_finish = Views(design, folder.sessions()), design.must_finish_clip
-        self._believes = design.simulated  # a program need not wait
+        self._is_simulated = design.simulated  # a program need not wait
 
     def router(self) -> APIRouter:
         router = APIRouter()
@@ -156,9 +156,9 @@ class _Raters:
 
     def _heard_s(self, progress: RaterProgress, body: Answered) -> float:
         """What the browser says, bounded by the time since the clip was sent."""
-        return (
-            body.heard_s if self._believes else min(body.heard_s, self._sent.at_most_s(progress.number, body.position))
-        )
+        if self._is_simulated:
+            return body.heard_s
+        return min(body.heard_s, self._sent.at_most_s(progress.number, body.position))
 
     def _check(self, progress: RaterProgress, body: Answered, heard_s: float) -> None:
         pages = self._views.pages(progress)

@@ -229,9 +229,8 @@ def read_answers(folder: StudyFolder) -> tuple[list[Rater], list[Answer]]:
     if not folder.answers.is_file():
         return [], []
     with _readable(folder.answers), closing(_open_to_read(folder.answers)) as file:
-        if not file.execute(
-            "SELECT 1 FROM sqlite_schema"
-        ).fetchone():  # a server was killed before its first transaction
+        # a server that was killed before its first transaction left no tables
+        if not file.execute("SELECT 1 FROM sqlite_schema").fetchone():
             return [], []
         raters = file.execute("SELECT number, session, started, finished FROM raters ORDER BY number").fetchall()
         answers = file.execute("SELECT * FROM answers ORDER BY rater, position").fetchall()

@@ -20,7 +20,7 @@ from pianogen.errors import TokenError
 from pianogen.tokens.metre import COMMON_TIME, plausible_metre
 from pianogen.tokens.notes import Notes
 from pianogen.tokens.pedal import next_strike
-from pianogen.tokens.staves import on_upper_staff, relieved
+from pianogen.tokens.staves import on_upper_staff, redistributed
 from pianogen.tokens.voices import Chord, Head, Rules, Tone, voices_of
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _score(notes: Notes, layout: _Layout) -> "Score":
     from music21.metadata import Metadata
     from music21.stream import Score
 
-    high = relieved(notes, on_upper_staff(notes))
+    high = redistributed(notes, on_upper_staff(notes))
     staves = [_staff(notes, high, TrebleClef(), 1, layout), _staff(notes, ~high, BassClef(), 1 + MAX_VOICES, layout)]
     score = Score([*staves, StaffGroup(staves, name="Piano", symbol="brace")])
     score.metadata = Metadata(title="Piano piece", composer="pianogen")

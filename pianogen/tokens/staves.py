@@ -34,7 +34,7 @@ def on_upper_staff(notes: Notes) -> Bool[np.ndarray, " N"]:
     return upper
 
 
-def relieved(notes: Notes, upper: Bool[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
+def redistributed(notes: Notes, upper: Bool[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
     """Move notes near middle C that make a staff crowded, or that its hand cannot reach, if the other hand can.
 
     A staff is crowded where three lengths sound together.

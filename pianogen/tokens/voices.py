@@ -1,9 +1,9 @@
 """The voices of a staff: which notes share a stem, what is tied, and what a simplified score writes shorter.
 
-A voice is a row of chords. Where a note begins in a voice while another one sounds, the sounding note is split there
-and tied into the new chord, or, in a simplified score, ends there. A beam search over the onsets finds the voices: of
-the notes of an onset, ordered by pitch, it gives the upper ones to one voice and the others to another one. Its costs
-are matters of taste, found by looking at scores; a tie costs 1.
+A voice is a sequence of chords. Where a note begins in a voice while another one sounds, the sounding note is split
+there and tied into the new chord, or, in a simplified score, ends there. A beam search over the onsets finds the
+voices: of the notes of an onset, ordered by pitch, it gives the upper ones to one voice and the others to another one.
+Its costs are matters of taste, found by looking at scores; a tie costs 1.
 """
 
 import math

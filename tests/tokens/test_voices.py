@@ -10,7 +10,7 @@ from note_tables import note_tables, table_of
 
 from pianogen.tokens.notes import Notes
 from pianogen.tokens.pedal import next_strike
-from pianogen.tokens.staves import on_upper_staff, relieved
+from pianogen.tokens.staves import on_upper_staff, redistributed
 from pianogen.tokens.voices import Chord, Head, Rules, Tone, voices_of
 
 EXACT = Rules(4)
@@ -84,19 +84,19 @@ def test_a_long_third_note_is_tied_into_a_chord() -> None:
 def test_a_crowded_staff_gives_the_note_near_middle_c_to_the_other_hand() -> None:
     notes = table_of([(0, 16, 43), (2, 14, 50), (4, 8, 62)])
     low = np.zeros(3, dtype=bool)
-    assert relieved(notes, low).tolist() == [False, False, True]
-    assert relieved(table_of([(0, 16, 50), (4, 8, 62)]), low[:2]).tolist() == [False, False]
+    assert redistributed(notes, low).tolist() == [False, False, True]
+    assert redistributed(table_of([(0, 16, 50), (4, 8, 62)]), low[:2]).tolist() == [False, False]
 
 
 def test_a_note_that_its_hand_cannot_reach_goes_to_the_other_hand() -> None:
     notes = table_of([(0, 4, 84), (0, 4, 57)])
-    assert relieved(notes, np.ones(2, dtype=bool)).tolist() == [True, False]
+    assert redistributed(notes, np.ones(2, dtype=bool)).tolist() == [True, False]
     tenth = table_of([(0, 4, 73), (0, 4, 59)])
-    assert relieved(tenth, np.ones(2, dtype=bool)).tolist() == [True, True]
+    assert redistributed(tenth, np.ones(2, dtype=bool)).tolist() == [True, True]
 
 
 def test_a_hand_gets_no_note_that_it_cannot_reach() -> None:
     notes = table_of([(0, 16, 43), (0, 16, 79), (2, 14, 50), (4, 8, 62)])
     assert on_upper_staff(notes).tolist() == [True, False, False, True]
     placed = np.array([True, False, False, False])
-    assert relieved(notes, placed).tolist() == placed.tolist()
+    assert redistributed(notes, placed).tolist() == placed.tolist()

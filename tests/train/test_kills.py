@@ -19,7 +19,6 @@ from pianogen.train import train
 
 MakeRun = Callable[..., TrainConfig]
 STEPS = 60
-IN_TIME_S = 300  # on a busy machine; a collective alone would wait longer than that
 
 
 def status(config: TrainConfig) -> str:
@@ -97,4 +96,4 @@ def test_a_killed_rank_ends_the_job(disturbed: TrainConfig) -> None:
     begin = time.monotonic()
     process.communicate(timeout=LIMIT_S)
     assert process.returncode != 0
-    assert time.monotonic() - begin < IN_TIME_S
+    assert time.monotonic() - begin < 60
