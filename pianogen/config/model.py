@@ -19,7 +19,7 @@ class ModelConfig:
 
     kind: str = "lstm"
     """rnn, lstm, attn: an LSTM with feed-forward attention over its own past, or sha: an LSTM with one attention head
-    over its last 256 outputs and layer norms; or a kind that a plugin adds."""
+    over its last outputs and layer norms; or a kind that a plugin adds."""
     hidden_size: int = 512
     """Units in each recurrent layer."""
     num_layers: int = 1
@@ -35,6 +35,8 @@ class ModelConfig:
     """Whether the vectors of skip_gram stay as they are computed, instead of being trained further."""
     layer_norm: bool = False
     """Normalise what the decoder reads: the hidden state and, apart, the attention's context."""
+    attention_window: int = 256
+    """Positions that the attention head of sha sees, the current one included."""
     feed_forward: bool = False
     """Whether sha has a feed-forward layer before the decoder; other kinds have none."""
     mask: Mask = "strict"
@@ -53,6 +55,7 @@ class ModelConfig:
         require(
             self.kind == "sha" or not self.feed_forward, "model.feed_forward", True, "false unless model.kind is sha"
         )
+        require(self.attention_window >= 1, "model.attention_window", self.attention_window, "at least 1")
         own_norms = self.kind == "sha" and self.layer_norm
         require(not own_norms, "model.layer_norm", True, "false if model.kind is sha, which has its own")
         computed = self.embedding == "skip_gram"

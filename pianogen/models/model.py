@@ -49,7 +49,9 @@ class PianoModel(nn.Module):
         self.attention = CausalAttention(size) if config.kind == "attn" else None
         self.norm = LayerNorm(size) if config.layer_norm else nn.Identity()
         self.context_norm = LayerNorm(size) if config.layer_norm and config.kind == "attn" else nn.Identity()
-        self.block = ShaBlock(size, feed_forward=config.feed_forward) if config.kind == "sha" else None
+        self.block: ShaBlock | None = None
+        if config.kind == "sha":
+            self.block = ShaBlock(size, window=config.attention_window, feed_forward=config.feed_forward)
         self.dropout = nn.Dropout(config.dropout)
         self.decoder = nn.Linear(2 * size if attends else size, VOCABULARY_SIZE)
 

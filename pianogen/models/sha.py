@@ -14,16 +14,15 @@ from pianogen.models.layer import LayerState
 from pianogen.models.linear import linear, linear_of_parts, uniform
 from pianogen.models.window_attention import Memory, window_attention, window_attention_cell
 
-WINDOW = 256  # positions that attention sees, the current one included
 _WIDENING = 4  # inner units of the feed-forward layer for each of its outputs
 
 
 class ShaBlock(nn.Module):
     """x = norm(h), and c = norm(attention(W_q x over the last x)); optionally x = norm(x + feed-forward(x, c))."""
 
-    def __init__(self, hidden_size: int, *, feed_forward: bool) -> None:
+    def __init__(self, hidden_size: int, *, window: int, feed_forward: bool) -> None:
         super().__init__()
-        self.state_shapes = {"memory": (WINDOW, hidden_size), "length": ()}
+        self.state_shapes = {"memory": (window, hidden_size), "length": ()}
         self.norm, self.context_norm = nn.LayerNorm(hidden_size), nn.LayerNorm(hidden_size)
         self.query = uniform(hidden_size, hidden_size, bound=hidden_size**-0.5)
         self.feed_forward = FeedForward(hidden_size) if feed_forward else None

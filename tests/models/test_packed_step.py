@@ -3,7 +3,6 @@
 import copy
 import ctypes
 import itertools
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from streams import stepped, tokens
 
 from pianogen.config import EmbeddingKind, ModelConfig
-from pianogen.models import PianoModel, build_model, sha
+from pianogen.models import PianoModel, build_model
 from pianogen.models.lstm import LstmLayer
 from pianogen.models.packed import PackedModel, can_pack
 from pianogen.ops.forms import using_form
@@ -26,7 +25,7 @@ ALL: list[tuple[str, EmbeddingKind]] = list(
 CASES = pytest.mark.parametrize(
     ("kind", "layer_norm"), [*itertools.product(("rnn", "lstm", "attn"), (False, True)), ("sha", False)]
 )
-WINDOW = 4
+WINDOW = 4  # a memory of sha that pieces outgrow
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +35,13 @@ def emulated_bf16(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return ctypes.CDLL(str(build.compile_kernels("cc", folder, "emulated", ("-DEMULATE_BF16",))))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _small_window() -> Iterator[None]:
-    """A memory of sha that pieces outgrow."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sha, "WINDOW", WINDOW)
-        yield
-
-
 def small(
     kind: str, embedding: EmbeddingKind = "one_hot", num_layers: int = 2, hidden: int = 37, layer_norm: bool = False
 ) -> PianoModel:
     torch.manual_seed(0)
-    config = ModelConfig(kind, hidden, num_layers, 0.0, embedding, embedding_size=5, layer_norm=layer_norm)
+    config = ModelConfig(
+        kind, hidden, num_layers, 0.0, embedding, embedding_size=5, layer_norm=layer_norm, attention_window=WINDOW
+    )
     model = build_model(config).eval()
     for norm in model.modules():
         if isinstance(norm, torch.nn.LayerNorm):

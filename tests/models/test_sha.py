@@ -8,22 +8,17 @@ from pianogen.config import GenerateConfig, ModelConfig
 from pianogen.errors import SettingError
 from pianogen.generation.limits import Limits
 from pianogen.generation.sampler import Request, sample
-from pianogen.models import PianoModel, build_model, sha
+from pianogen.models import PianoModel, build_model
 from pianogen.tokens.grammar import states_of
 from pianogen.tokens.vocab import BOS
 
 WINDOW = 4
 
 
-@pytest.fixture(autouse=True)
-def _small_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sha, "WINDOW", WINDOW)
-
-
 def small(*, feed_forward: bool = False) -> PianoModel:
     """A float64 model in evaluation mode, always with the same weights."""
     torch.manual_seed(0)
-    return build_model(ModelConfig("sha", 6, feed_forward=feed_forward)).double().eval()
+    return build_model(ModelConfig("sha", 6, attention_window=WINDOW, feed_forward=feed_forward)).double().eval()
 
 
 @pytest.mark.parametrize("feed_forward", [False, True])
@@ -73,13 +68,18 @@ def test_parameter_names_are_the_checkpoint_format():
     ]
 
 
+def test_a_window_without_the_current_position_is_refused():
+    with pytest.raises(SettingError, match=r"'model\.attention_window' is 0, but it must be at least 1"):
+        ModelConfig("sha", attention_window=0)
+
+
 def test_a_kind_without_the_layer_refuses_the_setting():
     with pytest.raises(SettingError, match=r"'model\.feed_forward' is True, but it must be false"):
         ModelConfig("lstm", feed_forward=True)
 
 
 def test_sampled_pieces_follow_the_grammar_and_do_not_depend_on_the_batch():
-    model = build_model(ModelConfig("sha", 8, feed_forward=True)).eval()
+    model = build_model(ModelConfig("sha", 8, attention_window=WINDOW, feed_forward=True)).eval()
     requests = [Request(piece, Limits(max_tokens=40)) for piece in range(70)]
     together = sample(model, requests, GenerateConfig(batch=64))
     states_of(together[69].tokens)  # raises where the grammar is broken
