@@ -7,6 +7,7 @@ part of it was computed with older weights. Shapes: W positions that are visible
 Reference: Merity (2019), Single Headed Attention RNN: Stop Thinking With Your Head.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -33,17 +34,21 @@ def window_attention(
     """The mean of the last W vectors weighted by a softmax; a row forgets its past wherever `keep` is false."""
     window, steps = memory.vectors.shape[1], queries.shape[1]
     pieces = torch.cat((_pieces_in(memory), (~keep).cumsum(dim=1)), dim=1)  # (B, W + T)
-    past = torch.cat((memory.vectors, vectors), dim=1)  # (B, W + T, H)
+    kind = torch.bfloat16 if bf16 else queries.dtype
+    # the memory stays a tensor of its own: in training it is a constant, whose gradient need not be computed
+    scaled, old, new = _scaled(queries).to(kind), memory.vectors.to(kind), vectors.to(kind)
     contexts = []
     for start in range(0, steps, _BLOCK):
         stop = min(start + _BLOCK, steps)
         seen = slice(start + 1, stop + window)  # the oldest vector of the memory is too old for every position
         visible = _in_window(stop - start, window, queries.device)
         visible = visible & (pieces[:, seen].unsqueeze(1) == pieces[:, window + start : window + stop].unsqueeze(2))
-        contexts.append(_attend(queries[:, start:stop], past[:, seen], visible, bf16))
+        parts = old[:, start + 1 :], new[:, max(0, start + 1 - window) : stop]
+        contexts.append(_attend(scaled[:, start:stop], parts, visible))
     current = pieces[:, -window:] == pieces[:, -1:]
-    last = past[:, -window:].masked_fill(~current.unsqueeze(2), 0)
-    return torch.cat(contexts, dim=1), Memory(last, current.sum(dim=1).to(memory.length.dtype))
+    last = torch.cat((memory.vectors[:, steps:], vectors[:, -window:]), dim=1).masked_fill_(~current.unsqueeze(2), 0)
+    after = Memory(last, current.sum(dim=1).to(memory.length.dtype))
+    return torch.cat(contexts, dim=1).to(queries.dtype), after
 
 
 def window_attention_cell(
@@ -54,7 +59,9 @@ def window_attention_cell(
     vectors = torch.cat((memory.vectors[:, 1:], vector.unsqueeze(1)), dim=1)
     after = Memory(vectors, (memory.length + 1).clamp(max=window))
     visible = (_pieces_in(after) == 0).unsqueeze(1)
-    return _attend(query.unsqueeze(1), vectors, visible, bf16).squeeze(1), after
+    kind = torch.bfloat16 if bf16 else query.dtype
+    context = _attend(_scaled(query).unsqueeze(1).to(kind), (vectors.to(kind),), visible)
+    return context.squeeze(1).to(query.dtype), after
 
 
 def _pieces_in(memory: Memory) -> Int[Tensor, "B W"]:
@@ -70,13 +77,15 @@ def _in_window(steps: int, window: int, device: torch.device) -> Bool[Tensor, "T
     return (distance >= 0) & (distance < window)
 
 
+def _scaled(queries: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+    return queries * queries.shape[-1] ** -0.5
+
+
 def _attend(
-    queries: Float[Tensor, "B T H"], vectors: Float[Tensor, "B K H"], visible: Bool[Tensor, "B T K"], bf16: bool
+    queries: Float[Tensor, "B T H"], parts: Sequence[Float[Tensor, "B _ H"]], visible: Bool[Tensor, "B T K"]
 ) -> Float[Tensor, "B T H"]:
-    """Scaled dot-product attention; every query sees at least one vector."""
-    scores = _product(queries * queries.shape[2] ** -0.5, vectors.transpose(1, 2), bf16)
-    return _product(scores.masked_fill(~visible, -torch.inf).softmax(dim=2), vectors, bf16)
-
-
-def _product(a: Float[Tensor, "B N M"], b: Float[Tensor, "B M K"], bf16: bool) -> Float[Tensor, "B N K"]:
-    return torch.bmm(a.bfloat16(), b.bfloat16()).to(a.dtype) if bf16 else torch.bmm(a, b)
+    """Attention to the K vectors of all parts, in their order; every query sees at least one."""
+    scores = torch.cat([torch.bmm(queries, part.transpose(1, 2)) for part in parts], dim=2)
+    weights = scores.masked_fill(~visible, -torch.inf).softmax(dim=2).split([part.shape[1] for part in parts], dim=2)
+    first, *others = (torch.bmm(weight, part) for weight, part in zip(weights, parts, strict=True))
+    return sum(others, first)

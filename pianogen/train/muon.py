@@ -4,6 +4,7 @@ Reference: Jordan et al. (2024), Muon: An optimizer for hidden layers in neural 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -31,18 +32,28 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Move every matrix that has a gradient."""
         assert closure is None
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    update = self._momentum(parameter, parameter.grad).unflatten(0, (group["gates"], -1))
-                    size = max(1.0, update.shape[1] / update.shape[2]) ** 0.5
-                    parameter.sub_(orthogonal(update, bf16=self._bf16).flatten(0, 1), alpha=group["lr"] * size)
+        updates = [
+            (parameter, group["lr"], self._momentum(parameter, parameter.grad).unflatten(0, (group["gates"], -1)))
+            for group in self.param_groups
+            for parameter in group["params"]
+            if parameter.grad is not None
+        ]
+        for _, same in groupby(sorted(updates, key=_shape), key=_shape):  # on a GPU, launches count
+            parameters, rates, matrices = zip(*same, strict=True)
+            found = orthogonal(torch.cat(matrices), bf16=self._bf16).split([len(each) for each in matrices])
+            for parameter, lr, update in zip(parameters, rates, found, strict=True):
+                size = max(1.0, update.shape[1] / update.shape[2]) ** 0.5
+                parameter.sub_(update.flatten(0, 1), alpha=lr * size)
 
     def _momentum(self, parameter: torch.nn.Parameter, gradient: Tensor) -> Tensor:
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         return gradient.lerp(state["momentum"].lerp_(gradient, 1 - _MOMENTUM), _MOMENTUM)
+
+
+def _shape(update: tuple[torch.nn.Parameter, float, Tensor]) -> torch.Size:
+    return update[2].shape[1:]
 
 
 def orthogonal(matrices: Float[Tensor, "N R C"], *, bf16: bool = False) -> Float[Tensor, "N R C"]:

@@ -68,7 +68,7 @@ class DataParallel:
         self._optimizers = build_optimizers(model, config)
         wait_for_all(accelerator)  # DDP's first collective holds the GIL, so the heartbeat could not report
         record_collective()
-        self.model, *self._prepared = accelerator.prepare(model, *self._optimizers)
+        self.model = accelerator.prepare(model)  # its wrapper of optimizers, for fp16, looks for packages in every step
         self._rebuild_buckets()
 
     def _rebuild_buckets(self) -> None:
@@ -96,7 +96,7 @@ class DataParallel:
         set_learning_rate(self._optimizers, self._config, lr)
         norm = float(torch.nn.utils.clip_grad_norm_(self._bare.parameters(), self._config.clip_norm))
         if math.isfinite(norm):
-            for optimizer in self._prepared:
+            for optimizer in self._optimizers:
                 optimizer.step()
         self._bare.zero_grad()
         return norm

@@ -72,9 +72,8 @@ class Trainer:
     def step(self, batch: Batch, num_targets: int) -> dict[str, float]:
         """Take one optimizer step; the loss is a sum over the global batch divided by its targets."""
         position, num_ranks = self.position, self.accelerator.num_processes
-        torch.manual_seed(
-            stream_key(self.config.seed, RandomStream.DROPOUT, position.step, self.accelerator.process_index)
-        )
+        key = stream_key(self.config.seed, RandomStream.DROPOUT, position.step, self.accelerator.process_index)
+        _seed(self.accelerator.device, key)
         if self.batches.order.begins_afresh(position.step):
             self._state = self._initial_state(len(self.rows), self.accelerator.device)
         totals, carried_states = torch.zeros(2, dtype=torch.float64, device=self.accelerator.device), []
@@ -93,7 +92,7 @@ class Trainer:
         lr = learning_rate(self.config.optim, position.tokens)
         norm = self.replicas.update(lr)
         if self._count_skipped(norm):
-            self._state = {name: torch.cat([part[name].detach() for part in carried_states]) for name in self._state}
+            self._state = {name: _whole([part[name].detach() for part in carried_states]) for name in self._state}
             if self._average:
                 self._average.update(self.replicas.current_weights(), position.step)
         position.step, position.tokens = position.step + 1, position.tokens + num_targets
@@ -139,6 +138,17 @@ class Trainer:
             position=self.position,
             unaveraged=weights if average else None,
         )
+
+
+def _seed(device: torch.device, key: int) -> None:
+    """What torch.manual_seed does, for the devices in use: for each kind that is absent, that keeps the whole stack."""
+    torch.default_generator.manual_seed(key)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(key)
+
+
+def _whole(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)  # torch.cat copies a single part too
 
 
 def rows_of_rank(global_batch: int, rank: int, num_ranks: int) -> range:
