@@ -47,7 +47,8 @@ def moved(inputs: Inputs, device: torch.device) -> Inputs:
 def assert_near(got: Inputs, expected: Inputs, relative: float) -> None:
     """Each tensor is within this share of the norm of the one in float64."""
     for index, (a, b) in enumerate(zip(got, expected, strict=True)):
-        assert float((a.cpu().double() - b).norm()) <= relative * float(b.norm()) + 1e-6, index
+        error, bound = float((a.cpu().double() - b).norm()), relative * float(b.norm()) + 1e-6
+        assert error <= bound, f"tensor {index}: {error:.2e} from that in float64, whose norm is {float(b.norm()):.2e}"
 
 
 def attention_inputs(batch: int, time: int, hidden: int, seed: int = 0, started: bool = True) -> Inputs:

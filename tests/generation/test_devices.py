@@ -56,9 +56,13 @@ def test_all_that_enters_and_leaves_the_model_is_on_its_device(
 def test_the_host_reads_the_logits_of_a_position_and_nothing_else(
     model: PianoModel, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every read of a GPU's tensor stops the host until the GPU has finished, so each position affords one."""
+    """Every read of a GPU's tensor stops the host until the GPU has finished, so each position affords one.
+
+    A prompt is read in one pass, in which a GPU's recurrence asks once where pieces begin.
+    """
     reads: list[tuple[str, tuple[int, ...]]] = []
     steps: list[int] = []
+    passes: list[int] = []
 
     def watched(name: str) -> Any:
         original = getattr(Tensor, name)
@@ -70,11 +74,21 @@ def test_the_host_reads_the_logits_of_a_position_and_nothing_else(
         return read
 
     model.to(device)
-    original_step = model.step
+    original_step, original_forward = model.step, model.forward
+
+    def forward(*given: Any) -> Any:
+        before = len(reads)
+        result = original_forward(*given)
+        passes.append(sum(name == "cpu" for name, _ in reads[before:]))
+        del reads[before:]
+        return result
+
+    monkeypatch.setattr(model, "forward", forward)
     monkeypatch.setattr(model, "step", lambda *given: (steps.append(len(given[0])), original_step(*given))[1])
     for name in HOST_READS:
         monkeypatch.setattr(Tensor, name, watched(name))
     sample(model, REQUESTS, GenerateConfig(batch=NUM_PIECES))
+    assert max(passes) == (device == "cuda")
     fetched = [shape for name, shape in reads if name == "cpu"]
     assert fetched == [(rows, VOCABULARY_SIZE) for rows in steps]
     assert {shape for _, shape in reads} == set(fetched)

@@ -74,12 +74,14 @@ def test_contexts_are_the_same_without_gradients():
     assert all(torch.equal(a, b) for a, b in zip(got, gpu.causal_mean(*inputs), strict=True))
 
 
-def test_two_passes_with_carried_state_equal_one_pass_to_the_bit():
+def test_two_passes_with_carried_state_equal_one_pass():
+    """To the bit in the interpreter; on a GPU, Triton compiles another kernel for another number of steps."""
     scores, values, lse, context, keep = moved(attention_inputs(2, 7, 3), GPU)
     first, lse_then, context_then = gpu.causal_mean(scores[:, :3], values[:, :3], lse, context, keep[:, :3])
     second, *last = gpu.causal_mean(scores[:, 3:], values[:, 3:], lse_then, context_then, keep[:, 3:])
     whole = gpu.causal_mean(scores, values, lse, context, keep)
-    assert torch.equal(torch.cat((first, second), dim=1), whole[0])
+    rtol, atol = (1e-5, 1e-6) if GPU.type == "cuda" else (0.0, 0.0)
+    torch.testing.assert_close(torch.cat((first, second), dim=1), whole[0], rtol=rtol, atol=atol)
     torch.testing.assert_close(last, list(whole[1:]))  # log(exp(lse)) is not lse to the bit
 
 
