@@ -14,8 +14,6 @@ from pianogen.models.layer import LayerState
 from pianogen.models.linear import linear, linear_of_parts, uniform
 from pianogen.models.window_attention import Memory, window_attention, window_attention_cell
 
-_WIDENING = 4  # inner units of the feed-forward layer for each of its outputs
-
 
 class ShaBlock(nn.Module):
     """x = norm(h), and c = norm(attention(W_q x over the last x)); optionally x = norm(x + feed-forward(x, c))."""
@@ -51,9 +49,11 @@ class ShaBlock(nn.Module):
 class FeedForward(nn.Module):
     """norm(x + W_2 GELU(W_1 (x, c) + b_1)), four times as wide inside."""
 
+    widening = 4  # inner units for each of its outputs; the compiled step has as many
+
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        inner = _WIDENING * hidden_size
+        inner = self.widening * hidden_size
         self.wider = uniform(inner, 2 * hidden_size, bound=(2 * hidden_size) ** -0.5)
         self.bias = nn.Parameter(torch.zeros(inner))
         self.narrower = uniform(hidden_size, inner, bound=inner**-0.5)

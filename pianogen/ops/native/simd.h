@@ -100,4 +100,16 @@ INLINE dvec vlog(dvec x) {
 INLINE vec vsigmoid(vec x) { return splat(1.0f) / (splat(1.0f) + vexp(-x)); }
 INLINE vec vtanh(vec x) { return splat(2.0f) / (splat(1.0f) + vexp(splat(-2.0f) * x)) - splat(1.0f); }
 
+/* x Phi(x), the exact GELU, to 3e-7 |x| (Abramowitz & Stegun, 1964, 7.1.26: erf to 1.5e-7). The part below 0 is computed
+   from Phi(-|x|), so that nothing cancels. */
+INLINE vec vgelu(vec x) {
+    const vec size = maximum(x, -x), t = splat(1.0f) / (splat(1.0f) + splat(0.3275911f * 0.70710678f) * size);
+    vec p = splat(0.5f * 1.061405429f);
+    p = p * t + splat(0.5f * -1.453152027f);
+    p = p * t + splat(0.5f * 1.421413741f);
+    p = p * t + splat(0.5f * -0.284496736f);
+    p = p * t + splat(0.5f * 0.254829592f);
+    return maximum(splat(0), x) - size * (p * t) * vexp(splat(-0.5f) * x * x); /* `maximum` gives its second one, if NaN */
+}
+
 #endif

@@ -6,7 +6,6 @@
 
 typedef struct {
     int rows, layers, units, gates_per_unit, words, first_word, window, threads;
-    const int64_t *tokens;       /* (B); `first_word` empties its row's state before it is read */
     const float *table;          /* (V, G): sums of the first layer's inputs by word */
     const operand *recurrent;    /* the packed W_hh of every layer */
     const operand *below;        /* the packed W_ih of every layer but the first */
@@ -16,9 +15,13 @@ typedef struct {
     const float *decoder_bias;   /* (V) */
     const operand *query;        /* of sha: the packed W_q, divided by the square root of H; or null */
     const float *norm_weight, *norm_bias; /* of sha, (H): of the layer norm whose results the memory holds */
+    const operand *wider, *narrower; /* of a feed-forward layer with 4 H inner units, packed: W_1 as `decoder`, W_2; or null */
+    const float *wider_bias;         /* (4 H) */
+    const int64_t *tokens;       /* (B); `first_word` empties its row's state before it is read */
     const float *h0, *c0, *lse0, *context0, *length0; /* the last one of sha, (B) */
     operand *before, *after, *mean; /* what weights are multiplied by: h0, h and context; in fp32 the last two may be these */
     operand *normed; /* (2, B, H): with layer norms, h of the top layer and context as the decoder reads them; or null */
+    operand *inner;  /* (B, 4 H): of the feed-forward layer */
     float *vectors, *queries; /* of sha, (B, H): what the memory gets, and what it is multiplied by */
     float *memory;               /* of sha, (B, W, H): in, the state before; out, the state after */
     float *h, *c, *lse, *context, *length, *logits;
@@ -111,44 +114,7 @@ static void NAME(step_norms)(const NAME(Step) * o) {
     }
 }
 
-/* What the memory gets: the layer norm of h of the top layer, with its scale and shift. */
-static void NAME(step_vectors)(const NAME(Step) * o) {
-    const Share mine = share_of(o->rows);
-    const int units = o->units;
-    for (long b = mine.first; b < mine.last; b++) {
-        const float *h = o->h + ((b + 1) * o->layers - 1) * units;
-        float *vector = o->vectors + b * units;
-        standardize(units, h, vector);
-        for (int u = 0; u < units; u += LANES) {
-            const int count = units - u < LANES ? units - u : LANES;
-            vec x = load_some(vector + u, count) * load_some(o->norm_weight + u, count) + load_some(o->norm_bias + u, count);
-            store_some(vector + u, x, count);
-            NAME(store)(o->normed + b * units + u, x, count);
-        }
-    }
-}
-
-INLINE void NAME(step_queries)(const NAME(Step) * o, int p, int first, int rows, float *tile) {
-    const int units = o->units, left = units - p * WIDTH;
-    memset(tile, 0, (size_t)rows * WIDTH * sizeof(float));
-    NAME(product)(rows, units, o->normed + (long)first * units, units, o->query + (long)p * units * WIDTH, tile);
-    for (int r = 0; r < rows; r++)
-        for (int k = 0; k < WIDTH && k < left; k += LANES)
-            store_some(o->queries + (long)(first + r) * units + p * WIDTH + k, load(tile + r * WIDTH + k), left - k);
-}
-
-static void NAME(step_memory)(const NAME(Step) * o) {
-    const Share mine = share_of(o->rows);
-    const long units = o->units, size = o->window * units;
-    for (long b = mine.first; b < mine.last; b++) {
-        const int is_first = o->tokens[b] == o->first_word, length = is_first ? 1 : (int)o->length0[b] + 1;
-        float *memory = o->memory + b * size, mean[units];
-        if (is_first) memset(memory, 0, (size_t)size * sizeof(float));
-        o->length[b] = length < o->window ? length : o->window;
-        window_attention(units, o->window, o->length[b], o->queries + b * units, o->vectors + b * units, memory, mean);
-        NAME(step_norm)(units, mean, o->normed + (o->rows + b) * units);
-    }
-}
+#include "block.h"
 
 INLINE void NAME(step_decoder)(const NAME(Step) * o, int p, int first, int rows, float *tile) {
     const int units = o->units, stride = o->layers * units, left = o->words - p * WIDTH;
@@ -193,6 +159,12 @@ void NAME(model_step)(const NAME(Step) * o) {
             EACH_PANEL((o->units + WIDTH - 1) / WIDTH, NAME(step_queries)(o, p, first, rows, tile));
             NAME(step_memory)(o);
             wait_at(&barrier);
+            if (o->wider) {
+                EACH_PANEL((4 * o->units + WIDTH - 1) / WIDTH, NAME(step_wider)(o, p, first, rows, tile));
+                EACH_PANEL((o->units + WIDTH - 1) / WIDTH, NAME(step_narrower)(o, p, first, rows, tile));
+                NAME(step_sums)(o);
+                wait_at(&barrier);
+            }
         } else if (o->normed) {
             NAME(step_norms)(o);
             wait_at(&barrier);
