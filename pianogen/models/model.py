@@ -123,7 +123,8 @@ class PianoModel(nn.Module):
     def step(self, tokens: Int[Tensor, " B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         """Read one token a row: what `forward` computes in evaluation mode, at the cost of one position.
 
-        It is faster inside `with model.packed():`, where the state that is given must not be used again.
+        It is faster inside `with model.packed():`, where the state that is given must not be used again. With bf16, the
+        memory of sha is then bfloat16; `forward` reads either.
         """
         if self._packed is not None:
             return self._packed.step(tokens, state)

@@ -13,6 +13,7 @@ from pianogen.models.lstm import LstmLayer
 from pianogen.models.norm import LayerNorm
 from pianogen.models.packed_weights import SIZES, WEIGHTS, WeightPacker
 from pianogen.models.rnn import RnnLayer
+from pianogen.models.sliding_memories import SlidingMemories
 from pianogen.ops.forms import compiled
 from pianogen.ops.native import Kernel, kernels
 from pianogen.tokens.vocab import VOCABULARY_SIZE
@@ -42,28 +43,34 @@ class PackedModel:
     def __init__(self, model: "PianoModel") -> None:
         library, block = kernels(), model.block
         assert library is not None
-        self._bf16, self._scratch = model.bf16, torch.empty(0, device="cpu")
-        self._vectors = torch.empty(0, device="cpu")
+        self._dtype, self._scratch = torch.bfloat16 if model.bf16 else torch.float32, torch.empty(0, device="cpu")
+        self._vectors, self._memories = torch.empty(0, device="cpu"), SlidingMemories(self._dtype)
         self._has_norms = isinstance(model.norm, LayerNorm) or block is not None
         self._widening = block.feed_forward.widening if block and block.feed_forward else 0
-        above_layers = model.attention.state_names if model.attention else block.state_shapes if block else ()
+        above_layers = model.attention.state_names if model.attention else ("length",) if block else ()
         self._names = (*model.layer_state_names, *above_layers)
         pointers = (*WEIGHTS, *_STATES)
-        self._kernel = Kernel(library, f"model_step_{'bf16' if model.bf16 else 'fp32'}", ("rows", *SIZES), pointers)
+        self._kernel = Kernel(
+            library, f"model_step_{'bf16' if model.bf16 else 'fp32'}", ("rows", "stride", *SIZES), pointers
+        )
         fields = WeightPacker(library, bf16=model.bf16).fields(model)
-        self._arguments = self._kernel.arguments(rows=0, **fields, **dict.fromkeys(_STATES))
+        self._arguments = self._kernel.arguments(rows=0, stride=0, **fields, **dict.fromkeys(_STATES))
         matrices = (weight for name, weight in model.named_parameters() if not name.startswith("embedding."))
         self._num_products = sum(weight.numel() for weight in matrices if weight.dim() == 2)  # a row
 
     def step(self, tokens: Int[Tensor, " B"], state: "State") -> tuple[Float[Tensor, "B V"], "State"]:
-        """Read one token a row; the memory of sha is changed in place."""
+        """Read one token a row; the given memory of sha must not be used again."""
         rows, fields, after = tokens.shape[0], self._arguments.fields, {}
         tokens = tokens.long().contiguous()
         before = {name: state[name].contiguous() for name in self._names}
+        assert len(before["h"]) == rows
         for name, value in before.items():
-            after[name] = value if name == "memory" else torch.empty_like(value)
+            after[name] = torch.empty_like(value)
             setattr(fields, f"{name}0", value.data_ptr())
             setattr(fields, name, after[name].data_ptr())
+        if "memory" in state:
+            after["memory"] = self._memories.after(state["memory"])
+            fields.memory, fields.stride = after["memory"].data_ptr(), after["memory"].stride(0)
         logits = torch.empty(rows, VOCABULARY_SIZE, device="cpu")
         fields.rows, fields.tokens, fields.logits = rows, tokens.data_ptr(), logits.data_ptr()
         self._set_operands(after)
@@ -77,8 +84,7 @@ class PackedModel:
         counts = {"before": layers, "after": layers, "mean": 1, "normed": 2, "inner": self._widening}
         size = rows * units
         if self._scratch.numel() < size * sum(counts.values()):
-            dtype = torch.bfloat16 if self._bf16 else torch.float32
-            self._scratch = torch.empty(size * sum(counts.values()), dtype=dtype, device="cpu")
+            self._scratch = torch.empty(size * sum(counts.values()), dtype=self._dtype, device="cpu")
         address = self._scratch.data_ptr()
         for name, count in counts.items():
             setattr(fields, name, address)
@@ -90,5 +96,5 @@ class PackedModel:
                 self._vectors = torch.empty(2 * size, device="cpu")
             fields.vectors = self._vectors.data_ptr()
             fields.queries = fields.vectors + size * self._vectors.element_size()
-        if not self._bf16:
+        if self._dtype == torch.float32:
             fields.after, fields.mean = fields.h, fields.context

@@ -14,9 +14,9 @@ def tokens(batch: int = 3, time: int = 9, seed: int = 0, begins: float = 0.2) ->
     return words.masked_fill(torch.rand(batch, time) < begins, BOS)
 
 
-def stepped(model: PianoModel, words: Tensor) -> tuple[Tensor, State]:
+def stepped(model: PianoModel, words: Tensor, state: State | None = None) -> tuple[Tensor, State]:
     """The logits and the last state of a stream read one token at a time."""
-    state, steps = model.initial_state(len(words)), []
+    state, steps = model.initial_state(len(words)) if state is None else state, []
     for t in range(words.shape[1]):
         logits, state = model.step(words[:, t], state)
         steps.append(logits)

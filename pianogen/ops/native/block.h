@@ -27,15 +27,19 @@ INLINE void NAME(step_queries)(const NAME(Step) * o, int p, int first, int rows,
             store_some(o->queries + (long)(first + r) * units + p * WIDTH + k, load(tile + r * WIDTH + k), left - k);
 }
 
+/* The new vector is put at the end of the memory, and the mean of the ones that are seen is computed. */
 static void NAME(step_memory)(const NAME(Step) * o) {
     const Share mine = share_of(o->rows);
-    const long units = o->units, size = o->window * units;
+    const long units = o->units, kept = (o->window - 1) * units;
     for (long b = mine.first; b < mine.last; b++) {
         const int is_first = o->tokens[b] == o->first_word, length = is_first ? 1 : (int)o->length0[b] + 1;
-        float *memory = o->memory + b * size, mean[units];
-        if (is_first) memset(memory, 0, (size_t)size * sizeof(float));
+        operand *memory = o->memory + b * o->stride;
+        float mean[units];
+        if (is_first) memset(memory, 0, (size_t)kept * sizeof(operand));
+        memcpy(memory + kept, o->normed + b * units, (size_t)units * sizeof(operand));
         o->length[b] = length < o->window ? length : o->window;
-        window_attention(units, o->window, o->length[b], o->queries + b * units, o->vectors + b * units, memory, mean);
+        const operand *seen = memory + (o->window - (long)o->length[b]) * units;
+        NAME(window_attention)(units, (int)o->length[b], o->queries + b * units, seen, mean);
         NAME(step_norm)(units, mean, o->normed + (o->rows + b) * units);
     }
 }

@@ -5,7 +5,8 @@
    H units, G = H or 4 H gates, V words; a state is (B, L, H) or, of the attention, (B, H). */
 
 typedef struct {
-    int rows, layers, units, gates_per_unit, words, first_word, window, threads;
+    int rows, stride; /* the latter of sha: from the memory of a row to that of the next */
+    int layers, units, gates_per_unit, words, first_word, window, threads;
     const float *table;          /* (V, G): sums of the first layer's inputs by word */
     const operand *recurrent;    /* the packed W_hh of every layer */
     const operand *below;        /* the packed W_ih of every layer but the first */
@@ -23,7 +24,7 @@ typedef struct {
     operand *normed; /* (2, B, H): with layer norms, h of the top layer and context as the decoder reads them; or null */
     operand *inner;  /* (B, 4 H): of the feed-forward layer */
     float *vectors, *queries; /* of sha, (B, H): what the memory gets, and what it is multiplied by */
-    float *memory;               /* of sha, (B, W, H): in, the state before; out, the state after */
+    operand *memory;          /* of sha, (B, W, H): all but the newest vectors are there already */
     float *h, *c, *lse, *context, *length, *logits;
 } NAME(Step);
 
@@ -114,6 +115,7 @@ static void NAME(step_norms)(const NAME(Step) * o) {
     }
 }
 
+#include "window.h"
 #include "block.h"
 
 INLINE void NAME(step_decoder)(const NAME(Step) * o, int p, int first, int rows, float *tile) {
