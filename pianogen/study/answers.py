@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pianogen.study.design import Role
+from pianogen.study.answers_file import reading
+from pianogen.study.design import Role, StudyFolder
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,17 @@ class Rater:
     started: str
     finished: str | None
     """None for a session that was left early."""
+
+
+def read_answers(folder: StudyFolder) -> tuple[list[Rater], list[Answer]]:
+    """All raters, and all answers by rater and position; also while the study is served.
+
+    Raises:
+        StudyError: The file is damaged.
+    """
+    with reading(folder.answers) as file:
+        if file is None:
+            return [], []
+        raters = file.execute("SELECT number, session, started, finished FROM raters ORDER BY number").fetchall()
+        answers = file.execute("SELECT * FROM answers ORDER BY rater, position").fetchall()
+    return [Rater(*row) for row in raters], [Answer(*row) for row in answers]

@@ -16,6 +16,7 @@ from pianogen.config.study_simulate import StudySimulateConfig
 from pianogen.errors import StudyError
 from pianogen.progress import Progress
 from pianogen.randomness import RandomStream, generator
+from pianogen.study.answers import read_answers
 from pianogen.study.app import application
 from pianogen.study.design import Keyed, StudyFolder
 from pianogen.study.folder import whole_folder
@@ -23,7 +24,7 @@ from pianogen.study.means import paper_means, read_means
 from pianogen.study.owner import Owner
 from pianogen.study.rater_program import RaterProgram
 from pianogen.study.simulation import on_scale
-from pianogen.study.store import Store, read_answers
+from pianogen.study.store import Store
 from pianogen.web import Guard, Place, Sessions, serving
 
 _COPIED = ("settings.json", "sessions.json", "key.json", "key", "clips", "consent.txt")

@@ -9,9 +9,8 @@ import pytest
 from study.served import pages, server
 from study.small_study import make_study
 
-from pianogen.study.answers import Answer
+from pianogen.study.answers import Answer, read_answers
 from pianogen.study.design import StudyFolder
-from pianogen.study.store import read_answers
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Playwright

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from served import Browser, served
 
+from pianogen.study.answers import read_answers
 from pianogen.study.codes import make_codes, plain
 from pianogen.study.design import StudyFolder
-from pianogen.study.store import Store, read_answers
+from pianogen.study.store import Store
 
 
 def test_a_study_with_codes_asks_each_rater_for_one(folder: StudyFolder, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pianogen.errors import StudyError
+from pianogen.study.answers import read_answers
 from pianogen.study.design import Condition, Design, Hearing, Sessions, StudyFolder
 from pianogen.study.results import collect
-from pianogen.study.store import CodeError, OrderError, Store, read_answers
+from pianogen.study.store import CodeError, OrderError, Store
 
 PAGES = (Hearing("a", "rating"), Hearing("b", "check", 3), Hearing("a", "repeat"))
 
@@ -73,7 +74,7 @@ def test_the_session_of_a_rater_who_left_is_given_to_another(store: Store) -> No
     store.begin("leaves")
     store.begin("finishes")
     store.answer(1, 0, value=1, heard_s=1)  # its session has one page
-    store._file.execute("UPDATE raters SET started = '2026-01-01T00:00:00+00:00'")  # both a long time ago
+    store._file.first_row("UPDATE raters SET started = '2026-01-01T00:00:00+00:00'")  # both a long time ago
     store.begin("new")
     assert store.rater("new").session == store.rater("leaves").session  # pyright: ignore[reportOptionalMemberAccess]
 
@@ -81,7 +82,7 @@ def test_the_session_of_a_rater_who_left_is_given_to_another(store: Store) -> No
 def test_a_rater_whose_row_was_deleted_by_hand_keeps_nobody_from_beginning(store: Store) -> None:
     for name in "abc":
         store.begin(name)
-    store._file.execute("DELETE FROM raters WHERE number = 1")
+    store._file.first_row("DELETE FROM raters WHERE number = 1")
     store.begin("d")
     assert store.rater("d").number == 3  # pyright: ignore[reportOptionalMemberAccess]
 
@@ -89,13 +90,13 @@ def test_a_rater_whose_row_was_deleted_by_hand_keeps_nobody_from_beginning(store
 def test_a_full_disk_refuses_an_answer_keeps_the_others_and_takes_it_later(folder: StudyFolder, store: Store) -> None:
     store.begin("a")
     store.answer(0, 0, value=1, heard_s=1)
-    (pages,) = store._one("PRAGMA page_count")
-    store._file.execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = store._file.first_row("PRAGMA page_count")
+    store._file.first_row(f"PRAGMA max_page_count = {pages}")
     long = "x" * 20_000
     with pytest.raises(sqlite3.OperationalError, match="full"):
         store.answer(0, 1, value=3, heard_s=1, comment=long)
     assert [one.position for one in read_answers(folder)[1]] == [0]
-    store._file.execute("PRAGMA max_page_count = 1000000")
+    store._file.first_row("PRAGMA max_page_count = 1000000")
     store.answer(0, 1, value=3, heard_s=1, comment=long)
     assert [one.position for one in read_answers(folder)[1]] == [0, 1]
 
@@ -197,8 +198,8 @@ def test_answers_of_a_finished_server_are_one_file_that_can_be_read_anywhere(fol
 
 
 def test_an_answer_is_synced_before_the_call_returns(store: Store) -> None:
-    assert store._one("PRAGMA synchronous")[0] == 2  # FULL
-    assert store._one("PRAGMA journal_mode")[0] == "wal"
+    assert store._file.first_row("PRAGMA synchronous")[0] == 2  # FULL
+    assert store._file.first_row("PRAGMA journal_mode")[0] == "wal"
 
 
 def test_the_file_itself_refuses_a_second_answer_of_a_page(folder: StudyFolder, store: Store) -> None:

@@ -10,13 +10,13 @@ from small_study import make_study
 
 from pianogen.config import StudySimulateConfig
 from pianogen.errors import StudyError
+from pianogen.study.answers import read_answers
 from pianogen.study.coverage import coverage
 from pianogen.study.design import StudyFolder
 from pianogen.study.rater_program import RaterProgram
 from pianogen.study.results import collect
 from pianogen.study.simulated import SimulatedRatings, simulate_study
 from pianogen.study.simulation import Spread, expected_rating
-from pianogen.study.store import read_answers
 
 RATERS = 3
 MEANS = "lstm-0: 1\nlstm-0 with prompt: 2\nreal: 5\nanchor: 0\n"
