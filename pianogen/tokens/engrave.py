@@ -8,9 +8,8 @@ score has at most two voices on a staff, and writes notes shorter for it. Times 
 """
 
 import warnings
-from collections.abc import Iterator
 from fractions import Fraction
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,30 +19,19 @@ from pianogen.errors import TokenError
 from pianogen.tokens.metre import COMMON_TIME, plausible_metre
 from pianogen.tokens.notes import Notes
 from pianogen.tokens.pedal import next_strike
+from pianogen.tokens.segments import Segment, gaps, split_at_bar_lines, split_at_beats, stem_directions, with_rests
+from pianogen.tokens.spelling import key_fifths, spelled
 from pianogen.tokens.staves import on_upper_staff, redistributed
-from pianogen.tokens.voices import Chord, Head, Rules, Tone, voices_of
+from pianogen.tokens.voices import Rules, Tone, voices_of
 
 if TYPE_CHECKING:
     from music21.clef import Clef
     from music21.note import GeneralNote
-    from music21.pitch import Pitch
     from music21.stream import Measure, PartStaff, Score
 
 MAX_VOICES = 4  # per staff
 _MAX_BARS = 10_000
-_MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-_LETTERS_BY_FIFTHS = "FCGDAEB"
 _TIES = {(False, False): None, (False, True): "start", (True, True): "continue", (True, False): "stop"}
-
-
-class _Segment(NamedTuple):
-    """The part of a chord or rest within one bar; a rest has no heads."""
-
-    start: Fraction
-    end: Fraction
-    heads: tuple[Head, ...] = ()
-    hidden: bool = False
 
 
 class _Layout(NamedTuple):
@@ -96,7 +84,7 @@ def musicxml_bytes(
     if divisionsPerQuarter % steps_per_quarter:
         raise no_note_values
     rules = Rules(steps_per_quarter, 2 if simplified else MAX_VOICES, simplified)
-    score = _score(notes, _Layout(steps_per_quarter, time_signature, bar_length, num_bars, _key_fifths(notes), rules))
+    score = _score(notes, _Layout(steps_per_quarter, time_signature, bar_length, num_bars, key_fifths(notes), rules))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # music21 warns about engraving details
@@ -130,9 +118,9 @@ def _staff(notes: Notes, chosen: np.ndarray, clef: "Clef", first_voice: int, lay
     from music21.meter import TimeSignature
     from music21.stream import Measure, PartStaff
 
-    bars: list[dict[int, list[_Segment]]] = [{} for _ in range(layout.num_bars)]  # by voice
+    bars: list[dict[int, list[Segment]]] = [{} for _ in range(layout.num_bars)]  # by voice
     for number, voice in enumerate(voices_of(_tones(notes, chosen), layout.rules), first_voice):
-        segments = _split_at_bar_lines(voice, layout.bar_length)
+        segments = split_at_bar_lines(voice, layout.bar_length)
         for bar, in_bar in groupby(segments, key=lambda segment: int(segment.start // layout.bar_length)):
             bars[bar][number] = list(in_bar)
     staff = PartStaff(id=f"staff-{clef.sign}")
@@ -147,7 +135,7 @@ def _staff(notes: Notes, chosen: np.ndarray, clef: "Clef", first_voice: int, lay
     return staff
 
 
-def _fill(measure: "Measure", start: Fraction, voices: dict[int, list[_Segment]], layout: _Layout) -> None:
+def _fill(measure: "Measure", start: Fraction, voices: dict[int, list[Segment]], layout: _Layout) -> None:
     """Insert the voices of one bar, filled up with rests.
 
     Where voices sound together, the stems of the higher half of them point up and those of the others down. Only the
@@ -155,12 +143,12 @@ def _fill(measure: "Measure", start: Fraction, voices: dict[int, list[_Segment]]
     """
     from music21.stream import Voice
 
-    stems = _stems(voices)
-    silent = _gaps([segment for voice in voices.values() for segment in voice], start, start + layout.bar_length)
+    stems = stem_directions(voices)
+    silent = gaps([segment for voice in voices.values() for segment in voice], start, start + layout.bar_length)
     for index, (number, segments) in enumerate(voices.items()):
         voice = Voice(id=str(number))  # even a single one, since music21 renumbers bars without voices
-        for segment in _with_rests(segments, start, start + layout.bar_length, silent if index == 0 else []):
-            for symbol in _split_at_beats(segment, start, layout.steps_per_quarter):
+        for segment in with_rests(segments, start, start + layout.bar_length, silent if index == 0 else []):
+            for symbol in split_at_beats(segment, start, layout.steps_per_quarter):
                 element = _element(symbol, layout)
                 if segment.heads and number in stems:
                     element.stemDirection = stems[number]  # pyright: ignore[reportAttributeAccessIssue]
@@ -170,49 +158,6 @@ def _fill(measure: "Measure", start: Fraction, voices: dict[int, list[_Segment]]
         measure.insert(0, voice)
 
 
-def _stems(voices: dict[int, list[_Segment]]) -> dict[int, str]:
-    """Where the stems of voices point that sound while another one does."""
-    together = [
-        number
-        for number, own in voices.items()
-        if any(
-            one.start < other.end and other.start < one.end
-            for one in own
-            for name, others in voices.items()
-            if name != number
-            for other in others
-        )
-    ]
-    by_pitch = sorted(together, key=lambda number: -_mean_pitch(voices[number]))
-    return {number: "up" if place < len(by_pitch) / 2 else "down" for place, number in enumerate(by_pitch)}
-
-
-def _mean_pitch(segments: list[_Segment]) -> float:
-    return float(np.mean([head.pitch for segment in segments for head in segment.heads]))
-
-
-def _gaps(sounding: list[_Segment], start: Fraction, end: Fraction) -> list[_Segment]:
-    """Rests where nothing sounds."""
-    rests = []
-    for segment in sorted(sounding, key=lambda segment: segment.start):
-        if segment.start > start:
-            rests.append(_Segment(start, segment.start))
-        start = max(start, segment.end)
-    return [*rests, _Segment(start, end)] if start < end else rests
-
-
-def _with_rests(segments: list[_Segment], start: Fraction, end: Fraction, shown: list[_Segment]) -> Iterator[_Segment]:
-    """Fill a voice up with rests, which are hidden except for those that are to be shown."""
-    start_of_rest = start
-    for segment in sorted([*segments, *shown], key=lambda segment: segment.start):
-        if segment.start > start_of_rest:
-            yield _Segment(start_of_rest, segment.start, hidden=True)
-        yield segment
-        start_of_rest = segment.end
-    if start_of_rest < end:
-        yield _Segment(start_of_rest, end, hidden=True)
-
-
 def _tones(notes: Notes, chosen: np.ndarray) -> list[Tone]:
     """The notes of a staff, each until its key is struck again."""
     ends = np.minimum(notes.onset + notes.duration, next_strike(notes.onset, notes.pitch))
@@ -220,50 +165,7 @@ def _tones(notes: Notes, chosen: np.ndarray) -> list[Tone]:
     return [Tone(*row) for row in rows]
 
 
-def _split_at_bar_lines(voice: list[Chord], bar_length: Fraction) -> Iterator[_Segment]:
-    """Split chords at bar lines, with ties across them."""
-    for chord in voice:
-        whole = _Segment(Fraction(chord.start), Fraction(chord.end), chord.heads)
-        lines = range(int(whole.start // bar_length) + 1, -int(-whole.end // bar_length))
-        yield from _split(whole, [line * bar_length for line in lines])
-
-
-def _split(segment: _Segment, cuts: list[Fraction]) -> Iterator[_Segment]:
-    """Split a segment, all of whose heads are tied at each cut."""
-    edges = [segment.start, *cuts, segment.end]
-    for start, end in pairwise(edges):
-        heads = tuple(
-            Head(head.pitch, head.tied_back or start > segment.start, head.tied_on or end < segment.end)
-            for head in segment.heads
-        )
-        yield segment._replace(start=start, end=end, heads=heads)
-
-
-def _split_at_beats(segment: _Segment, bar_start: Fraction, beat: int) -> Iterator[_Segment]:
-    """Split a segment that starts off the half beats at the next beat; on grids with tuplets, split at every beat.
-
-    So every part has a note value in music21, and the beats are easy to read. A part with three dots is split, too.
-    """
-    tuplets = beat & (beat - 1) != 0
-    off_beat = (segment.start - bar_start) % Fraction(beat, 2) != 0
-    if _dots(segment.end - segment.start) > 2 and not tuplets and not off_beat:
-        half = (segment.end - segment.start) * Fraction(8, 15)
-        return _split(segment, [segment.start + half])
-    cuts: list[Fraction] = []
-    next_beat = ((segment.start - bar_start) // beat + 1) * beat + bar_start
-    while next_beat < segment.end and (tuplets or (not cuts and off_beat)):
-        cuts.append(next_beat)
-        next_beat += beat
-    return _split(segment, cuts)
-
-
-def _dots(length: Fraction) -> int:
-    """Dots of the note value, or 0 if there is none."""
-    odd = length.numerator // (length.numerator & -length.numerator)
-    return odd.bit_length() - 1 if odd & (odd + 1) == 0 else 0
-
-
-def _element(segment: _Segment, layout: _Layout) -> "GeneralNote":
+def _element(segment: Segment, layout: _Layout) -> "GeneralNote":
     from music21.chord import Chord as Music21Chord
     from music21.note import Note, Rest
     from music21.tie import Tie
@@ -273,38 +175,8 @@ def _element(segment: _Segment, layout: _Layout) -> "GeneralNote":
         return Rest(quarterLength=length)
     notes = []
     for head in sorted(segment.heads):
-        note = Note(_spelled(head.pitch, layout.fifths), quarterLength=length)
+        note = Note(spelled(head.pitch, layout.fifths), quarterLength=length)
         if kind := _TIES[head.tied_back, head.tied_on]:
             note.tie = Tie(kind)
         notes.append(note)
     return notes[0] if len(notes) == 1 else Music21Chord(notes, quarterLength=length)
-
-
-def _spelled(pitch: int, fifths: int) -> "Pitch":
-    """Spell a pitch as near to the key as possible on the line of fifths: from a minor third to an augmented fifth."""
-    from music21.pitch import Accidental, Pitch
-
-    lowest = fifths - 3
-    above_c = (7 * (pitch % 12) - lowest) % 12 + lowest  # in fifths
-    sharps = (above_c + 1) // 7
-    spelled = Pitch(_LETTERS_BY_FIFTHS[(above_c + 1) % 7])
-    if sharps:
-        spelled.accidental = Accidental(sharps)
-    spelled.octave = (pitch - sharps) // 12 - 1
-    return spelled
-
-
-def _key_fifths(notes: Notes) -> int:
-    """Sharps (negative for flats) of the key that best fits the pitch-class durations.
-
-    Reference: Krumhansl (1990), Cognitive Foundations of Musical Pitch.
-    """
-    sounding = np.bincount(notes.pitch % 12, weights=notes.duration, minlength=12)
-    best, fifths = -np.inf, 0
-    for profile, to_relative_major in ((_MAJOR_PROFILE, 0), (_MINOR_PROFILE, 3)):
-        weights = (np.array(profile) - np.mean(profile)) / np.std(profile)
-        for tonic in range(12):
-            fit = float(weights @ np.roll(sounding, -tonic))
-            if fit > best:
-                best, fifths = fit, (7 * (tonic + to_relative_major) + 5) % 12 - 5
-    return fifths
