@@ -14,7 +14,6 @@ from accelerate import Accelerator
 
 from pianogen.config import OptimConfig
 from pianogen.distributed.heartbeat import record_collective
-from pianogen.distributed.process_group import wait_for_all
 from pianogen.models import PianoModel
 from pianogen.train.optim import build_optimizers, load_optimizers, optimizer_tensors, set_learning_rate
 
@@ -66,7 +65,6 @@ class DataParallel:
     def __init__(self, model: PianoModel, config: OptimConfig, accelerator: Accelerator) -> None:
         self._bare, self._accelerator, self._config = model, accelerator, config
         self._optimizers = build_optimizers(model, config)
-        wait_for_all(accelerator)  # DDP's first collective holds the GIL, so the heartbeat could not report
         record_collective()
         self.model = accelerator.prepare(model)  # its wrapper of optimizers, for fp16, looks for packages in every step
         self._rebuild_buckets()

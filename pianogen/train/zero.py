@@ -19,7 +19,6 @@ from accelerate import Accelerator
 
 from pianogen.config import ModelConfig, OptimConfig
 from pianogen.distributed.heartbeat import record_collective
-from pianogen.distributed.process_group import wait_for_all
 from pianogen.errors import RunError, SettingError
 from pianogen.models import PianoModel, build_model
 from pianogen.train.deepspeed_internals import Plugin, leave_out_shared_memory
@@ -97,7 +96,6 @@ class Zero:
         self._bf16 = model.bf16
         (optimizer,) = build_optimizers(model, config)
         self._adam = optimizer
-        wait_for_all(accelerator)
         record_collective()
         self.model, _ = accelerator.prepare(model, optimizer)
         self._engine: Any = self.model
