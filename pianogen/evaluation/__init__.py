@@ -5,14 +5,8 @@ from pianogen.evaluation.counts import Counts
 from pianogen.evaluation.figure import write_figure
 from pianogen.evaluation.files import evaluate_files
 from pianogen.evaluation.job import evaluate
-from pianogen.evaluation.report import (
-    ComparisonRow,
-    comparison_markdown,
-    comparison_table,
-    metrics_of,
-    plugin_metrics,
-    results,
-)
+from pianogen.evaluation.report import ComparisonRow, comparison_markdown, comparison_table
+from pianogen.evaluation.results import metrics_of, plugin_metrics, results
 from pianogen.evaluation.score import divide, score, score_over_ranks
 
 __all__ = [

@@ -8,7 +8,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from pianogen.evaluation.report import ComparisonRow, has_paper, percentages
+from pianogen.evaluation.report import ComparisonRow, has_paper
+from pianogen.evaluation.results import percentages
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,9 +13,10 @@ from typing import Any
 from pianogen.config import EvaluateConfig, TokenizerConfig, to_dict
 from pianogen.errors import SettingError, SourceError
 from pianogen.evaluation.counts import FIRST_TARGET, Counts
+from pianogen.evaluation.file_report import files_table
 from pianogen.evaluation.music_file import Failure, MusicFile, read_all
 from pianogen.evaluation.predictions import predict
-from pianogen.evaluation.report import Results, files_table, results
+from pianogen.evaluation.results import Results, results
 from pianogen.evaluation.run_scores import load_to_score
 from pianogen.evaluation.surprise import Surprise
 from pianogen.files import write_atomic, write_json

@@ -7,8 +7,9 @@ from pianogen.data import ShardSet
 from pianogen.distributed.process_group import end_ranks, start_ranks
 from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.fit_cache import fit_of
-from pianogen.evaluation.report import ComparisonRow, Results
+from pianogen.evaluation.report import ComparisonRow
 from pianogen.evaluation.result_files import publish, write_results
+from pianogen.evaluation.results import Results
 from pianogen.evaluation.run_scores import name_in_tables, score_run
 from pianogen.evaluation.shard_comparison import compare_over_shards, differ_in_shards
 from pianogen.evaluation.subsets import Subset, open_recorded_shards, read_subset, require_same_mask, require_trained_on

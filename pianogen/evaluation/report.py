@@ -1,18 +1,12 @@
-"""Scores as JSON, as metrics by name, and as a table of models, baselines and the paper's numbers."""
+"""Scores as a table of models, baselines and the paper's numbers, for the terminal and in Markdown."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from numbers import Real
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.markup import escape
 from rich.table import Table
 
-from pianogen.errors import PluginError
-from pianogen.evaluation.counts import Counts
-from pianogen.metrics import GROUPS, classification
-from pianogen.plugins import Extension, extensions
+from pianogen.evaluation.results import Results, percentages
 from pianogen.terminal import plain_table
 
 MODEL_NAMES: dict[str, str] = {"rnn": "RNN", "lstm": "LSTM", "attn": "LSTM + attention", "sha": "LSTM + attention head"}
@@ -23,11 +17,11 @@ PAPER_PERCENT: dict[str, dict[str, tuple[float, float, float]]] = {
 }
 """Precision, recall and F1 of Abbou (2020), read off its Figure 5."""
 
-CAPTION = (
+_CAPTION = (
     "In percent. weighted: mean over classes, by their targets. macro: plain mean over the classes that occur, with "
     "F1 = 2PR/(P+R). NLL: nats per token, xxeos included."
 )
-PAPER_CAPTION = (
+_PAPER_CAPTION = (
     "paper: read off its Figure 5, on its own split of MAESTRO v1; it names the macro formula, but its level is that "
     "of weighted averages."
 )
@@ -40,31 +34,8 @@ _COLUMNS = {
     "NLL": "",
     "paper": "P R F1",
 }
-FILES_CAPTION = (
-    "NLL in nats, xxeos included. P, R, F1: of the next word, in percent, mean over classes weighted by their targets. "
-    "bar: where a note surprises most on average."
-)
-_FILE_COLUMNS = ("file", "notes", "s", "NLL/token", "/note", "/s", "P", "R", "F1", "bar")
 _NLL_COLUMN = list(_COLUMNS).index("NLL")
 _ABSENT = "-"
-_MAX_EXPONENT = 709.0  # e to a higher power overflows; only a diverged model reaches it
-
-# names of metrics in metrics.jsonl and MLflow, and of `Averages`
-_AVERAGES = {
-    "accuracy": "accuracy",
-    "precision_weighted": "weighted_precision",
-    "recall_weighted": "weighted_recall",
-    "f1_weighted": "weighted_f1",
-    "precision_macro": "macro_precision",
-    "recall_macro": "macro_recall",
-    "f1_macro": "macro_f1",
-}
-
-_WEIGHTED_F1 = {f"f1_weighted_{group}": group for group in ("note", "wait", "duration")}
-_LIKELIHOODS = {"nll": "nats_per_token", "nll_per_note": "nats_per_note", "nll_per_second": "nats_per_second"}
-_BUILT_IN = (*_AVERAGES, *_WEIGHTED_F1, *_LIKELIHOODS)
-
-Results = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -84,87 +55,6 @@ class ComparisonRow:
         if not self.of_maestro:
             return None
         return PAPER_PERCENT.get(self.kind or "", {}).get(split)
-
-
-def plugin_metrics() -> dict[str, Extension]:
-    """The metrics that plugins add, by name, each one imported.
-
-    Raises:
-        PluginError: One cannot be imported, or has the name of a built-in metric.
-    """
-    found = extensions("metric", _BUILT_IN)
-    for metric in found.values():
-        metric.load()
-    return found
-
-
-def results(
-    counts: Counts, *, seconds: float, notes: int, warn: Callable[[PluginError], None] | None = None
-) -> Results:
-    """Every average and likelihood by name, ready for JSON; None where the divisor is 0.
-
-    Args:
-        seconds: The performances' real time.
-        notes: Notes encoded.
-        warn: Called with the error of a plugin's metric that fails, which then has no value.
-
-    Raises:
-        PluginError: A plugin's metric fails, and `warn` is None.
-    """
-    found = classification(counts.true_positive, counts.predicted, counts.support)
-    targets = dict(zip(GROUPS, counts.targets.tolist(), strict=True))
-    return {
-        "targets": {"all": sum(targets.values()), **targets},
-        "notes": notes,
-        "seconds": seconds,
-        "averages": asdict(found.overall),
-        "by_group": {name: asdict(getattr(found, name)) for name in GROUPS if name != "end"},
-        "end": {"targets": found.end_targets, "precision": found.end_precision, "recall": found.end_recall},
-        "nll": _likelihood(counts, seconds, notes),
-        "plugins": {name: _measure(metric, counts, warn) for name, metric in plugin_metrics().items()},
-    }
-
-
-def _measure(metric: Extension, counts: Counts, warn: Callable[[PluginError], None] | None) -> float | None:
-    try:
-        value = metric.call(counts)
-        if not isinstance(value, Real):
-            raise PluginError(f"{metric} returned {value!r:.100}, which is not a number")
-    except PluginError as error:
-        if warn is None:
-            raise
-        warn(error)
-        return None
-    return _rate(float(value), 1)
-
-
-def _likelihood(counts: Counts, seconds: float, notes: int) -> Results:
-    total = float(counts.nll_nats.sum())
-    per_token = _rate(total, int(counts.targets.sum()))
-    by_group = zip(GROUPS, counts.nll_nats.tolist(), counts.targets.tolist(), strict=True)
-    return {
-        "nats": _rate(total, 1),
-        "nats_per_token": per_token,
-        "bits_per_token": None if per_token is None else per_token / math.log(2),
-        "perplexity": None if per_token is None or per_token > _MAX_EXPONENT else math.exp(per_token),
-        "nats_per_note": _rate(total, notes),
-        "nats_per_second": _rate(total, seconds),
-        "nats_per_token_by_group": {name: _rate(nats, number) for name, nats, number in by_group},
-    }
-
-
-def _rate(total: float, per: float) -> float | None:
-    """None where the divisor is 0, or where an illegal target made the total infinite."""
-    return total / per if per and math.isfinite(total) else None
-
-
-def metrics_of(split: str, found: Results) -> dict[str, float]:
-    """The scores to log and plot, named SPLIT/MEASURE; those without a value are left out."""
-    metrics = {measure: found["averages"][key] for measure, key in _AVERAGES.items()}
-    metrics |= {measure: found["by_group"][group]["weighted_f1"] for measure, group in _WEIGHTED_F1.items()}
-    metrics |= {measure: found["nll"][key] for measure, key in _LIKELIHOODS.items()}
-    metrics |= found["plugins"]
-    return {f"{split}/{measure}": value for measure, value in metrics.items() if value is not None}
 
 
 def comparison_table(rows: Sequence[ComparisonRow]) -> Table:
@@ -200,8 +90,8 @@ def comparison_markdown(rows: Sequence[ComparisonRow]) -> str:
 def _columns(rows: Sequence[ComparisonRow]) -> tuple[dict[str, str], str]:
     """The columns and the caption of a table, without the paper's, which is the last, if the data are not its."""
     if all(row.of_maestro for row in rows):
-        return _COLUMNS, f"{CAPTION} {PAPER_CAPTION}"
-    return dict(list(_COLUMNS.items())[:-1]), CAPTION
+        return _COLUMNS, f"{_CAPTION} {_PAPER_CAPTION}"
+    return dict(list(_COLUMNS.items())[:-1]), _CAPTION
 
 
 def has_paper(rows: Sequence[ComparisonRow]) -> bool:
@@ -235,40 +125,6 @@ def _cells(row: ComparisonRow, split: str, separator: str = " ") -> list[str]:
     ]
 
 
-def nats_per_note_by_group(found: Results) -> dict[str, float]:
-    """The parts of the NLL per note, by the group of the target; they add up to it."""
-    nats, targets = found["nll"]["nats_per_token_by_group"], found["targets"]
-    return {name: (nats[name] or 0.0) * targets[name] / found["notes"] for name in GROUPS}
-
-
-def percentages(found: Results, rule: Literal["weighted", "macro"]) -> list[float]:
-    """Precision, recall and F1 in percent under one rule of averaging."""
-    return [100 * found["averages"][f"{rule}_{name}"] for name in ("precision", "recall", "f1")]
-
-
 def _percentages(values: Sequence[float], separator: str) -> str:
     width = 4 if separator == " " else 0  # aligns the columns in a terminal
     return separator.join(f"{value:{width}.1f}" for value in values)
-
-
-def files_table(summary: Results) -> Table:
-    """What a run thinks of files, for the terminal: one line each, then all together."""
-    table = plain_table(FILES_CAPTION, text=_FILE_COLUMNS[:1], numbers=_FILE_COLUMNS[1:])
-    table.title, table.title_justify = f"{escape(summary['run'])}, step {summary['step']}", "left"
-    for entry in summary["files"]:
-        table.add_row(escape(entry["name"]), *_file_cells(entry["results"]), str(entry["surprising_bars"][0]["bar"]))
-    if len(summary["files"]) > 1:
-        table.add_section()
-        table.add_row("all", *_file_cells(summary["total"]), "")
-    return table
-
-
-def _file_cells(found: Results) -> list[str]:
-    nll = [found["nll"][f"nats_per_{unit}"] for unit in ("token", "note", "second")]
-    percent = percentages(found, "weighted")
-    return [
-        f"{found['notes']:,}",
-        f"{found['seconds']:,.0f}",
-        *(_ABSENT if value is None else f"{value:.2f}" for value in nll),
-        *(f"{value:.1f}" for value in percent),
-    ]

@@ -15,7 +15,8 @@ from typing import Any
 from pianogen import track
 from pianogen.config import EvaluateConfig
 from pianogen.evaluation.figure import write_figure
-from pianogen.evaluation.report import ComparisonRow, Results, comparison_markdown, comparison_table, metrics_of
+from pianogen.evaluation.report import ComparisonRow, comparison_markdown, comparison_table
+from pianogen.evaluation.results import Results, metrics_of
 from pianogen.evaluation.subsets import Subset
 from pianogen.files import write_atomic, write_json
 from pianogen.progress import console

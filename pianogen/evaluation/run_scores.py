@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from pianogen.config import EvaluateConfig
-from pianogen.evaluation.report import MODEL_NAMES, Results
+from pianogen.evaluation.report import MODEL_NAMES
+from pianogen.evaluation.results import Results
 from pianogen.evaluation.score import score_over_ranks
 from pianogen.evaluation.subsets import Subset
 from pianogen.models import PianoModel

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pianogen.config import TokenizerConfig
-from pianogen.evaluation.report import Results, nats_per_note_by_group
+from pianogen.evaluation.results import Results, nats_per_note_by_group
 from pianogen.terminal import plain_table
 
 _TEXT_COLUMNS = ("model", "tokenizer")

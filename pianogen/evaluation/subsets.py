@@ -12,7 +12,7 @@ from pianogen.config import EvaluateConfig
 from pianogen.data import ShardSet, Split, chosen_performances, open_shards_at
 from pianogen.errors import RunError, SettingError
 from pianogen.evaluation.counts import Counts
-from pianogen.evaluation.report import Results, results
+from pianogen.evaluation.results import Results, results
 from pianogen.manifest import MANIFEST_NAME
 from pianogen.progress import console
 from pianogen.randomness import RandomStream

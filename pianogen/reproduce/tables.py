@@ -5,7 +5,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from pianogen.evaluation.report import nats_per_note_by_group, percentages
+from pianogen.evaluation.results import nats_per_note_by_group, percentages
 from pianogen.metrics import GROUPS
 from pianogen.reproduce.baselines import Scores
 from pianogen.reproduce.results import Result

@@ -9,7 +9,8 @@ import pytest
 
 from pianogen.evaluation.counts import Counts
 from pianogen.evaluation.figure import write_figure
-from pianogen.evaluation.report import ComparisonRow, results
+from pianogen.evaluation.report import ComparisonRow
+from pianogen.evaluation.results import results
 
 DARK_BLUE, PAPER_RED = (0x08, 0x51, 0x9C), (0xD9, 0x48, 0x01)
 

@@ -12,7 +12,8 @@ from small_performances import spell
 
 from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.counts import Counts
-from pianogen.evaluation.report import MODEL_NAMES, ComparisonRow, comparison_markdown, comparison_table, results
+from pianogen.evaluation.report import MODEL_NAMES, ComparisonRow, comparison_markdown, comparison_table
+from pianogen.evaluation.results import results
 
 PIECE = spell("xxbos xxpad n60 d1 xxsep d2 n62 d3 xxeos")
 

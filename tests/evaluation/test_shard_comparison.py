@@ -16,7 +16,7 @@ from pianogen.data import open_shards
 from pianogen.errors import SettingError
 from pianogen.evaluation import evaluate, score
 from pianogen.evaluation.nll_figure import write_nll_figure
-from pianogen.evaluation.report import results
+from pianogen.evaluation.results import results
 from pianogen.evaluation.shard_comparison import common_subsets
 from pianogen.evaluation.shard_report import ShardsRow, shards_caption, shards_markdown, shards_table
 from pianogen.metrics import GROUPS
