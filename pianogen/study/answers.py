@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from pianogen.study.answers_file import reading
-from pianogen.study.design import Role, StudyFolder
+from pianogen.study.design import Role
+from pianogen.study.folder import StudyFolder
 
 
 @dataclass(frozen=True)

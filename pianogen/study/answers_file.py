@@ -10,7 +10,7 @@ from typing import Any
 from pianogen.errors import StudyError
 from pianogen.files import sha256_of
 from pianogen.locks import FileLock, LockHeldError
-from pianogen.study.design import StudyFolder
+from pianogen.study.folder import StudyFolder
 
 _SCHEMA = (
     "CREATE TABLE study (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",

@@ -39,7 +39,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from pianogen.study.codes import plain
-from pianogen.study.design import HIGHEST, LOWEST, StudyFolder
+from pianogen.study.design import HIGHEST, LOWEST
+from pianogen.study.folder import StudyFolder
 from pianogen.study.owner import Owner
 from pianogen.study.sent_clips import SentClips
 from pianogen.study.site import Site

@@ -17,8 +17,9 @@ from pianogen.render.synthesis import PlayedNotes
 from pianogen.study.anchor import shuffled
 from pianogen.study.clips import clip_sound, seconds_of_check, separate_notes
 from pianogen.study.cutting import cut
-from pianogen.study.design import Hearing, Keyed, StudyFolder
+from pianogen.study.design import Hearing, Keyed
 from pianogen.study.excerpts import Excerpt
+from pianogen.study.folder import StudyFolder
 from pianogen.study.raw import RawPerformances
 from pianogen.study.stimuli import Stimulus
 from pianogen.tokens import Notes, midi_bytes

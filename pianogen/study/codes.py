@@ -7,7 +7,7 @@ import re
 import secrets
 
 from pianogen.files import write_atomic
-from pianogen.study.design import StudyFolder
+from pianogen.study.folder import StudyFolder
 from pianogen.study.store import Store
 
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none of which looks like another

@@ -17,9 +17,9 @@ from pianogen.render.sound import check_sound
 from pianogen.runs import Run, local_run
 from pianogen.runs.run import open_run
 from pianogen.study.clip_files import ClipWriter
-from pianogen.study.design import Condition, Design, Sessions, StudyFolder
+from pianogen.study.design import Condition, Design, Sessions
 from pianogen.study.excerpts import Excerpt, choose_excerpts
-from pianogen.study.folder import refuse_place, whole_folder
+from pianogen.study.folder import StudyFolder, refuse_place, whole_folder
 from pianogen.study.hypotheses import conditions_of, hypotheses_of
 from pianogen.study.means import paper_means, read_means
 from pianogen.study.power import power

@@ -9,7 +9,7 @@ from pianogen.config import StudyServeConfig
 from pianogen.errors import SettingError, StudyError
 from pianogen.study.app import application
 from pianogen.study.codes import make_codes
-from pianogen.study.design import StudyFolder
+from pianogen.study.folder import StudyFolder
 from pianogen.study.owner import Owner
 from pianogen.study.store import Store
 from pianogen.web import Guard, Place, Sessions, serve

@@ -18,8 +18,8 @@ from pianogen.progress import Progress
 from pianogen.randomness import RandomStream, generator
 from pianogen.study.answers import read_answers
 from pianogen.study.app import application
-from pianogen.study.design import Keyed, StudyFolder
-from pianogen.study.folder import whole_folder
+from pianogen.study.design import Keyed
+from pianogen.study.folder import StudyFolder, whole_folder
 from pianogen.study.means import paper_means, read_means
 from pianogen.study.owner import Owner
 from pianogen.study.rater_program import RaterProgram

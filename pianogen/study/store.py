@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from pianogen.study.answers_file import AnswersFile
-from pianogen.study.design import Hearing, StudyFolder
+from pianogen.study.design import Hearing
+from pianogen.study.folder import StudyFolder
 
 MAX_COMMENT = 1000
 """Characters of a comment."""

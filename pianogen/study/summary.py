@@ -4,7 +4,8 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from pianogen.study.design import Design, StudyFolder
+from pianogen.study.design import Design
+from pianogen.study.folder import StudyFolder
 from pianogen.terminal import plain_table, print_tables
 
 

@@ -73,7 +73,7 @@ def _declare_results(parser: Parser) -> None:
 
 def _results(folder: Path, arguments: Namespace) -> None:
     """Analyse the answers so far."""
-    from pianogen.study.design import StudyFolder
+    from pianogen.study.folder import StudyFolder
     from pianogen.study.results import results
     from pianogen.study.results_table import print_results
 
@@ -86,7 +86,7 @@ def _declare_simulate(parser: Parser) -> None:
 
 def _simulate(folder: Path, arguments: Namespace) -> None:
     """Let a program rate a copy of the study."""
-    from pianogen.study.design import StudyFolder
+    from pianogen.study.folder import StudyFolder
     from pianogen.study.simulated import simulate_study
 
     copy = simulate_study(StudyFolder(folder), settings_of(StudySimulateConfig, arguments))

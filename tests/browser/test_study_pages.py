@@ -10,7 +10,7 @@ from study.served import pages, server
 from study.small_study import make_study
 
 from pianogen.study.answers import Answer, read_answers
-from pianogen.study.design import StudyFolder
+from pianogen.study.folder import StudyFolder
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Playwright

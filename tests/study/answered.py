@@ -6,7 +6,8 @@ from pathlib import Path
 from small_study import make_study
 
 from pianogen.study.analysis import Collected
-from pianogen.study.design import Hearing, StudyFolder
+from pianogen.study.design import Hearing
+from pianogen.study.folder import StudyFolder
 from pianogen.study.results import collect
 from pianogen.study.store import Store
 

@@ -3,7 +3,7 @@
 import pytest
 from small_study import make_study
 
-from pianogen.study.design import StudyFolder
+from pianogen.study.folder import StudyFolder
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from starlette.testclient import TestClient
 
 from pianogen.study.app import application
-from pianogen.study.design import Hearing, StudyFolder
+from pianogen.study.design import Hearing
+from pianogen.study.folder import StudyFolder
 from pianogen.study.owner import Owner
 from pianogen.study.store import Store
 from pianogen.web import Guard, Sessions

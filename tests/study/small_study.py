@@ -7,7 +7,8 @@ import numpy as np
 from pianogen.files import sha256_of
 from pianogen.render.sound import encode_sound
 from pianogen.render.synthesis import RATE
-from pianogen.study.design import Condition, Design, Hearing, Keyed, Sessions, StudyFolder
+from pianogen.study.design import Condition, Design, Hearing, Keyed, Sessions
+from pianogen.study.folder import StudyFolder
 from pianogen.study.sessions import plan_sessions
 from pianogen.tokens import Notes, midi_bytes
 

@@ -16,8 +16,8 @@ from pianogen.files import sha256_of
 from pianogen.generation.sampler import Request, SampledPiece
 from pianogen.runs.run import open_run
 from pianogen.study import clip_files
-from pianogen.study.design import StudyFolder
 from pianogen.study.excerpts import Excerpt, choose_excerpts
+from pianogen.study.folder import StudyFolder
 from pianogen.study.new import new_study
 from pianogen.study.stimuli import MAX_ATTEMPTS, model_clips
 from pianogen.tokens import Notes, encode, quantise, read_midi

@@ -10,7 +10,7 @@ from small_study import SECONDS
 from pianogen.config import StudyServeConfig
 from pianogen.errors import StudyError
 from pianogen.study.answers import read_answers
-from pianogen.study.design import StudyFolder
+from pianogen.study.folder import StudyFolder
 from pianogen.study.serve import serve_study
 from pianogen.study.store import MAX_COMMENT, Store
 

@@ -9,7 +9,7 @@ from served import Browser, served
 
 from pianogen.study.answers import read_answers
 from pianogen.study.codes import make_codes, plain
-from pianogen.study.design import StudyFolder
+from pianogen.study.folder import StudyFolder
 from pianogen.study.store import Store
 
 

@@ -21,7 +21,7 @@ from pianogen.errors import SettingError, StudyError
 from pianogen.files import write_json
 from pianogen.study.answers import read_answers
 from pianogen.study.app import application
-from pianogen.study.design import StudyFolder
+from pianogen.study.folder import StudyFolder
 from pianogen.study.owner import Owner
 from pianogen.study.serve import PASSWORD, serve_study
 from pianogen.study.store import Store

@@ -9,7 +9,8 @@ import pytest
 
 from pianogen.errors import StudyError
 from pianogen.study.answers import read_answers
-from pianogen.study.design import Condition, Design, Hearing, Sessions, StudyFolder
+from pianogen.study.design import Condition, Design, Hearing, Sessions
+from pianogen.study.folder import StudyFolder
 from pianogen.study.results import collect
 from pianogen.study.store import CodeError, OrderError, Store
 

@@ -12,7 +12,7 @@ from pianogen.config import StudySimulateConfig
 from pianogen.errors import StudyError
 from pianogen.study.answers import read_answers
 from pianogen.study.coverage import coverage
-from pianogen.study.design import StudyFolder
+from pianogen.study.folder import StudyFolder
 from pianogen.study.rater_program import RaterProgram
 from pianogen.study.results import collect
 from pianogen.study.simulated import SimulatedRatings, simulate_study
