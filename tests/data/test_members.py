@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from small_shards import edit_manifest, to_format_1
 
-from pianogen import manifest as manifest_module
 from pianogen.data import open_shards, training_batches
-from pianogen.manifest import MANIFEST_NAME, SPLITS, Manifest
+from pianogen.manifest import MANIFEST_NAME, SPLITS, Manifest, content
 
 NUM_PERFORMANCES = 20_000
 BYTES_THAT_DO_NOT_GROW = 1 << 16
@@ -37,7 +36,7 @@ def table_of_records(folder: Path) -> list[tuple]:
 
 @pytest.mark.parametrize("chunk_bytes", [1, 700, 1 << 20])
 def test_the_table_says_what_the_records_say_wherever_the_manifest_is_cut(pristine, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(manifest_module, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(content, "_CHUNK_BYTES", chunk_bytes)
     assert open_shards(pristine, verify=False).performances.tolist() == table_of_records(pristine)
 
 
