@@ -23,10 +23,11 @@ from pianogen.randomness import RandomStream, generator
 from pianogen.study.analysis import CORRELATIONS, Analysis, Collected, analyse
 from pianogen.study.answers import read_answers
 from pianogen.study.correlation import Correlation, correlations, read_pieces
+from pianogen.study.csv_files import comments_csv, ratings_csv
 from pianogen.study.figure import write_figure
 from pianogen.study.folder import StudyFolder
 from pianogen.study.methods import paragraph
-from pianogen.study.tables import comments_csv, ratings_csv, results_page
+from pianogen.study.results_page import results_page
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pianogen.study.results import Results
-from pianogen.study.tables import interim, interval, number, probability, verdict
+from pianogen.study.results_page import interim, interval, number, probability, verdict
 from pianogen.terminal import plain_table, print_tables
 
 

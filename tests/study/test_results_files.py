@@ -15,12 +15,13 @@ from answered import answered, by_condition
 from pianogen.cli import main
 from pianogen.errors import StudyError
 from pianogen.study.analysis import analyse
+from pianogen.study.csv_files import ratings_csv
 from pianogen.study.design import Hearing
 from pianogen.study.figure import groups_of, write_figure
 from pianogen.study.folder import StudyFolder
 from pianogen.study.methods import paragraph
 from pianogen.study.results import collect, results
-from pianogen.study.tables import ratings_csv, results_page
+from pianogen.study.results_page import results_page
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -1,7 +1,5 @@
-"""The results as a page of Markdown, and the ratings as CSV."""
+"""The results as a page of Markdown, and the words and numbers that it shares with the terminal."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
 from pianogen.study.analysis import Analysis, Collected
@@ -11,41 +9,10 @@ from pianogen.study.exclusion import Excluded
 from pianogen.study.methods import counted, paragraph
 from pianogen.study.mixed_model import MixedModel
 
-SIMULATED = "**Simulated: the ratings are drawn at random by a program; nobody has listened.**"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a cell is a formula for spreadsheet programs
+_SIMULATED = "**Simulated: the ratings are drawn at random by a program; nobody has listened.**"
 _SHOWN_CORRELATIONS = 10
 _SIGNED = "+.2f"
 _WORDS = {"condition", "hypothesis", "pair", "result", "reason", "measure"}  # columns that are no numbers
-
-
-def ratings_csv(collected: Collected) -> str:
-    """One row per answer; a rater is a number, and nothing else about them is written."""
-    design, out = collected.design, {one.rater for one in collected.excluded()}
-    rows = []
-    for answer in collected.answers:
-        keyed = collected.key[answer.clip]
-        condition = design.conditions[keyed.condition] if keyed.condition >= 0 else None
-        what = (condition.name, condition.kind, condition.model or "", keyed.stimulus) if condition else ("",) * 4
-        page = (answer.position, answer.role, answer.clip, *what, answer.value, f"{answer.heard_s:.1f}")
-        rows.append((answer.rater, *page, int(answer.rater in out), int(design.simulated)))
-    head = ("rater", "position", "role", "clip", "condition", "kind", "model", "stimulus", "value", "heard_s")
-    return _csv([(*head, "excluded", "simulated"), *rows])
-
-
-def comments_csv(collected: Collected) -> str | None:
-    """The comments, which may say anything, in a file apart; None if there are none."""
-    rows = [(one.rater, one.position, one.clip, one.comment) for one in collected.answers if one.comment]
-    return _csv([("rater", "position", "clip", "comment"), *rows]) if rows else None
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([[_cell(value) for value in row] for row in rows])
-    return file.getvalue()
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def results_page(collected: Collected, analysis: Analysis, correlations: Sequence[Correlation] | None) -> str:
@@ -67,7 +34,7 @@ def _head(collected: Collected, analysis: Analysis) -> Iterator[str]:
     counts = analysis.counts
     yield from (f"# {_text(collected.design.title)}", "")
     if collected.design.simulated:
-        yield from (SIMULATED, "")
+        yield from (_SIMULATED, "")
     if warning := interim(collected, analysis):
         yield from (f"**{warning}**", "")
     began = f"{counted(counts.began, 'rater')} began, {counts.finished} finished, {counts.kept} are analysed"
