@@ -32,32 +32,21 @@ Tempo = Annotated[float, Field(ge=10, le=1000)]  # quarters per minute
 
 
 class PieceSettings(BaseModel):
-    """The settings of `pianogen generate` that decide which words are drawn, with their names and defaults."""
+    """The settings of `GenerateConfig` that decide which words are drawn: the same names, defaults and meanings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
     tokens: Annotated[int, Field(ge=5)] | None = None
-    """Maximum length in tokens, the prompt included; 1024 when no length is given."""
     bars: Length | None = None
-    """Maximum length in bars after the prompt."""
     seconds: Length | None = None
-    """Maximum length in seconds after the prompt."""
     min_tokens: Annotated[int, Field(ge=0)] | None = None
-    """Minimum length in tokens, the prompt included."""
     min_bars: Length | None = None
-    """Minimum length in bars after the prompt."""
     min_seconds: Length | None = None
-    """Minimum length in seconds after the prompt."""
     temperature: Positive = 1.0
-    """Flattens (above 1) or sharpens (below 1) the choice of notes and waits."""
     duration_temperature: Positive | None = None
-    """The same for lengths; by default equal to `temperature`."""
     top_k: Annotated[int, Field(ge=1)] | None = None
-    """Choose among the k likeliest words."""
     top_p: Share | None = None
-    """Choose among the likeliest words whose probabilities together reach this value."""
     min_p: Share | None = None
-    """Choose among words at least this likely relative to the likeliest."""
 
     def config(self, seed: int = 0) -> GenerateConfig:
         """As settings of `pianogen generate`."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import random_notes
 
+from pianogen.config import GenerateConfig
 from pianogen.errors import SettingError
 from pianogen.generation import Prompt, plan_limits
 from pianogen.generation.pieces import Pieces
@@ -45,6 +46,11 @@ def test_an_id_gives_back_what_it_was_made_of(spec: PieceSpec):
     assert again.prompt.ids.tolist() == spec.prompt.ids.tolist()
     assert replace(again.prompt, ids=spec.prompt.ids) == spec.prompt
     assert again.encode() == spec.encode()
+
+
+def test_settings_of_a_piece_have_the_defaults_of_generate():
+    defaults = {name: setting.default for name, setting in PieceSettings.model_fields.items()}
+    assert defaults == {name: getattr(GenerateConfig, name) for name in defaults}
 
 
 @given(PROMPTS, st.floats(1, 1e6), st.floats(0.01, 1e6))
