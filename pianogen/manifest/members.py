@@ -20,31 +20,31 @@ def locate_members(path: Path, performances: Sequence[PerformanceRecord]) -> lis
         ShardError: The tar is damaged or holds other members.
         OSError: It cannot be read.
     """
-    located = []
     try:
         with _TarHeaders(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            for one in performances:
-                tokens = _next_member(tar, f"{one.key}.i16", path)
-                if tokens.size != one.tokens_bytes:
-                    raise damaged_shard(
-                        path, f"holds {tokens.size // 2} tokens in {tokens.name}, its manifest says {one.num_tokens}"
-                    )
-                metadata = _next_member(tar, f"{one.key}.json", path)
-                if not 0 <= metadata.size <= MAX_METADATA_BYTES:
-                    raise damaged_shard(path, f"has {metadata.size} bytes of metadata in {metadata.name}")
-                located.append(
-                    replace(
-                        one,
-                        tokens_offset=tokens.offset_data,
-                        metadata_offset=metadata.offset_data,
-                        metadata_bytes=metadata.size,
-                    )
-                )
+            located = [_located(tar, one, path) for one in performances]
             if tar.next() is not None:
                 raise damaged_shard(path, f"holds more than the {len(performances)} performances of its manifest")
     except (tarfile.TarError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
         raise damaged_shard(path, f"is not a plain tar ({error})") from error
     return located
+
+
+def _located(tar: tarfile.TarFile, one: PerformanceRecord, path: Path) -> PerformanceRecord:
+    tokens = _next_member(tar, f"{one.key}.i16", path)
+    if tokens.size != one.tokens_bytes:
+        raise damaged_shard(
+            path, f"holds {tokens.size // 2} tokens in {tokens.name}, its manifest says {one.num_tokens}"
+        )
+    metadata = _next_member(tar, f"{one.key}.json", path)
+    if not 0 <= metadata.size <= MAX_METADATA_BYTES:
+        raise damaged_shard(path, f"has {metadata.size} bytes of metadata in {metadata.name}")
+    return replace(
+        one,
+        tokens_offset=tokens.offset_data,
+        metadata_offset=metadata.offset_data,
+        metadata_bytes=metadata.size,
+    )
 
 
 class _TarHeaders(io.FileIO):

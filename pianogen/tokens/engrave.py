@@ -70,6 +70,24 @@ def musicxml_bytes(
     from music21.musicxml.m21ToXml import GeneralObjectExporter
     from music21.musicxml.xmlObjects import MusicXMLExportException
 
+    rules = Rules(steps_per_quarter, 2 if simplified else MAX_VOICES, simplified)
+    layout = _layout(notes, steps_per_quarter, time_signature, rules)
+    no_note_values = TokenError(
+        f"music notation has no note values for a grid of {steps_per_quarter} steps per quarter; write MIDI, or use "
+        "4, 8 or 12"
+    )
+    if divisionsPerQuarter % steps_per_quarter:
+        raise no_note_values
+    score = _score(notes, layout)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # music21 warns about engraving details
+            return GeneralObjectExporter().parse(score)
+    except MusicXMLExportException as error:
+        raise no_note_values from error
+
+
+def _layout(notes: Notes, steps_per_quarter: int, time_signature: tuple[int, int], rules: Rules) -> _Layout:
     time_signature = plausible_metre(time_signature)
     bar_length, num_bars = _bars(notes, time_signature, steps_per_quarter)
     if num_bars > _MAX_BARS:  # such as short bars of 1/8
@@ -77,20 +95,7 @@ def musicxml_bytes(
         bar_length, num_bars = _bars(notes, time_signature, steps_per_quarter)
     if num_bars > _MAX_BARS:
         raise TokenError(f"the notes fill {num_bars} bars; a score may have at most {_MAX_BARS}, so write fewer notes")
-    no_note_values = TokenError(
-        f"music notation has no note values for a grid of {steps_per_quarter} steps per quarter; write MIDI, or use "
-        "4, 8 or 12"
-    )
-    if divisionsPerQuarter % steps_per_quarter:
-        raise no_note_values
-    rules = Rules(steps_per_quarter, 2 if simplified else MAX_VOICES, simplified)
-    score = _score(notes, _Layout(steps_per_quarter, time_signature, bar_length, num_bars, key_fifths(notes), rules))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # music21 warns about engraving details
-            return GeneralObjectExporter().parse(score)
-    except MusicXMLExportException as error:
-        raise no_note_values from error
+    return _Layout(steps_per_quarter, time_signature, bar_length, num_bars, key_fifths(notes), rules)
 
 
 def _bars(notes: Notes, time_signature: tuple[int, int], steps_per_quarter: int) -> tuple[Fraction, int]:
