@@ -17,7 +17,7 @@ from jsonargparse import Namespace
 
 from pianogen import __version__
 from pianogen.errors import PianogenError, SettingError
-from pianogen.parsing import Parser
+from pianogen.parsing import Parser, sentence
 
 VERBS = {
     "tokens": "print the tokens of a performance, or decode tokens",
@@ -92,11 +92,11 @@ class _Debug(argparse.Action):
 
 def build_parser(verbs: Container[str] = VERBS) -> Parser:
     """Create the parser of the command line, with the arguments of these verbs, by default of all."""
-    parser = Parser(prog="pianogen", description="Human piano performances into models that write piano music.")
+    parser = Parser(prog="pianogen", description="Train models on human piano performances and generate piano music.")
     parser.add_argument("--version", action="version", version=f"pianogen {__version__}")
     subparsers = parser.add_subcommands(dest="verb", required=True)
     for name, help_line in VERBS.items():
-        subparser = Parser(description=help_line.capitalize() + ".")
+        subparser = Parser(description=sentence(help_line))
         subparsers.add_subcommand(name, subparser, help=help_line)  # first: it may get subcommands of its own
         if name in verbs:
             _module(name).add_arguments(subparser)

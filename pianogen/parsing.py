@@ -68,6 +68,11 @@ class Parser(ArgumentParser):
         return list(self._subcommands_action.choices.values()) if self._subcommands_action else []
 
 
+def sentence(help_line: str) -> str:
+    """A help line as a sentence; names such as MAESTRO or F1 keep their case."""
+    return f"{help_line[0].upper()}{help_line[1:]}."
+
+
 def _is_boolean(action: argparse.Action) -> bool:
     return getattr(action, "_typehint", None) is bool
 

@@ -19,8 +19,8 @@ class EvaluateConfig:
     shards: str | None = None
     """Where the shards are now, if they have moved since training: a folder or a URL; of runs of different shards, the
     folder that holds the folders of all."""
-    lanes: int = 64
-    """Batch rows: performances scored at the same time."""
+    batch: int = 64
+    """Performances scored at the same time."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the matrix products; the results of bf16 have files and a row of their own."""
     ops: Literal["auto", "reference"] = "auto"
@@ -28,4 +28,4 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         require(self.train_tokens >= 1, "train_tokens", self.train_tokens, "at least 1")
-        require(self.lanes >= 1, "lanes", self.lanes, "at least 1")
+        require(self.batch >= 1, "batch", self.batch, "at least 1")

@@ -11,7 +11,8 @@ class JudgeConfig:
     """What pieces are compared with, and how."""
 
     reference: str
-    """Real music: shards (test is the reference, train its floor), their URL, or a folder of MIDI files and scores."""
+    """Real music: shards (the test split; the train split shows how far other real music is from it), their URL, or a
+    folder of MIDI files and scores."""
     raw: str | None = None
     """A folder of performances to judge as they were played, on a grid of 10 ms, beside what tokens keep of them."""
     windows_s: list[float] = field(default_factory=lambda: [10.0, 60.0])
@@ -23,7 +24,7 @@ class JudgeConfig:
     draws: int = 200
     """Draws of the bootstrap of each distance."""
     seed: int = 0
-    """Of the random pieces, the draws, and the choice among real pieces."""
+    """Seed of the random pieces, the bootstrap's draws, and the choice among real pieces."""
     players: int = 2
     """Pieces of each set that can be heard in the report."""
     workers: int | None = None

@@ -38,13 +38,13 @@ class JudgedPiecesConfig:
     """The pieces of each run in a table of how far they are from real music."""
 
     num: int = 32
-    """From nothing, and as many continuations of performances of the test split."""
+    """Pieces from nothing, and as many continuations of performances of the test split."""
     seconds: float = 120.0
     """Their maximum length, the prompt not counted."""
     prompt_seconds: float = 15.0
     """Length of a prompt: the beginning of a performance, at 120 quarters per minute."""
     seed: int = 0
-    """Of the pieces, and of the real pieces that they are compared with."""
+    """Seed of the pieces, and of the real pieces that they are compared with."""
 
     def __post_init__(self) -> None:
         require(self.num >= 1, "num", self.num, "at least 1")

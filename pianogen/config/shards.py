@@ -24,7 +24,7 @@ class ShardsConfig:
     archive: str | None = None
     """A local MAESTRO zip; read in place, never extracted."""
     tempo_variants: tuple[float, ...] = ()
-    """Tempo factors from 0.9 to 1.1 of additional training members, such as "[0.95,1.05]"."""
+    """Tempo factors from 0.9 to 1.1, such as "[0.95,1.05]"; each adds a copy of the train split at another tempo."""
     shard_mb: float = 16.0
     """Size at which a new shard is started, in MB of tokens."""
     max_file_mb: float = 16.0

@@ -27,15 +27,15 @@ class StudyNewConfig:
     raw: str | None = None
     """A folder, or a zip archive, of the performances' files: a further condition plays them as they were played."""
     seed: int = 0
-    """Of the prompts, the pieces, the names of clips and the order of sessions."""
+    """Seed of the prompts, the pieces, the names of clips and the order of sessions."""
     temperature: float = 1.0
-    """Of the models' notes and waits."""
+    """Sampling temperature of the models' notes and waits."""
     duration_temperature: float | None = None
     """The same for lengths; by default equal to `temperature`."""
     top_p: float | None = None
     """Choose among the likeliest words whose probabilities together reach this value."""
     checkpoint: str = "best"
-    """Of each run: best (lowest validation loss), last, or a step number."""
+    """Checkpoint of each run: best (lowest validation loss), last, or a step number."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the models run."""
     allow_copies: bool = False

@@ -20,9 +20,9 @@ class StudySimulateConfig:
     stimulus_sd: float = 0.4
     """How much the pieces of one condition differ."""
     error_sd: float = 0.8
-    """What is left: a rating's own chance."""
+    """Standard deviation of the remaining random error of a rating."""
     seed: int = 0
-    """Of the ratings."""
+    """Seed of the ratings."""
 
     def __post_init__(self) -> None:
         require(1 <= self.raters <= 1000, "raters", self.raters, "from 1 to 1000")

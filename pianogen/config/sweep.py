@@ -7,7 +7,7 @@ from pianogen.config.rules import require
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """How hyperparameters are searched; each trial trains with a TrainConfig."""
+    """How hyperparameters are searched; each trial is a training run."""
 
     trials: int | None = None
     """Total number of trials, over all workers and calls; by default 20, or the whole grid."""

@@ -144,7 +144,7 @@ class TrainConfig:
     """A run whose weights to start from, to fine-tune them on other shards: its folder, its URL, or `pretrained`, the
     model that ships with pianogen. Settings of the model that are not given are those of that run."""
     init_checkpoint: str = "best"
-    """Of `init`: best (lowest validation loss), last, or a step number."""
+    """Checkpoint of `init`: best (lowest validation loss), last, or a step number."""
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)

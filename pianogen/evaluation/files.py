@@ -103,7 +103,7 @@ def _score(model: Any, music: Sequence[MusicFile], run: Run, config: EvaluateCon
     ids = [one.ids for one in music]
     num_targets = sum(len(one) - FIRST_TARGET for one in ids)
     with using_form(config.ops), Progress(f"scoring {len(music)} files", total=num_targets, unit="tokens") as bar:
-        found = predict(model, ids, run.config.model.mask, rows=config.lanes, progress=bar.advance)
+        found = predict(model, ids, run.config.model.mask, rows=config.batch, progress=bar.advance)
     return [Surprise(one, found.of_performance(index)) for index, one in enumerate(music)]
 
 

@@ -29,7 +29,7 @@ def score_run(run: Run, subsets: Sequence[Subset], config: EvaluateConfig) -> tu
         title = f"scoring {run.path.name} on {subset.split}"
         with using_form(config.ops):
             counts = score_over_ranks(
-                model, subset.performances, run.config.model.mask, rows=config.lanes, progress_title=title
+                model, subset.performances, run.config.model.mask, rows=config.batch, progress_title=title
             )
         found[subset.split] = subset.results(counts)
     return checkpoint, found

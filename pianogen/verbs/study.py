@@ -6,14 +6,14 @@ from jsonargparse import Namespace
 
 from pianogen.config import StudyNewConfig, StudyServeConfig, StudySimulateConfig
 from pianogen.errors import SettingError
-from pianogen.parsing import Parser, settings_of
+from pianogen.parsing import Parser, sentence, settings_of
 
 
 def add_arguments(parser: Parser) -> None:
     """Declare the actions of `study`, each with its own arguments."""
     actions = parser.add_subcommands(dest="action", required=True)
     for name, (help_line, declare, _) in _ACTIONS.items():
-        action = Parser(description=help_line.capitalize() + ".")
+        action = Parser(description=sentence(help_line))
         actions.add_subcommand(name, action, help=help_line)
         action.add_argument("dir", type=str, help="The study's folder.")
         declare(action)

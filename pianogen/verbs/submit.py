@@ -82,6 +82,6 @@ def _target(verb: Verb, arguments: Namespace) -> str:
 def _status(words: Sequence[str], jobs: Path) -> str:
     from launch.status import status
 
-    if len(words) != 1:
+    if len(words) != 1 or words[0].startswith("-"):
         raise SettingError("status takes one run folder: pianogen submit status RUN")
     return status(Path(words[0]), jobs)
