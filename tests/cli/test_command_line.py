@@ -69,9 +69,7 @@ def test_the_version_is_printed(words: list[str], capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == f"pianogen {__version__}\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"), [(["help"], "usage: pianogen"), (["help", "train"], "Train an RNN")]
-)
+@pytest.mark.parametrize(("words", "expected"), [(["help"], "usage: pianogen"), (["help", "train"], "Train an RNN")])
 def test_help_is_a_command_too(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(words)
