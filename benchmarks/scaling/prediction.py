@@ -34,7 +34,7 @@ class Figure:
 
 
 ASSUMED: Mapping[str, Figure] = {
-    "launches_per_step": Figure(80, "the most that tests/train/test_number_of_operations.py permits without a cut"),
+    "launches_per_step": Figure(80, "the most that tests/train/test_number_of_operations.py permits in fp32"),
     "host_s_per_launch": Figure(7e-6, "assumed"),
     "position_s": Figure(5.1e-6, "published for cuDNN's LSTM on an H100, both ways (FlashRNN: 768 units, batch 16)"),
     "scan_position_s": Figure(1e-6, "assumed: the attention's two kernels"),

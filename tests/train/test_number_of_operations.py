@@ -117,7 +117,7 @@ def operations_of_a_step(trainer: Trainer, batch: Batch) -> tuple[int, int]:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "attn"])
 def test_a_step_takes_as_many_operations_for_any_number_of_time_steps(tiny_run: MakeRun, kind: str, precision: Any):
-    at_most = 97 if (kind, precision) == ("attn", "bf16") else 80  # a fourth of them convert between types
+    at_most = 93 if (kind, precision) == ("attn", "bf16") else 80  # a fourth of them convert between types
     with ExitStack() as stack:
         config = tiny_run(model=ModelConfig(kind=kind, hidden_size=8), precision=precision)
         trainer = open_training(config, Accelerator(cpu=True), stack)[1]
@@ -127,6 +127,7 @@ def test_a_step_takes_as_many_operations_for_any_number_of_time_steps(tiny_run: 
         operations_of_a_step(trainer, batch_of(16, 0))  # the first step makes Adam's moments
         for cuts in (0, 1, 4):
             calls, others = operations_of_a_step(trainer, batch_of(16, cuts))
+            print(f"{kind}, {precision}, {cuts} cuts: {calls} calls of the recurrence, {others} other operations")
             assert (calls, others) == operations_of_a_step(trainer, batch_of(40, cuts))
             assert calls == 2 * (cuts + 1)
             assert others <= at_most + 6 * cuts
