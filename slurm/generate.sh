@@ -3,8 +3,8 @@
 #   sbatch slurm/generate.sh runs/attn --num 8
 #   sbatch --gpus-per-node=4 slurm/generate.sh runs/attn runs/lstm --prompt FOLDER --num_seeds 3 --out runs/pieces
 #   job=$(sbatch --parsable --array=0-7 slurm/generate.sh ...) && sbatch --dependency=afterok:$job slurm/generate.sh ...
-# To RUN/pieces. Ranks divide the pieces: one a GPU, or a task without GPUs (--ntasks-per-node=4 --cpus-per-task=2).
-# In the third form eight tasks make an eighth each, and one job writes the page of all.
+# Writes to RUN/pieces. The ranks divide the pieces: one rank per GPU, or per task without GPUs (--ntasks-per-node=4
+# --cpus-per-task=2). In the third form each of eight tasks makes an eighth, and one job then writes the page of all.
 # Submitted again, it makes what is missing. A failed task alone: PIANOGEN_PARTS=8 sbatch --array=3 slurm/generate.sh ...
 #SBATCH --job-name=pianogen-generate
 #SBATCH --nodes=1

@@ -2,8 +2,9 @@
 # Train and score the runs of a plan, and write the page of results; arguments go to `pianogen reproduce`.
 #   sbatch slurm/reproduce.sh --archive maestro-v3.0.0-midi.zip --list maestro-v1.0.0.csv
 #   job=$(sbatch --parsable --array=0-9 slurm/reproduce.sh ...) && sbatch --dependency=afterok:$job slurm/reproduce.sh ...
-# To $PIANOGEN_RUNS/reproduce (runs/reproduce) and docs/results. In the second form each of ten tasks does every tenth run of
-# configs/reproduce.yaml, and one job writes the page. Submitted again, it does what has no result yet.
+# Writes to $PIANOGEN_RUNS/reproduce (by default runs/reproduce) and docs/results. In the second form each of ten tasks does
+# every tenth run of configs/reproduce.yaml, and one job then writes docs/results.md. Submitted again, it does what has no
+# result yet.
 #SBATCH --job-name=pianogen-reproduce
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1

@@ -2,8 +2,8 @@
 # Turn MAESTRO, or a folder of music, into shards; arguments go to `pianogen shards`, where later ones win.
 #   sbatch slurm/shards.sh maestro --archive maestro-v3.0.0-midi.zip
 #   job=$(sbatch --parsable --array=0-7 slurm/shards.sh FOLDER) && sbatch --dependency=afterok:$job slurm/shards.sh FOLDER
-# To PIANOGEN_SHARDS (runs/shards). In the second form eight tasks read an eighth of the files each, and one job writes
-# the shards. A failed task alone: PIANOGEN_PARTS=8 sbatch --array=3 slurm/shards.sh FOLDER
+# Writes to $PIANOGEN_SHARDS (by default runs/shards). In the second form each of eight tasks reads an eighth of the files,
+# and one job then writes the shards. A failed task alone: PIANOGEN_PARTS=8 sbatch --array=3 slurm/shards.sh FOLDER
 #SBATCH --job-name=pianogen-shards
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1

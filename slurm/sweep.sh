@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Search for the best settings; arguments go to `pianogen sweep`, where later ones win.
 #   sbatch --array=0-7 slurm/sweep.sh configs/sweep.yaml --data.fraction 0.1
-# To $PIANOGEN_RUNS/sweep (runs/sweep), from PIANOGEN_SHARDS (runs/shards). Every task is a worker, and so is every rank
-# of it: they divide the trials through one journal file. Submitted again, they resume.
+# Reads $PIANOGEN_SHARDS (by default runs/shards), writes $PIANOGEN_RUNS/sweep (runs/sweep). Every rank of every array task is
+# a worker; they divide the trials through one journal file. Submitted again, they resume.
 #SBATCH --job-name=pianogen-sweep
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1

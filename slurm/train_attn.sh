@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Train the LSTM with attention; arguments go to `pianogen train`, where later ones win.
 #   sbatch --nodes=4 slurm/train_attn.sh --optim.lr 3e-4
-# Shards from PIANOGEN_SHARDS (runs/shards), run folder $PIANOGEN_RUNS/attn (runs/attn). One rank a GPU, or a task
-# without GPUs: --gpus-per-node=4, or --ntasks-per-node=4 --cpus-per-task=2. Submitted again, it resumes.
+# Reads $PIANOGEN_SHARDS (by default runs/shards), writes the run folder $PIANOGEN_RUNS/attn (runs/attn). One rank per GPU
+# (--gpus-per-node=4), or per task without GPUs (--ntasks-per-node=4 --cpus-per-task=2). Submitted again, it resumes.
 #SBATCH --job-name=pianogen-attn
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
