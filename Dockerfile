@@ -4,8 +4,9 @@
 # and holds the libraries by which the older drivers of data centres do.
 FROM nvidia/cuda:13.0.3-base-ubuntu24.04
 
+# the install compiles nothing; Triton's kernels and pianogen's operations for CPUs are compiled when they are first used
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates python3-venv \
+    && apt-get install --yes --no-install-recommends ca-certificates gcc libc6-dev python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 
 # Ubuntu lets pip install nothing beside its own Python packages
