@@ -2,8 +2,8 @@
 
     python -m benchmarks.scaling.prediction [--image docs/images/scaling.png] [--network_bytes_per_s 50e9 ...]
 
-The model is benchmarks/scaling/cost.py. What a step consists of is counted on the real network (`counts.py`);
-each assumption is a flag, so that figures of another cluster give its table. `python -m benchmarks.scaling` measures.
+The model is benchmarks/scaling/cost.py. A step of one GPU was measured, its gradients are counted on the real network
+(`counts.py`); each assumption is a flag, so that figures of another cluster give its table. `python -m benchmarks.scaling` measures.
 """
 
 import argparse
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 GPUS = (1, 8, 16, 64, 256, 1024)
 LABEL = "arithmetic, not measurement"
 _DEFAULTS = TrainConfig()
+_MEASURED_POSITIONS = 256  # in a row of the steps that were measured
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,9 @@ class Figure:
 
 
 ASSUMED: Mapping[str, Figure] = {
-    "launches_per_step": Figure(80, "the most that tests/train/test_number_of_operations.py permits in fp32"),
-    "host_s_per_launch": Figure(7e-6, "assumed"),
-    "position_s": Figure(5.1e-6, "published for cuDNN's LSTM on an H100, both ways (FlashRNN: 768 units, batch 16)"),
-    "scan_position_s": Figure(1e-6, "assumed: the attention's two kernels"),
-    "validation_position_s": Figure(2e-6, "published for cuDNN's LSTM on an H100, forward"),
-    "device_flop_per_s": Figure(1e14, "assumed: a tenth of what an H100's vendor gives for dense bf16"),
+    "step_64_rows_s": Figure(17.49e-3, "measured on one H100: attn_bf16_batch_64 in docs/performance.md"),
+    "step_512_rows_s": Figure(27.44e-3, "measured on one H100: attn_bf16_batch_512 in docs/performance.md"),
+    "validation_position_s": Figure(7.0e-5, "measured on one H100 that five runs shared: 2.58 s for 37,031 positions"),
     "gpus_per_node": Figure(8, "assumed"),
     "nvlink_bytes_per_s": Figure(300e9, "assumed: two thirds of the vendor's 450e9 for an H100"),
     "nvlink_latency_s": Figure(4e-6, "a hop in NCCL's tuning table (Simple protocol)"),
@@ -88,10 +86,11 @@ class Outlook:
     def work(self) -> Work:
         """A step on one of its GPUs."""
         given, counts = self.given, self.counts
-        launches_s = given["launches_per_step"] * given["host_s_per_launch"]
+        share = given["excerpt_tokens"] / _MEASURED_POSITIONS  # nearly all of a step is per position
+        row_s = (given["step_512_rows_s"] - given["step_64_rows_s"]) / (512 - 64)
         return Work(
-            rank_s=launches_s + given["excerpt_tokens"] * (given["position_s"] + given["scan_position_s"]),
-            row_s=given["excerpt_tokens"] * counts.flop_per_token / given["device_flop_per_s"],
+            rank_s=share * (given["step_64_rows_s"] - 64 * row_s),
+            row_s=share * row_s,
             gradient_bytes=counts.gradient_bytes,
             early_share=counts.early_share,
             validation_s=given["validation_positions"] * given["validation_position_s"],
@@ -162,7 +161,7 @@ def parts_of_step(outlook: Outlook) -> str:
     """Say where a step of one GPU goes."""
     step, batch = outlook.strong()[0].step, int(outlook.given["global_batch"])
     times = (outlook.work.rank_s, batch * outlook.work.row_s, step.validation_s)
-    names = ("launches and positions", f"arithmetic of {batch} rows", "the share of validation")
+    names = ("what does not depend on the rows", f"{batch} rows", "the share of validation")
     return ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in zip(names, times, strict=True))
 
 
