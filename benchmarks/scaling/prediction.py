@@ -3,7 +3,8 @@
     python -m benchmarks.scaling.prediction [--image docs/images/scaling.png] [--network_bytes_per_s 50e9 ...]
 
 The model is benchmarks/scaling/cost.py. A step of one GPU was measured, its gradients are counted on the real network
-(`counts.py`); each assumption is a flag, so that figures of another cluster give its table. `python -m benchmarks.scaling` measures.
+(`counts.py`); each assumption is a flag, so that figures of another cluster give its table. `python -m
+benchmarks.scaling` measures.
 """
 
 import argparse

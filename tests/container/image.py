@@ -1,7 +1,7 @@
 """The Dockerfile's steps in an empty folder that stands for the image's root; what apt-get installs is left out.
 
-Python is this suite's, and torch the build that pip takes here. PATH has shells and Python alone: the image has no git, and
-no step may need its compiler.
+Python is this suite's, and torch the build that pip takes here. PATH has shells and Python alone: the image has no git,
+and no step may need its compiler.
 """
 
 import os
