@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ settings.register_profile("pianogen", deadline=None, derandomize="CI" in os.envi
 settings.load_profile("pianogen")
 # one thread per process: sums have a fixed order, and the cores are shared with other tests
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# a shell that starts the suite in the background has it ignore Ctrl-C, and so would every command that a test starts
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # without a GPU, Triton's kernels run in its interpreter, which must be chosen before anything imports Triton
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
