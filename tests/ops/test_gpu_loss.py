@@ -30,7 +30,7 @@ def test_loss_counts_and_gradient_are_those_of_float64(seed: int, spread: float,
     problem = random_problem(seed, spread=spread)
     loss, gradient = loss_and_gradient(gpu, problem, reuse=reuse)
     exact, exact_gradient = loss_and_gradient(reference, (problem[0].double(), *problem[1:]))
-    assert_same_loss(loss, exact)
+    assert_same_loss(loss, exact, problem[0])
     torch.testing.assert_close(gradient.cpu().double(), exact_gradient, rtol=1e-5, atol=1e-6)
 
 
@@ -41,13 +41,13 @@ def test_targets_of_a_piece_are_counted_in_the_groups_of_the_reference(mask):
     targets, states = torch.from_numpy(ids).long(), torch.from_numpy(grammar.states_of(ids)).long()
     targets[:2] = IGNORE
     problem = torch.randn(len(ids), VOCABULARY_SIZE), targets, states, torch.from_numpy(grammar.allowed(mask).copy())
-    assert_same_loss(loss_and_gradient(gpu, problem)[0], loss_and_gradient(reference, problem)[0])
+    assert_same_loss(loss_and_gradient(gpu, problem)[0], loss_and_gradient(reference, problem)[0], problem[0])
 
 
 @pytest.mark.parametrize("num_positions", [0, 1])
 def test_one_row_and_no_row(num_positions: int):
     problem = random_problem(1, num_positions=num_positions)
-    assert_same_loss(loss_and_gradient(gpu, problem)[0], loss_and_gradient(reference, problem)[0])
+    assert_same_loss(loss_and_gradient(gpu, problem)[0], loss_and_gradient(reference, problem)[0], problem[0])
 
 
 def test_bf16_logits_give_an_fp32_loss_and_a_bf16_gradient():
@@ -55,14 +55,16 @@ def test_bf16_logits_give_an_fp32_loss_and_a_bf16_gradient():
     loss, gradient = loss_and_gradient(gpu, (logits.bfloat16(), targets, states, allowed))
     exact, exact_gradient = loss_and_gradient(reference, (logits.bfloat16().double(), targets, states, allowed))
     assert loss.loss_sum.dtype == torch.float32
-    assert_same_loss(loss, exact)
+    assert_same_loss(loss, exact, logits)
     torch.testing.assert_close(gradient.cpu().double(), exact_gradient, rtol=0.01, atol=1e-3)
 
 
 def test_integers_of_16_bits_are_read():
     logits, targets, states, allowed = random_problem(3)
     small = logits, targets.short(), states.short(), allowed
-    assert_same_loss(loss_and_gradient(gpu, small)[0], loss_and_gradient(gpu, (logits, targets, states, allowed))[0])
+    assert_same_loss(
+        loss_and_gradient(gpu, small)[0], loss_and_gradient(gpu, (logits, targets, states, allowed))[0], logits
+    )
 
 
 def test_without_reuse_the_logits_are_kept_and_with_it_they_hold_the_gradient():
@@ -121,5 +123,5 @@ def test_a_batch_of_training_size_equals_the_reference_on_the_gpu():
     problem = random_problem(6, num_positions=64 * 256)
     loss, gradient = loss_and_gradient(gpu, problem, reuse=True)
     exact, exact_gradient = loss_and_gradient(reference, (problem[0].double(), *problem[1:]))
-    assert_same_loss(loss, exact)
+    assert_same_loss(loss, exact, problem[0])
     torch.testing.assert_close(gradient.cpu().double(), exact_gradient, rtol=1e-5, atol=1e-6)

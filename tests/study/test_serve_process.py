@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from served import HOST, Browser, Connection, pages, server
@@ -183,9 +184,10 @@ async def _get(app: Any, path: str, cookie: str | None) -> int:
 
 
 def test_a_second_server_of_a_study_is_refused_until_the_first_has_ended(folder: StudyFolder) -> None:
-    with server(folder) as (process, _):
+    with server(folder) as (process, port):
         with pytest.raises(StudyError, match=f"served by process {process.pid} on"):
             serve_study(folder.path, StudyServeConfig(port=0))
+        urlopen(f"http://127.0.0.1:{port}/").close()  # the address is printed before signals are handled
         process.terminate()
         process.wait(timeout=60)
     assert [file.name for file in folder.path.glob("answers.sqlite*")] == ["answers.sqlite"]  # no log beside it
