@@ -87,11 +87,11 @@ class Outlook:
     def work(self) -> Work:
         """A step on one of its GPUs."""
         given, counts = self.given, self.counts
-        share = given["excerpt_tokens"] / _MEASURED_POSITIONS  # nearly all of a step is per position
+        scale = given["excerpt_tokens"] / _MEASURED_POSITIONS  # nearly all of a step is per position
         row_s = (given["step_512_rows_s"] - given["step_64_rows_s"]) / (512 - 64)
         return Work(
-            rank_s=share * (given["step_64_rows_s"] - 64 * row_s),
-            row_s=share * row_s,
+            rank_s=scale * (given["step_64_rows_s"] - 64 * row_s),
+            row_s=scale * row_s,
             gradient_bytes=counts.gradient_bytes,
             early_share=counts.early_share,
             validation_s=given["validation_positions"] * given["validation_position_s"],
@@ -206,7 +206,12 @@ def _panel(axes: "Axes", title: str, predictions: Sequence[Prediction]) -> None:
 def main() -> None:
     """Print assumptions and predictions, and draw them where a file is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("rnn", "lstm", "attn"), default="attn")
+    parser.add_argument(
+        "--kind",
+        choices=("rnn", "lstm", "attn"),
+        default="attn",
+        help="the model whose gradients are counted; the steps are those of attn unless they are given",
+    )
     parser.add_argument("--image", type=Path)
     for name, figure in ASSUMED.items():
         parser.add_argument(f"--{name}", type=float, default=figure.value, help=f"{figure.value:g}: {figure.source}")
