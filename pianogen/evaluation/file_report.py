@@ -1,4 +1,4 @@
-"""What a run thinks of files, as a table for the terminal."""
+"""The scores of a run on files, as a table for the terminal."""
 
 from rich.markup import escape
 from rich.table import Table
@@ -14,7 +14,7 @@ _COLUMNS = ("file", "notes", "s", "NLL/token", "/note", "/s", "P", "R", "F1", "b
 
 
 def files_table(summary: Results) -> Table:
-    """What a run thinks of files, for the terminal: one line each, then all together."""
+    """The scores of a run on files, for the terminal: one line each, then all together."""
     table = plain_table(_CAPTION, text=_COLUMNS[:1], numbers=_COLUMNS[1:])
     table.title, table.title_justify = f"{escape(summary['run'])}, step {summary['step']}", "left"
     for entry in summary["files"]:

@@ -11,7 +11,7 @@ _ROOM = 64  # vectors: what moving costs is divided by as many steps
 
 
 class SlidingMemories:
-    """Says where the memories belong that follow others, with all vectors but the newest ones in their places."""
+    """Makes room for the next vector of each row: the memory after a step, but for that vector."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self._buffer = torch.empty(0, dtype=dtype, device="cpu")

@@ -34,9 +34,9 @@ def window_attention(
     """The mean of the last W vectors weighted by a softmax; a row forgets its past wherever `keep` is false."""
     window, steps = memory.vectors.shape[1], queries.shape[1]
     pieces = torch.cat((_pieces_in(memory), (~keep).cumsum(dim=1)), dim=1)  # (B, W + T)
-    kind = torch.bfloat16 if bf16 else queries.dtype
+    dtype = torch.bfloat16 if bf16 else queries.dtype
     # the memory stays a tensor of its own: in training it is a constant, whose gradient need not be computed
-    scaled, old, new = _scaled(queries).to(kind), memory.vectors.to(kind), vectors.to(kind)
+    scaled, old, new = _scaled(queries).to(dtype), memory.vectors.to(dtype), vectors.to(dtype)
     contexts = []
     for start in range(0, steps, _BLOCK):
         stop = min(start + _BLOCK, steps)
@@ -59,8 +59,8 @@ def window_attention_cell(
     vectors = torch.cat((memory.vectors[:, 1:], vector.unsqueeze(1)), dim=1)
     after = Memory(vectors, (memory.length + 1).clamp(max=window))
     visible = (_pieces_in(after) == 0).unsqueeze(1)
-    kind = torch.bfloat16 if bf16 else query.dtype
-    context = _attend(_scaled(query).unsqueeze(1).to(kind), (vectors.to(kind),), visible)
+    dtype = torch.bfloat16 if bf16 else query.dtype
+    context = _attend(_scaled(query).unsqueeze(1).to(dtype), (vectors.to(dtype),), visible)
     return context.squeeze(1).to(query.dtype), after
 
 

@@ -141,7 +141,7 @@ class Trainer:
 
 
 def _seed(device: torch.device, key: int) -> None:
-    """What torch.manual_seed does, for the devices in use: for each kind that is absent, that keeps the whole stack."""
+    """As torch.manual_seed, which also formats a stack trace for each backend that is absent."""
     torch.default_generator.manual_seed(key)
     if device.type == "cuda":
         torch.cuda.manual_seed(key)

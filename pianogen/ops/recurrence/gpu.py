@@ -63,14 +63,14 @@ def _run(
     words: Tensor | None,
     bf16: bool,
 ) -> tuple[Tensor, State]:
-    kind = torch.bfloat16 if bf16 else weight_hh.dtype
+    dtype = torch.bfloat16 if bf16 else weight_hh.dtype
     if words is None:
         assert weight_ih is not None
-        x, weights = inputs.transpose(0, 1).to(kind), _one_buffer(weight_ih, weight_hh, bias, kind)
+        x, weights = inputs.transpose(0, 1).to(dtype), _one_buffer(weight_ih, weight_hh, bias, dtype)
     else:
-        one_hot = torch.eye(len(inputs), dtype=kind, device=inputs.device)
-        x, weights = F.embedding(words.t(), one_hot), _one_buffer(inputs.t(), weight_hh, None, kind)
-    state = tuple(each.to(kind).contiguous() for each in state)  # cuDNN refuses others
+        one_hot = torch.eye(len(inputs), dtype=dtype, device=inputs.device)
+        x, weights = F.embedding(words.t(), one_hot), _one_buffer(inputs.t(), weight_hh, None, dtype)
+    state = tuple(each.to(dtype).contiguous() for each in state)  # cuDNN refuses others
     on_host = keep.cpu().numpy()  # the host must know where to cut; this waits for what was launched before
     cuts = np.flatnonzero(~on_host.all(axis=0)).tolist()
     if len(cuts) > MAX_CUTS:
@@ -80,14 +80,14 @@ def _run(
     return hidden.transpose(0, 1).to(weight_hh.dtype), tuple(each.to(weight_hh.dtype) for each in state)
 
 
-def _one_buffer(weight_ih: Tensor, weight_hh: Tensor, bias: Tensor | None, kind: torch.dtype) -> list[Tensor]:
+def _one_buffer(weight_ih: Tensor, weight_hh: Tensor, bias: Tensor | None, dtype: torch.dtype) -> list[Tensor]:
     """The weights as views of one tensor in cuDNN's order, so that it need not copy them together in each call.
 
     cuDNN always has two biases; torch leaves them at the end of the buffer if it is not given them.
     """
     zeros = weight_hh.new_zeros((1 if bias is not None else 2) * len(weight_hh))
     parts = [weight_ih.reshape(-1), weight_hh.reshape(-1), *([] if bias is None else [bias]), zeros]
-    flat_ih, flat_hh, *biases = torch.cat(parts).to(kind).split([len(part) for part in parts])
+    flat_ih, flat_hh, *biases = torch.cat(parts).to(dtype).split([len(part) for part in parts])
     return [flat_ih.view_as(weight_ih), flat_hh.view_as(weight_hh), *(biases if bias is not None else [])]
 
 
