@@ -3,9 +3,8 @@
 A single process is a job of one rank; the code above this module does not distinguish the two.
 """
 
+import atexit
 import os
-import time
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,10 +19,9 @@ from pianogen.distributed.rendezvous import Rendezvous, join
 from pianogen.errors import LaunchError
 
 RANK_TIMEOUT_S = 600.0
-_RELEASE_TIMEOUT_S = 5.0
-# tensors that gloo's threads may still reference, see `end_ranks`
-_in_collectives: list[weakref.ref[torch.Tensor]] = []
 _monitors: list[HeartbeatMonitor] = []
+_ended_groups: list[dist.ProcessGroup] = []  # see `end_ranks`
+atexit.register(_ended_groups.clear)
 
 
 def start_ranks(plugin: DeepSpeedPlugin | None = None, timeout_s: float = RANK_TIMEOUT_S) -> Accelerator:
@@ -126,7 +124,7 @@ def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
     """Add a tensor up over all ranks, in place."""
     if dist.is_initialized():
         record_collective()
-        dist.all_reduce(_alias(values))
+        dist.all_reduce(values)
     return values
 
 
@@ -141,28 +139,21 @@ def gather_rows(values: torch.Tensor) -> torch.Tensor:
         return values
     record_collective()
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
-    dist.all_gather([_alias(part) for part in parts], _alias(values.contiguous()))
+    dist.all_gather(parts, values.contiguous())
     return torch.cat(parts)
-
-
-def _alias(values: torch.Tensor) -> torch.Tensor:
-    """Another tensor object of the same memory, to see when a collective releases it."""
-    alias = values.detach()
-    _in_collectives[:] = [ref for ref in _in_collectives if ref() is not None] + [weakref.ref(alias)]
-    return alias
 
 
 def end_ranks() -> None:
     """Leave the process group.
 
-    gloo's threads release a tensor some time after its collective, and need Python for it: if Python exits before that,
-    the process aborts.
+    A thread of gloo holds a lock of the group while it releases a tensor, for which it needs the GIL, and the group's
+    destructor takes this lock. Only the destructor of the Python object releases the GIL first
+    (https://github.com/pytorch/pytorch/issues/56297), that of DDP does not: if DDP held the last reference to the
+    group, the process could wait forever. So a reference is kept here, until the exit of Python at the latest.
     """
     while _monitors:
         _monitors.pop().stop()
-    if not dist.is_initialized():
-        return
-    end = time.monotonic() + _RELEASE_TIMEOUT_S
-    while any(ref() is not None for ref in _in_collectives) and time.monotonic() < end:
-        time.sleep(0.001)
-    dist.destroy_process_group()
+    _ended_groups.clear()
+    if dist.group.WORLD is not None:
+        _ended_groups.append(dist.group.WORLD)
+        dist.destroy_process_group()

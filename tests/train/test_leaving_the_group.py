@@ -1,0 +1,42 @@
+"""The end of a process group: gloo's threads need the GIL to release tensors, also while the group is destroyed."""
+
+import subprocess
+import sys
+
+from forked import LIMIT_S, run
+
+# gloo's thread holds the last reference to a tensor, and waits for the GIL with a lock of the group held
+START = """
+import sys
+import time
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from pianogen.distributed.process_group import end_ranks
+
+dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+
+
+def use_group(model):
+    sys.setswitchinterval(1000)  # Python does not give the GIL up by itself
+    dist.all_reduce(torch.zeros(1_000_000), async_op=True)
+    end = time.monotonic() + 0.2
+    while time.monotonic() < end:
+        pass
+    end_ranks()
+
+
+"""
+
+
+def test_ddp_can_be_destroyed_while_gloo_releases_a_tensor() -> None:
+    ran = run([sys.executable, "-c", f"{START}use_group(DistributedDataParallel(torch.nn.Linear(1, 1)))"], timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_python_can_exit_while_gloo_releases_a_tensor() -> None:
+    command = [sys.executable, "-c", f"{START}use_group(None)"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+    assert (ran.returncode, ran.stderr) == (0, "")
