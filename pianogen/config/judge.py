@@ -17,6 +17,9 @@ class JudgeConfig:
     """A folder of performances to judge as they were played, on a grid of 10 ms, beside what tokens keep of them."""
     windows_s: list[float] = field(default_factory=lambda: [10.0, 60.0])
     """Lengths of the windows, in seconds at 120 quarters per minute; whole pieces are measured in any case."""
+    first_seconds: float | None = None
+    """Compare only the first seconds of each piece and of real music: a piece from nothing is a beginning, and those of
+    performances differ from the rest."""
     originality: bool = True
     """Search the pieces for passages of the train split, if the reference is shards."""
     with_prompt: bool = False
@@ -37,6 +40,8 @@ class JudgeConfig:
             require(1 <= seconds <= 3600, "windows_s", seconds, "from 1 to 3600")
         different = len(set(self.windows_s)) == len(self.windows_s)
         require(different, "windows_s", self.windows_s, "different lengths")
+        first = self.first_seconds
+        require(first is None or first >= 1, "first_seconds", first, "at least 1")
         require(self.draws >= 20, "draws", self.draws, "at least 20")
         require(self.players >= 0, "players", self.players, "at least 0")
         require(self.workers is None or self.workers >= 1, "workers", self.workers, "at least 1")

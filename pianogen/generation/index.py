@@ -18,7 +18,8 @@ from pianogen.render.samples import SOUND_FILE
 from pianogen.tokens import Notes, decode
 from pianogen.tokens.vocab import ids_of
 
-_SERIES = "*/*/seed-*"  # folders of a request for several runs, prompts or seeds; see `job`
+# folders of a request for several runs, prompts or seeds (see `job`), seen from its folder or from one of theirs
+_SERIES = ("*/*/seed-*", "*/seed-*", "seed-*")
 _LINKS = {
     **{".mid": "MIDI", ".wav": "WAV", ".flac": "FLAC", ".ogg": "Ogg", ".mp3": "MP3"},
     **{".musicxml": "score", ".svg": "engraved", ".png": "picture", ".json": "words"},
@@ -70,9 +71,9 @@ def write_index(folder: Path, write_file: WriteFile = write_atomic) -> None:
 
 
 def find_pieces(folder: Path) -> list[ListedPiece]:
-    """List the finished pieces, by folder and number."""
+    """List the finished pieces in the folder of a request, of one of its runs or of a prompt, by folder and number."""
     found = []
-    for subfolder in (folder, *sorted(folder.glob(_SERIES))):
+    for subfolder in (folder, *sorted(path for pattern in _SERIES for path in folder.glob(pattern))):
         for path in sorted(subfolder.glob("[0-9]*.json"), key=lambda path: (len(path.stem), path.stem)):
             sidecar = read_sidecar(path)
             if sidecar is not None and path.with_suffix(".mid").exists():

@@ -43,6 +43,8 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
             judged.append(read_folder(Path(config.raw), "real: as played", "raw", real.tokenizer))
     copies = find_copies(judged, real.shards) if real.shards and config.originality else []
     sets = [real.reference, real.floor, *judged, real.noise]
+    if config.first_seconds is not None:
+        sets = [one.beginnings(config.first_seconds) for one in sets]
     measured = _measure(sets, real, config)
     with Progress("comparing", total=len(sets), unit="sets") as bar:
         found = []

@@ -26,7 +26,8 @@ def kept_tables(shards: ShardSet, one: PieceSet, config: JudgeConfig, make: Call
     split = shards.split("train", variants=False) if one.role == "floor" else shards.split("test")
     windows_s = sorted(map(float, config.windows_s))
     notes = [len(named.piece.notes) for named in one.pieces]
-    identity = identity_of(VERSION, shards, [split], _code(), one.role, config.seed, windows_s, notes)
+    settings = (one.role, config.seed, windows_s, config.first_seconds)
+    identity = identity_of(VERSION, shards, [split], _code(), *settings, notes)
     file = KeptFile(
         shards,
         FOLDER,

@@ -52,11 +52,15 @@ class PieceSet:
         chosen = spread(len(self.pieces), num)
         return replace(self, pieces=[self.pieces[index] for index in chosen])
 
+    def beginnings(self, seconds: float) -> "PieceSet":
+        """The same with the first seconds of each piece."""
+        return replace(self, pieces=[replace(one, piece=one.piece.beginning(seconds)) for one in self.pieces])
+
 
 def judged_sets(names: Sequence[str], config: JudgeConfig, tokenizer: TokenizerConfig) -> list[PieceSet]:
     """Read the pieces to judge: each folder, named NAME=FOLDER or by itself, is a set; single files are one set.
 
-    A folder that `pianogen generate` wrote is a set per run, with and without prompt.
+    A folder that `pianogen generate` wrote, or one in it, is a set per run, with and without prompt.
 
     Raises:
         SettingError: There is no such file or folder, a set has no piece, or two have one name.
@@ -89,10 +93,11 @@ def _sets_of(path: Path, name: str | None, config: JudgeConfig, tokenizer: Token
     if not listed:
         return [read_folder(path, name or path.resolve().name, "judged", tokenizer)]
     groups: dict[tuple[str, bool], list[NamedPiece]] = {}
+    named = name is not None and len({piece.sidecar["run"] for piece in listed}) == 1
     both = len({bool(piece.prompt) for piece in listed}) > 1
     for piece in listed:
-        group = name if name and len({one.sidecar["run"] for one in listed}) == 1 else piece.sidecar["run"]
-        if both or piece.prompt:
+        group = name if name and named else piece.sidecar["run"]
+        if both or (piece.prompt and not named):
             group += ", with prompt" if piece.prompt else ", without prompt"
         skipped = 0 if config.with_prompt else piece.sidecar["prompt_steps"]
         made = Piece.of(_from(piece.notes, skipped), piece.sidecar["steps_per_quarter"])

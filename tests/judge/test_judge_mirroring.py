@@ -48,12 +48,26 @@ def test_a_name_that_ends_like_a_set_with_prompt_is_no_prompt(run):
     assert mirrored(run, ("a, with prompt", False)) == {"judge/10s/polyphony": 0}
 
 
+def write_generated(folder: Path, number: int, prompt: dict[str, str] | None, prompt_steps: int = 0) -> None:
+    """Write a piece as `pianogen generate` does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_midi(tune(number), folder / f"{number}.mid")
+    request = {"run": "r", "prompt": prompt, "prompt_steps": prompt_steps, "steps_per_quarter": 4}
+    sidecar = {"words": " ".join(words_of(encode(tune(number)))), "checkpoint": {"step": 7}, **request}
+    (folder / f"{number}.json").write_text(json.dumps(sidecar))
+
+
+@pytest.mark.parametrize("below", [".", "r", "r/p", "r/p/seed-0"])
+def test_the_prompt_is_left_out_of_whichever_folder_of_a_request_is_judged(tmp_path, below):
+    write_generated(tmp_path / "r" / "p" / "seed-0", 0, {"name": "p"}, prompt_steps=80)
+    (found,) = judged_sets([f"mine={tmp_path / below}"], JudgeConfig("the shards"), TokenizerConfig())
+    assert (found.name, found.has_prompt) == ("mine", True)
+    assert len(found.pieces[0].piece.notes) == (tune(0).onset >= 80).sum() < len(tune(0))
+
+
 def test_a_folder_of_generated_pieces_is_a_set_with_prompt_and_one_without(tmp_path):
     for number, prompt in enumerate([None, {"name": "p"}, None]):
-        write_midi(tune(number), tmp_path / f"{number}.mid")
-        request = {"run": "r", "prompt": prompt, "prompt_steps": 0, "steps_per_quarter": 4, "checkpoint": {"step": 7}}
-        sidecar = {"words": " ".join(words_of(encode(tune(number)))), **request}
-        (tmp_path / f"{number}.json").write_text(json.dumps(sidecar))
+        write_generated(tmp_path, number, prompt)
     found = judged_sets([str(tmp_path)], JudgeConfig("the shards"), TokenizerConfig())
     described = [(one.name, one.has_prompt, len(one.pieces)) for one in found]
     assert described == [("r, without prompt", False, 2), ("r, with prompt", True, 1)]

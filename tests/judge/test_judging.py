@@ -13,6 +13,7 @@ from pianogen.data import ShardSet
 from pianogen.errors import SettingError
 from pianogen.judge.comparison import Judgement
 from pianogen.judge.job import judge
+from pianogen.judge.piece_sets import read_folder
 from pianogen.tokens import Notes, write_midi
 from pianogen.tokens.notes import canonical
 
@@ -115,6 +116,19 @@ def test_a_reference_of_two_files_is_refused(config: JudgeConfig, folders: Path,
     few = write_tunes(tmp_path / "few", range(2))
     with pytest.raises(SettingError, match="has 2 pieces, but judging needs at least 3; add some"):
         judge([str(folders / "model")], tmp_path / "out", replace(config, reference=str(few)))
+
+
+def test_first_seconds_judges_pieces_and_reference_as_if_they_ended_there(
+    folders: Path, config: JudgeConfig, judged: list[Judgement], tmp_path: Path
+) -> None:
+    for name in ("real", "model"):
+        (tmp_path / name).mkdir()
+        for one in read_folder(folders / name, name, "judged", config.tokenizer).beginnings(10).pieces:
+            write_midi(one.piece.notes, tmp_path / name / one.name)
+    first = judge([str(folders / "model")], tmp_path / "first", replace(config, first_seconds=10))
+    short = judge([str(tmp_path / "model")], tmp_path / "short", replace(config, reference=str(tmp_path / "real")))
+    assert first[:3] == short[:3] != judged[:3]
+    assert "the first 10 s of each piece" in (tmp_path / "first" / "judge.html").read_text()
 
 
 def test_shards_are_a_reference_whose_measures_are_kept(tiny_shards: Path, folders: Path, tmp_path: Path) -> None:

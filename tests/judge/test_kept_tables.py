@@ -64,7 +64,7 @@ def test_another_number_of_pieces_is_measured_anew(limit, role, shards, measurin
     assert few["whole"].num_pieces == 1 < many["whole"].num_pieces
 
 
-@pytest.mark.parametrize("changes", [{"seed": 1}, {"windows_s": [5.0]}])
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"windows_s": [5.0]}, {"first_seconds": 60.0}])
 def test_settings_that_are_used_in_turn_have_a_file_each(changes, shards, measuring, capsys):
     reference, other = sets(shards)[0], replace(CONFIG, **changes)
     for config in (CONFIG, other, CONFIG, other):

@@ -71,6 +71,14 @@ def test_transposition_changes_only_the_measures_that_name_pitches(metric: Metri
     np.testing.assert_allclose(after, before, atol=tolerance)
 
 
+@given(piece=pieces(), seconds=st.floats(1, 200))
+def test_a_beginning_sounds_as_the_piece_does_until_it_ends(piece: Piece, seconds: float) -> None:
+    beginning, stop = piece.beginning(seconds), max(1, round(seconds * piece.steps_per_second))
+    np.testing.assert_array_equal(beginning.roll, piece.roll[:stop][: beginning.num_steps])
+    assert not piece.roll[beginning.num_steps : stop].any()
+    assert np.array_equal(beginning.notes.onset, [onset for onset in piece.notes.onset if onset < stop])
+
+
 @pytest.mark.parametrize("metric", OF_WINDOWS, ids=lambda metric: metric.name)
 def test_a_piece_shorter_than_the_window_has_no_window(metric: Metric) -> None:
     piece = Piece.of(canonical(np.array([0]), np.array([4]), np.array([60])))

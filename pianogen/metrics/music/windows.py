@@ -37,6 +37,13 @@ class Piece:
         start = int(notes.onset.min()) if len(notes) else 0
         return Piece(Notes(notes.onset - start, notes.duration, notes.pitch), steps_per_quarter)
 
+    def beginning(self, seconds: float) -> "Piece":
+        """Its first seconds; notes that would sound longer end there."""
+        stop = max(1, round(seconds * self.steps_per_second))
+        notes, kept = self.notes, self.notes.onset < stop
+        end = np.minimum(notes.onset + notes.duration, stop)
+        return Piece(Notes(notes.onset[kept], (end - notes.onset)[kept], notes.pitch[kept]), self.steps_per_quarter)
+
     @property
     def steps_per_second(self) -> float:
         """The grid's resolution."""
