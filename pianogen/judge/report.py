@@ -103,8 +103,8 @@ def _notes(report: Report) -> list[str]:
             lengths.append(f"{one.name} {one.median_seconds:,.0f} s")
     if lengths:
         notes.append(
-            f"Compare windows rather than whole pieces: those of the reference last {reference.median_seconds:,.0f} s "
-            f"(median), but {', '.join(lengths)}."
+            "Compare windows rather than whole pieces, or beginnings (--first_seconds): those of the reference last "
+            f"{reference.median_seconds:,.0f} s (median), but {', '.join(lengths)}."
         )
     return notes
 

@@ -18,7 +18,7 @@ from pianogen.reproduce.results import FORMAT, Result, read_json
 from pianogen.reproduce.rows import ABSENT, Row, markdown
 
 WITHOUT, WITH, NOISE = "without", "with", "noise"
-_WINDOWS = ("10 s", "60 s")  # whole pieces are shorter than those of the reference
+_WINDOWS = ("10 s", "60 s")
 Sets = Mapping[str, Mapping[str, Any]]
 """What a file says of the pieces without and with prompt, and of noise."""
 
@@ -33,7 +33,7 @@ def write_judged(
 ) -> None:
     """Write NAME.judge.json."""
     found = {name: _of_set(one) for name, one in sets.items()}
-    content = {"pieces": to_dict(pieces), "checkpoint": checkpoint, "sets": found}
+    content = {"pieces": to_dict(pieces), "first_seconds": pieces.seconds, "checkpoint": checkpoint, "sets": found}
     write_json(judged_file(folder, run.name), {"format": FORMAT, "entry": run.entry, **content})
 
 
@@ -62,7 +62,7 @@ def read_judged(folder: Path, result: Result, pieces: JudgedPiecesConfig) -> Set
     file = judged_file(folder, result.name)
     if not file.exists():
         return None
-    content = read_json(file, {"entry", "pieces", "checkpoint", "sets"})
+    content = read_json(file, {"entry", "pieces", "first_seconds", "checkpoint", "sets"})
     if content["pieces"] != to_dict(pieces) or content["checkpoint"] != result.content["checkpoint"]:
         raise SettingError(
             f"{file} is of pieces with other settings than the plan's, or of another checkpoint than "

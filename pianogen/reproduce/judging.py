@@ -42,7 +42,8 @@ def judge_run(results: Path, run: PlannedRun, out: Path, pieces: JudgedPiecesCon
     ):
         generate(out / "runs" / run.name, folder / name, config)
     given = [f"{name}={folder / name}" for name in (WITHOUT, WITH)]
-    judged = judge(given, folder, JudgeConfig(reference=str(shards), originality=False, seed=pieces.seed))
+    config = JudgeConfig(str(shards), first_seconds=pieces.seconds, originality=False, seed=pieces.seed)
+    judged = judge(given, folder, config)
     made = [one for one in judged if one.role in ("judged", NOISE)]
     checkpoint = find_pieces(folder / WITHOUT)[0].sidecar["checkpoint"]
     write_judged(results, run, pieces, checkpoint, dict(zip((WITHOUT, WITH, NOISE), made, strict=True)))

@@ -42,11 +42,12 @@ _NOTES = {
         "would be the paper's."
     ),
     "judged": (
-        "How far the measures of windows of 10 s and of 60 s are from those of the test split. Frechet: squared "
-        "distance in its standard deviations, in brackets the middle 95 % over draws of the pieces; overlap: mean "
-        "overlapping area of the distances within the test split and to it, over all measures (1: alike); KL: mean "
-        "divergence of the same, in nats (0: alike). floor: the same of as many other real pieces, of the training "
-        "split. With prompt: continuations of performances of the test split, without the notes of the prompt."
+        "How far the measures of windows of 10 s and of 60 s are from those of the beginnings of the test split; the "
+        "rest of a performance differs from its beginning. Frechet: squared distance in its standard deviations, in "
+        "brackets the middle 95 % over draws of the pieces; overlap: mean overlapping area of the distances within the "
+        "test split and to it, over all measures (1: alike); KL: mean divergence of the same, in nats (0: alike). "
+        "floor: the same of as many other real pieces, of the training split. With prompt: continuations of "
+        "performances of the test split, without the notes of the prompt."
     ),
     "recipes": (
         "NLL in nats, on the test split; per note, it is the sum of the NLL of note, wait and length tokens (and of "

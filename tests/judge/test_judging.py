@@ -118,6 +118,16 @@ def test_a_reference_of_two_files_is_refused(config: JudgeConfig, folders: Path,
         judge([str(folders / "model")], tmp_path / "out", replace(config, reference=str(few)))
 
 
+@pytest.mark.parametrize(("first_seconds", "says"), [(None, True), (5.0, False)])
+def test_the_page_says_where_whole_pieces_have_other_lengths(
+    first_seconds: float | None, says: bool, config: JudgeConfig, tmp_path: Path
+) -> None:
+    short = write_tunes(tmp_path / "short", range(3), num_bars=4)
+    judge([str(short)], tmp_path / "out", replace(config, windows_s=[2], first_seconds=first_seconds))
+    page = (tmp_path / "out" / "judge.html").read_text()
+    assert ("those of the reference last 20 s (median), but short 8 s." in page) == says
+
+
 def test_first_seconds_judges_pieces_and_reference_as_if_they_ended_there(
     folders: Path, config: JudgeConfig, judged: list[Judgement], tmp_path: Path
 ) -> None:
