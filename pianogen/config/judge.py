@@ -16,7 +16,8 @@ class JudgeConfig:
     raw: str | None = None
     """A folder of performances to judge as they were played, on a grid of 10 ms, beside what tokens keep of them."""
     windows_s: list[float] = field(default_factory=lambda: [10.0, 60.0])
-    """Lengths of the windows, in seconds at 120 quarters per minute; whole pieces are measured in any case."""
+    """Lengths of the windows, in seconds at 120 quarters per minute; whole pieces are measured in any case, windows
+    longer than `first_seconds` are not."""
     first_seconds: float | None = None
     """Compare only the first seconds of each piece and of real music: a piece from nothing is a beginning, and those of
     performances differ from the rest."""

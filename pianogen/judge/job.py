@@ -6,6 +6,7 @@ RUN/evaluation/judge.json    of pieces below a run folder, which MLflow mirrors 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
     """
     refuse_shards(out, "the report")
     make_out(out)
+    if (longest := config.first_seconds) is not None:
+        config = replace(config, windows_s=[seconds for seconds in config.windows_s if seconds <= longest])
     with status("reading the pieces"):
         real = references(config)
         judged = judged_sets(names, config, real.tokenizer)
@@ -43,8 +46,8 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
             judged.append(read_folder(Path(config.raw), "real: as played", "raw", real.tokenizer))
     copies = find_copies(judged, real.shards) if real.shards and config.originality else []
     sets = [real.reference, real.floor, *judged, real.noise]
-    if config.first_seconds is not None:
-        sets = [one.beginnings(config.first_seconds) for one in sets]
+    if longest is not None:
+        sets = [one.beginnings(longest) for one in sets]
     measured = _measure(sets, real, config)
     with Progress("comparing", total=len(sets), unit="sets") as bar:
         found = []

@@ -73,22 +73,23 @@ def read_judged(folder: Path, result: Result, pieces: JudgedPiecesConfig) -> Set
 
 def judged_table(rows: Sequence[Row], found: Mapping[str, Sets]) -> str:
     """The distances of the pieces of each run, with and without prompt; noise last."""
+    noise = next(iter(found.values()))[NOISE]
+    windows = [window for window in _WINDOWS if window in noise["distances"]]  # pieces may be shorter
     headings = ["model", "run", "prompt", "pieces"]
-    headings += [f"{measure}, {window}" for window in _WINDOWS for measure in ("Frechet", "overlap", "KL")]
+    headings += [f"{measure}, {window}" for window in windows for measure in ("Frechet", "overlap", "KL")]
     lines = [
-        [row.label, result.name, name, *_line(found[result.name][name])]
+        [row.label, result.name, name, *_line(found[result.name][name], windows)]
         for row in rows
         for result in row.found
         if result.name in found
         for name in (WITHOUT, WITH)
     ]
-    noise = next(iter(found.values()))[NOISE]
-    return markdown(headings, [*lines, ["random notes", ABSENT, ABSENT, *_line(noise)]])
+    return markdown(headings, [*lines, ["random notes", ABSENT, ABSENT, *_line(noise, windows)]])
 
 
-def _line(one: Mapping[str, Any]) -> Iterator[str]:
+def _line(one: Mapping[str, Any], windows: Sequence[str]) -> Iterator[str]:
     yield str(one["pieces"])
-    for window in _WINDOWS:
+    for window in windows:
         floor = one["floors"].get(window)
         cell = cells(_distances(one["distances"][window]), _distances(floor) if floor else None)
         for key, text in (

@@ -42,7 +42,7 @@ _NOTES = {
         "would be the paper's."
     ),
     "judged": (
-        "How far the measures of windows of 10 s and of 60 s are from those of the beginnings of the test split; the "
+        "How far the measures of windows are from those of the beginnings of the test split; the "
         "rest of a performance differs from its beginning. Frechet: squared distance in its standard deviations, in "
         "brackets the middle 95 % over draws of the pieces; overlap: mean overlapping area of the distances within the "
         "test split and to it, over all measures (1: alike); KL: mean divergence of the same, in nats (0: alike). "

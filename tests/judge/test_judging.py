@@ -135,7 +135,9 @@ def test_first_seconds_judges_pieces_and_reference_as_if_they_ended_there(
         (tmp_path / name).mkdir()
         for one in read_folder(folders / name, name, "judged", config.tokenizer).beginnings(10).pieces:
             write_midi(one.piece.notes, tmp_path / name / one.name)
-    first = judge([str(folders / "model")], tmp_path / "first", replace(config, first_seconds=10))
+    first = judge(
+        [str(folders / "model")], tmp_path / "first", replace(config, first_seconds=10, windows_s=[5, 10, 15])
+    )
     short = judge([str(tmp_path / "model")], tmp_path / "short", replace(config, reference=str(tmp_path / "real")))
     assert first[:3] == short[:3] != judged[:3]
     assert "the first 10 s of each piece" in (tmp_path / "first" / "judge.html").read_text()
