@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pianogen.reproduce.page import load_results, page_file, page_of
-from pianogen.reproduce.plan import read_plan
+from pianogen.reproduce.plan_file import read_plan
 
 _REPOSITORY = Path(__file__).parents[1]
 

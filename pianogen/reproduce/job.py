@@ -24,7 +24,8 @@ from pianogen.reproduce import baselines, judging
 from pianogen.reproduce.judged import judged_file
 from pianogen.reproduce.measure import progress_of, score_run
 from pianogen.reproduce.page import write_page
-from pianogen.reproduce.plan import Plan, PlannedRun, read_plan
+from pianogen.reproduce.plan import Plan, PlannedRun
+from pianogen.reproduce.plan_file import read_plan
 from pianogen.reproduce.results import read_result, result_file, write_result, write_unfinished
 from pianogen.reproduce.shard_sets import make_shards
 from pianogen.train import train

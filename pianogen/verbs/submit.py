@@ -73,7 +73,7 @@ def _target(verb: Verb, arguments: Namespace) -> str:
     if isinstance(settings, TrainConfig) and not (settings.shards and settings.out):
         raise SettingError(f"{verb} needs --shards DIR and --out FOLDER")
     if isinstance(settings, ReproduceConfig):
-        from pianogen.reproduce.plan import read_plan
+        from pianogen.reproduce.plan_file import read_plan
 
         read_plan(Path(settings.plan))
     return arguments.runs[0] if verb == "evaluate" else arguments.out

@@ -13,7 +13,7 @@ from pianogen.cli import main
 from pianogen.errors import SettingError
 from pianogen.reproduce import judging
 from pianogen.reproduce.page import load_results, page_of
-from pianogen.reproduce.plan import read_plan
+from pianogen.reproduce.plan_file import read_plan
 
 
 def with_pieces(plan: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from pianogen.reproduce.averages import padding_needed
 from pianogen.reproduce.comparisons import direction
 from pianogen.reproduce.curves import slope_of
 from pianogen.reproduce.page import load_results, page_file, page_of, write_page
-from pianogen.reproduce.plan import read_plan
+from pianogen.reproduce.plan_file import read_plan
 from pianogen.reproduce.results import Result, read_sums
 from pianogen.reproduce.rows import RULES, markdown, rows_of
 

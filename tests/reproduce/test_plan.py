@@ -10,7 +10,7 @@ from planned import Reproduction, plan_of
 from pianogen.cli import main
 from pianogen.config import PAPER_KINDS, TrainConfig, from_dict
 from pianogen.reproduce import curves
-from pianogen.reproduce.plan import read_plan
+from pianogen.reproduce.plan_file import read_plan
 
 
 def put(plan: dict[str, Any], *names_and_value: Any) -> None:

@@ -8,7 +8,7 @@ from tiny import tiny_config
 from pianogen.cli import main
 from pianogen.config import ModelConfig
 from pianogen.errors import SettingError
-from pianogen.reproduce.plan import read_plan
+from pianogen.reproduce.plan_file import read_plan
 from pianogen.runs import open_run
 from pianogen.train import train
 
