@@ -125,13 +125,18 @@ def _page(name: str, pieces: Sequence[ListedPiece], *, sound: bool) -> str:
 def _series(pieces: Sequence[ListedPiece]) -> dict[str, Any]:
     first, sidecar = pieces[0], pieces[0].sidecar
     checkpoint = f"step {sidecar['checkpoint']['step']:,}, weights {sidecar['checkpoint']['sha256'][:12]}"
-    settings = [f"{name} {value:g}" for name, value in sidecar["settings"].items() if value is not None]
+    settings = [f"{name} {_shown(value)}" for name, value in sidecar["settings"].items() if value is not None]
     return {
         "labels": first.labels,
         "start": f"continues {first.prompt}" if first.prompt else "from nothing",
         "settings": [checkpoint, *settings],
         "pieces": [_card(piece) for piece in pieces],
     }
+
+
+def _shown(value: float | str) -> str:
+    """A setting's value: bf16, 1000000 or 0.95."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _card(piece: ListedPiece) -> dict[str, Any]:

@@ -129,6 +129,20 @@ def test_a_piece_is_the_same_alone_and_among_others(runs, prompts, tmp_path):
     assert among == alone
 
 
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"precision": "bf16"}, "precision bf16"),
+        ({"ops": "reference"}, "ops reference"),
+        ({"top_p": 0.95}, "top_p 0.95"),
+        ({"tokens": 1_234_567, "bars": 1}, "tokens 1234567"),
+    ],
+)
+def test_the_page_says_every_setting_that_was_given(change, shown, runs, out):
+    generate(runs[0], out, replace(CONFIG, num=1, **change))
+    assert shown in page_of(out)
+
+
 def test_runs_without_prompts_say_so_in_their_folders(runs, out):
     paths = generate(runs, out, replace(CONFIG, num=1))
     assert [path.relative_to(out).parent.as_posix() for path in paths] == [
