@@ -3,10 +3,10 @@
 import hmac
 import os
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
 from itsdangerous import BadSignature, Signer
+from starlette.requests import cookie_parser
 
 from pianogen.errors import RunError
 
@@ -28,11 +28,15 @@ class Sessions:
         return secrets.token_urlsafe(_ID_BYTES)
 
     def read(self, header: str | None) -> str | None:
-        """The session in a Cookie header; None if there is none or it is not ours."""
+        """The session in a Cookie header; None if there is none or it is not ours.
+
+        The header has other sites' cookies too, of a domain above and of other ports, with any values: http.cookies
+        would drop ours behind one such as {"seen": true}.
+        """
         try:
-            morsel = SimpleCookie(header or "").get(COOKIE)
-            return None if morsel is None else self._cookies.unsign(morsel.value).decode()
-        except (BadSignature, CookieError, UnicodeError):
+            value = cookie_parser(header or "").get(COOKIE)
+            return None if value is None else self._cookies.unsign(value).decode()
+        except (BadSignature, UnicodeError):
             return None
 
     def cookie(self, session: str, *, secure: bool) -> str:

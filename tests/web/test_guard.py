@@ -99,6 +99,16 @@ def test_a_session_lasts_as_long_as_its_cookie_and_a_forged_one_is_replaced(site
     assert site.client.get("/", headers=forged).json()["session"] != first
 
 
+@pytest.mark.parametrize("other", ['consent={"necessary": true}', "path=/", "a=b c", "ä=ö", "x", "=", 'open="'])
+def test_cookies_that_others_set_for_the_same_host_do_not_hide_the_session(other: str, site: Site) -> None:
+    first = site.client.get("/").json()["session"]
+    ours = f"pianogen_session={site.client.cookies['pianogen_session']}"
+    site.client.cookies.clear()
+    for cookies in (f"{other}; {ours}", f"{ours}; {other}"):
+        answer = site.client.get("/", headers=[(b"cookie", cookies.encode("latin-1"))])
+        assert answer.json()["session"] == first
+
+
 @pytest.mark.parametrize("cookie", ["pianogen_session=", "pianogen_session=a.b.c", "\x80", "a=b; =; pianogen_session"])
 def test_a_damaged_cookie_opens_a_new_session(cookie: str, site: Site) -> None:
     answer = site.client.get("/", headers=[(b"cookie", cookie.encode("latin-1"))])
