@@ -76,7 +76,8 @@ def simulate_study(folder: StudyFolder, settings: StudySimulateConfig) -> StudyF
             "for others make the same study again with `pianogen study new`"
         )
     means = read_means(Path(settings.means), design.conditions) if settings.means else paper_means(design.conditions)
-    copy = StudyFolder(Path(settings.out) if settings.out else folder.path.with_name(f"{folder.path.name}-simulated"))
+    beside = folder.path.resolve() if folder.path.name in ("", "..") else folder.path  # such as `simulate .`
+    copy = StudyFolder(Path(settings.out) if settings.out else beside.with_name(f"{beside.name}-simulated"))
     ratings = SimulatedRatings.drawn(key, means, design.stimuli, settings)
     with whole_folder(copy.path) as staging:
         _copy(folder.path, staging)

@@ -45,6 +45,15 @@ def test_the_copy_is_called_simulated_and_the_study_is_not(simulated: tuple[Stud
     assert (folder.design().simulated, copy.design().simulated) == (False, True)
 
 
+@pytest.mark.parametrize("name", [".", "clips/.."])
+def test_the_copy_of_the_folder_one_is_in_stands_beside_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_study(tmp_path / "study").path)
+    copy = simulate_study(StudyFolder(Path(name)), StudySimulateConfig(raters=1))
+    assert copy.path == tmp_path / "study-simulated"
+
+
 def test_the_ratings_are_those_of_the_seed(simulated: tuple[StudyFolder, StudyFolder]) -> None:
     folder, copy = simulated
     means = [2.5, 3.5, 4.9, 0.5]  # the paper's, and the anchor's
