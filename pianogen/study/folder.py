@@ -128,6 +128,8 @@ def refuse_place(folder: Path) -> None:
     if shards := shards_above(folder):
         raise StudyError(f"{folder} is in the shards {shards}; make the study in another folder")
     if folder.is_dir() and not any(folder.iterdir()):
+        if not folder.name:  # a study is made beside its folder, under a name made of the folder's
+            raise StudyError(f"the folder {folder} is given without its name; give its name, or that of a new folder")
         return
     if (folder / "design.json").exists():
         raise StudyError(f"{folder} holds a study already, which is never changed; name another folder")

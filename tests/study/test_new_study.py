@@ -17,7 +17,7 @@ from pianogen.generation.sampler import Request, SampledPiece
 from pianogen.runs.run import open_run
 from pianogen.study import clip_files
 from pianogen.study.excerpts import Excerpt, choose_excerpts
-from pianogen.study.folder import StudyFolder
+from pianogen.study.folder import StudyFolder, whole_folder
 from pianogen.study.new import new_study
 from pianogen.study.stimuli import MAX_ATTEMPTS, model_clips
 from pianogen.tokens import Notes, encode, quantise, read_midi
@@ -189,6 +189,15 @@ def test_copies_are_refused_after_ten_pieces_and_kept_if_allowed(
         new_study(tmp_path / "s", models, small(made / "shards"))
     assert list(tmp_path.iterdir()) == []
     assert new_study(tmp_path / "s", models, small(made / "shards", allow_copies=True)).clips
+
+
+def test_an_empty_folder_without_its_name_is_refused_before_a_study_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was refused when all was made: the unfinished study was inside it, and so it was not empty any more."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError, match="is given without its name"), whole_folder(Path()):
+        pytest.fail("the study is being made")
 
 
 @pytest.mark.parametrize(
