@@ -35,8 +35,7 @@ def serve_study(path: Path, settings: StudyServeConfig) -> None:
         port = listening.getsockname()[1]
         key = Sessions(key_in(folder.path / "session.key"))
         guarded = Guard(application(folder, store, owner), key, place.names(port))
-        _announce(folder, place, port, new, store.num_codes())
-        serve(guarded, listening)
+        serve(guarded, listening, on_start=lambda: _announce(folder, place, port, new, store.num_codes()))
 
 
 def _check_clips(folder: StudyFolder) -> None:

@@ -14,7 +14,12 @@ _MAX_HEADER_BYTES = 16_000
 _GRACE_S = 5  # for requests that run when the server is told to stop
 
 
-def serve(app: ASGIApp, listening: socket.socket, on_stop: Callable[[], None] = lambda: None) -> None:
+def serve(
+    app: ASGIApp,
+    listening: socket.socket,
+    on_stop: Callable[[], None] = lambda: None,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
     """Serve an application on a socket that listens, until SIGINT or SIGTERM.
 
     Requests are not logged: their addresses identify people.
@@ -22,9 +27,10 @@ def serve(app: ASGIApp, listening: socket.socket, on_stop: Callable[[], None] = 
     Args:
         on_stop: Called as soon as it is told to stop, so that the application can end responses that go on for long;
             the server waits some seconds for them.
+        on_start: Called when it answers, and a signal ends it with all that the application does at its end.
     """
     try:
-        _server(app, on_stop).run(sockets=[listening])
+        _server(app, on_stop, on_start).run(sockets=[listening])
     finally:
         gc.freeze()  # the process ends, and need not look through all that it has imported for what to free
 
@@ -43,9 +49,14 @@ def serving(app: ASGIApp, listening: socket.socket, on_stop: Callable[[], None] 
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None], on_start: Callable[[], None]) -> None:
         super().__init__(config)
-        self._on_stop = on_stop
+        self._on_stop, self._on_start = on_stop, on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say that it answers; signals are handled from before this on."""
+        await super().startup(sockets)
+        self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell the application before waiting for its responses; the `lifespan` events come after them."""
@@ -53,7 +64,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _server(app: ASGIApp, on_stop: Callable[[], None]) -> uvicorn.Server:
+def _server(app: ASGIApp, on_stop: Callable[[], None], on_start: Callable[[], None] = lambda: None) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -65,4 +76,4 @@ def _server(app: ASGIApp, on_stop: Callable[[], None]) -> uvicorn.Server:
         http="h11",
         ws="none",
     )
-    return _Server(config, on_stop)
+    return _Server(config, on_stop, on_start)

@@ -2,7 +2,10 @@
 
 import asyncio
 import io
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -11,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 from served import HOST, Browser, Connection, pages, server
@@ -184,14 +186,29 @@ async def _get(app: Any, path: str, cookie: str | None) -> int:
 
 
 def test_a_second_server_of_a_study_is_refused_until_the_first_has_ended(folder: StudyFolder) -> None:
-    with server(folder) as (process, port):
+    with server(folder) as (process, _):
         with pytest.raises(StudyError, match=f"served by process {process.pid} on"):
             serve_study(folder.path, StudyServeConfig(port=0))
-        urlopen(f"http://127.0.0.1:{port}/").close()  # the address is printed before signals are handled
         process.terminate()
         process.wait(timeout=60)
     assert [file.name for file in folder.path.glob("answers.sqlite*")] == ["answers.sqlite"]  # no log beside it
     Store(folder).close()
+
+
+_STOPPED_WHEN_ANNOUNCED = """
+import signal, sys
+from pathlib import Path
+from pianogen.config import StudyServeConfig
+from pianogen.study import serve
+serve._announce = lambda *_: signal.raise_signal(signal.SIGTERM)
+serve.serve_study(Path(sys.argv[1]), StudyServeConfig(port=0))
+"""
+
+
+def test_a_server_that_is_stopped_as_it_prints_its_address_leaves_one_file_of_answers(folder: StudyFolder) -> None:
+    done = subprocess.run([sys.executable, "-c", _STOPPED_WHEN_ANNOUNCED, str(folder.path)], timeout=60, check=False)
+    assert done.returncode in (0, -signal.SIGTERM)
+    assert [file.name for file in folder.path.glob("answers.sqlite*")] == ["answers.sqlite"]
 
 
 def test_a_study_without_one_of_its_clips_is_refused(folder: StudyFolder) -> None:
