@@ -8,8 +8,9 @@ piece that has one is finished.
 
 import io
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pianogen.files import write_atomic
 from pianogen.folders import make_out
 from pianogen.generation.prompt import Prompt, clock_and_end
 from pianogen.generation.sampler import SampledPiece
+from pianogen.locks import FileLock
 from pianogen.progress import console
 from pianogen.render.sound import SoundFormat, encode_sound, piano_sound, played_piece, sound_formats
 from pianogen.runs import CheckpointInfo
@@ -61,6 +63,8 @@ class PieceFolder:
     request: dict[str, Any]
     config: GenerateConfig
     write_file: WriteFile = write_atomic
+    _known: set[str] = field(default_factory=set)
+    """Sidecars of this request that were found or written: with one, no other request can begin to write here."""
 
     def open(self) -> None:
         """Create the folder, or check the pieces that are in it.
@@ -70,8 +74,12 @@ class PieceFolder:
             RunError: The folder holds pieces of another request.
         """
         make_out(self.path)
+        self._check()
+
+    def _check(self) -> None:
         for path in sorted(self.path.glob("[0-9]*.json")):
             _check_same_request(path, read_sidecar(path) or {}, self.request)
+            self._known.add(path.name)
 
     def file(self, piece: int, suffix: str) -> Path:
         """Path of a file of a piece."""
@@ -86,13 +94,33 @@ class PieceFolder:
         return True
 
     def write(self, sampled: SampledPiece) -> None:
-        """Write a piece, the sidecar last."""
+        """Write a piece, the sidecar last.
+
+        Raises:
+            RunError: The folder holds pieces of another request, which began at the same time.
+        """
         piece, notes = sampled.request.piece, decode(sampled.tokens)
         spq, tempo = self.prompt.steps_per_quarter, self.prompt.quarters_per_minute
         midi = midi_bytes(notes, steps_per_quarter=spq, quarters_per_minute=tempo)
-        self.write_file(self.file(piece, ".mid"), midi)
-        self._write_extras(piece, sampled.tokens)
-        self.write_file(self.file(piece, ".json"), json.dumps(self._sidecar(sampled), indent=2) + "\n")
+        with self._claimed():
+            self.write_file(self.file(piece, ".mid"), midi)
+            self._write_extras(piece, sampled.tokens)
+            self.write_file(self.file(piece, ".json"), json.dumps(self._sidecar(sampled), indent=2) + "\n")
+            self._known.add(self.file(piece, ".json").name)
+
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """Let one request at a time write the first piece."""
+        if self._known:
+            yield
+            return
+        try:
+            lock = FileLock(self.path, folder=True)
+        except OSError:  # a file system without locks
+            lock = nullcontext()
+        with lock:
+            self._check()
+            yield
 
     def _sidecar(self, sampled: SampledPiece) -> dict[str, Any]:
         return {

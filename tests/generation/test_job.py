@@ -1,5 +1,6 @@
 """A job writes every piece once, whole, with its sidecar, and a second run makes only what is missing."""
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -12,13 +13,15 @@ import torch
 from pianogen.config import GenerateConfig, ModelConfig, TokenizerConfig, TrainConfig, to_dict
 from pianogen.errors import RunError, SettingError, SourceError
 from pianogen.files import write_atomic
-from pianogen.generation import generate, job
+from pianogen.generation import Prompt, Request, SampledPiece, generate, job, piece_folder
+from pianogen.generation.piece_folder import PieceFolder, request_of
 from pianogen.models import PianoModel, build_model
 from pianogen.runs import CheckpointInfo, create_run
 from pianogen.runs.checkpoint import write_checkpoint
 from pianogen.tokens import Notes, ids_of, read_midi, tokenize, words_of, write_midi
 
 CONFIG = GenerateConfig(num=3, tokens=40)
+WORDS = ["xxbos", "xxpad", "n60", "d4", "xxeos"]
 
 
 def small_model() -> PianoModel:
@@ -163,6 +166,33 @@ def test_pieces_of_another_request_are_left_alone(run, out, change, message):
     with pytest.raises(RunError, match=message):
         make(run, out, replace(CONFIG, **change))
     assert contents(out) == before
+
+
+def test_of_two_requests_that_begin_at_once_in_one_folder_one_is_refused(run, out):
+    """Both find the folder empty, and each would overwrite pieces of the other."""
+    folders = [
+        PieceFolder(out, Prompt(), request_of("small", run.load_model()[1], config, Prompt()), config)
+        for config in (CONFIG, replace(CONFIG, seed=1))
+    ]
+    for folder in folders:
+        folder.open()
+    pieces = [SampledPiece(Request(piece), ids_of(WORDS), "xxeos") for piece in range(2)]
+    folders[0].write(pieces[0])
+    before = contents(out)
+    for piece in pieces:
+        with pytest.raises(RunError, match=r"0000\.json was generated with seed = 0, but 1 is requested"):
+            folders[1].write(piece)
+    assert contents(out) == before
+    folders[0].write(pieces[1])
+    assert sidecar(out, 1)["seed"] == 0
+
+
+def test_a_folder_whose_file_system_has_no_locks_takes_pieces(run, out, monkeypatch):
+    def no_lock(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(piece_folder, "FileLock", no_lock)
+    assert all(path.exists() for path in make(run, out, CONFIG))
 
 
 def test_pieces_of_bf16_are_recorded_as_such_and_do_not_mix_with_fp32(run, out):
