@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pianogen.config.rules import part_of, require
+from pianogen.errors import SettingError
+
+_LONGEST = 1_000_000_000  # of any unit; in tokens it fits 64 bits at any tempo
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,11 @@ class GenerateConfig:
         for name in ("top_p", "min_p"):
             share = getattr(self, name)
             require(share is None or 0 < share <= 1, name, share, "above 0 and at most 1")
+        if self.prompt == "":  # as of a shell variable that is not set; it must not mean the present folder
+            raise SettingError("setting 'prompt' is empty; name a file or folder, or leave it out")
         for name in ("tokens", "bars", "seconds", "prompt_seconds", "prompt_bars"):
             length = getattr(self, name)
             require(length is None or length > 0, name, length, "above 0")
+        for name in ("tokens", "bars", "seconds", "min_tokens", "min_bars", "min_seconds"):
+            length = getattr(self, name)
+            require(length is None or length <= _LONGEST, name, length, f"at most {_LONGEST}")

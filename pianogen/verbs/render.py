@@ -5,6 +5,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from pianogen.config import RenderConfig
+from pianogen.errors import SettingError
 from pianogen.parsing import Parser, settings_of
 from pianogen.verbs.out import out_of
 
@@ -22,5 +23,7 @@ def run(arguments: Namespace) -> None:
     from pianogen.render.job import render
 
     out = out_of(arguments)
+    if "" in arguments.files:  # as of a shell variable that is not set; it must not mean the present folder
+        raise SettingError("one of FILES is empty; name MIDI files, scores or folders of them")
     num = render([Path(name) for name in arguments.files], Path(out), settings_of(RenderConfig, arguments))
     print(f"{num} {'file' if num == 1 else 'files'} rendered to {out}")

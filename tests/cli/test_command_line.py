@@ -108,6 +108,11 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         (["shards", "", "--out", "shards"], "SOURCE is empty"),
         (["shards", ".", "--out", ""], "setting 'out' is empty"),
         (["generate", "run", "--out", ""], "setting 'out' is empty"),
+        (["generate", "run", "--out", "o", "--prompt", ""], "setting 'prompt' is empty"),
+        (["generate", "run", "--out", "o", "--seconds", "1e300"], "'seconds' is 1e+300, but it must be at most"),
+        (["generate", "run", "--out", "o", "--min_bars", "1e300"], "'min_bars' is 1e+300, but it must be at most"),
+        (["generate", "run", "--out", "o", "--tokens", "9" * 20], "it must be at most 1000000000"),
+        (["render", "", "--out", "o"], "one of FILES is empty"),
         (["trian"], "'trian'"),
         (["--seed"], "'seed' is not valid as --seed here; give it after its verb"),
         (
