@@ -100,8 +100,7 @@ class PieceFolder:
             RunError: The folder holds pieces of another request, which began at the same time.
         """
         piece, notes = sampled.request.piece, decode(sampled.tokens)
-        spq, tempo = self.prompt.steps_per_quarter, self.prompt.quarters_per_minute
-        midi = midi_bytes(notes, steps_per_quarter=spq, quarters_per_minute=tempo)
+        midi = midi_bytes(notes, quarters_per_minute=self.prompt.quarters_per_minute, **self._metre)
         with self._claimed():
             self.write_file(self.file(piece, ".mid"), midi)
             self._write_extras(piece, sampled.tokens)

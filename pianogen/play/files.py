@@ -20,8 +20,8 @@ class _Form(NamedTuple):
 
 def _midi(piece: Piece, _: str | None) -> bytes:
     prompt = piece.spec.prompt
-    spq, tempo = prompt.steps_per_quarter, prompt.quarters_per_minute
-    return midi_bytes(decode(piece.tokens), steps_per_quarter=spq, quarters_per_minute=tempo)
+    spq, tempo, metre = prompt.steps_per_quarter, prompt.quarters_per_minute, prompt.time_signature
+    return midi_bytes(decode(piece.tokens), steps_per_quarter=spq, quarters_per_minute=tempo, time_signature=metre)
 
 
 def _score(piece: Piece, _: str | None) -> bytes:

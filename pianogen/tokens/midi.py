@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
-from symusic.core import ControlChangeTickList, NoteTickList, ScoreTick, TempoTick, TrackTick
+from symusic.core import ControlChangeTickList, NoteTickList, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
 from pianogen.errors import SourceError, TokenError
 from pianogen.tokens.limited_file import read_limited
+from pianogen.tokens.metre import COMMON_TIME, plausible_metre
 from pianogen.tokens.midi_chunks import sanitize
 from pianogen.tokens.notes import Notes, RawNotes
 from pianogen.tokens.pedal import Pedals, union
@@ -67,10 +68,15 @@ def write_midi(
 
 
 def midi_bytes(
-    notes: Notes, *, steps_per_quarter: int = 4, quarters_per_minute: float = DEFAULT_QUARTERS_PER_MINUTE
+    notes: Notes,
+    *,
+    steps_per_quarter: int = 4,
+    quarters_per_minute: float = DEFAULT_QUARTERS_PER_MINUTE,
+    time_signature: tuple[int, int] = COMMON_TIME,
 ) -> bytes:
     """Encode a note table as a MIDI file that reads back as the same table; the bytes are deterministic.
 
+    A file without a time signature is in 4/4, so that one is written only for other metres that are plausible.
     The resolution is 480 ticks per quarter, or the smallest multiple in which a step is a whole number of ticks.
     Readers pair a note-off with the first open note-on of its key, and synthesizers stop all of them, so a note that
     starts while its key is held is written to another track.
@@ -91,6 +97,9 @@ def midi_bytes(
         )
     score = ScoreTick(ticks_per_quarter)
     score.tempos.append(TempoTick(0, mspq=tempo))
+    metre = plausible_metre(time_signature)
+    if metre != COMMON_TIME:
+        score.time_signatures.append(TimeSignatureTick(0, *metre))
     numbers = _track_numbers(notes)
     for number in range(int(numbers.max(initial=0)) + 1):
         score.tracks.append(_track(notes, numbers == number, step))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from symusic.core import ScoreTick, TimeSignatureTick
 from test_job import SmallRun, make
 
-from pianogen.config import GenerateConfig, TokenizerConfig
+from pianogen.config import GenerateConfig, RenderConfig, TokenizerConfig
 from pianogen.errors import PianogenError
 from pianogen.generation import prompt
 from pianogen.generation.prompt import read_prompt
 from pianogen.render import piano_roll
-from pianogen.tokens import Notes, decode, engrave, read_midi, write_midi, write_musicxml
+from pianogen.render.job import render
+from pianogen.tokens import Notes, decode, engrave, midi_bytes, read_midi, write_midi, write_musicxml
 from pianogen.tokens.metre import plausible_metre
 from pianogen.tokens.vocab import ids_of
 
@@ -84,6 +86,31 @@ def test_a_picture_has_the_bars_of_the_prompts_metre(tmp_path: Path) -> None:
     notes, prompt_steps = decode(ids_of(sidecar["words"].split())), sidecar["prompt_steps"]
     piano_roll(notes, drawn, bar_steps=12, prompt_steps=prompt_steps, title=f"{sidecar['run']}, piece 0000")
     assert piece.with_suffix(".png").read_bytes() == drawn.getvalue()
+
+
+@pytest.mark.parametrize("metre", [(3, 4), (7, 8), (4, 4), (255, 1)])
+def test_a_piece_has_the_metre_of_its_prompt_in_its_file_too(metre: tuple[int, int], tmp_path: Path) -> None:
+    """Programs, `pianogen render` and a continuation of the piece find its bars there."""
+    path = with_metre(tmp_path / "prompt.mid", *metre)
+    config = replace(CONFIG, prompt=str(path))
+    (piece,) = make(SmallRun(tmp_path / "run"), tmp_path / "out", config)
+    assert read_prompt(piece, TokenizerConfig()).time_signature == plausible_metre(metre)
+
+
+def test_a_piece_in_common_time_has_the_bytes_of_a_file_without_a_time_signature() -> None:
+    assert midi_bytes(NOTES, time_signature=(4, 4)) == midi_bytes(NOTES)
+    assert midi_bytes(NOTES, time_signature=(4, 3)) == midi_bytes(NOTES)
+
+
+def test_rendering_a_piece_writes_the_score_that_was_written_beside_it(tmp_path: Path) -> None:
+    path = with_metre(tmp_path / "prompt.mid", 3, 4)
+    (piece,) = make(SmallRun(tmp_path / "run"), tmp_path / "out", replace(CONFIG, prompt=str(path)))
+    render([piece], tmp_path / "again", RenderConfig(wav=False, svg=False, piano_roll=False, musicxml=True))
+    first, again = (
+        re.sub(r"P[0-9a-f]{32}", "P", score.read_text())  # music21 draws the name of a part
+        for score in (piece.with_suffix(".musicxml"), tmp_path / "again" / "0000.musicxml")
+    )
+    assert first == again
 
 
 @given(st.tuples(st.integers(0, 255), st.integers(0, 255).map(lambda power: 2**power)))
