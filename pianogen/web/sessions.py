@@ -1,5 +1,6 @@
 """Sessions without stored data: a random name in a signed cookie, and a token against cross-site requests."""
 
+import hashlib
 import hmac
 import os
 import secrets
@@ -18,7 +19,12 @@ class Sessions:
     """Issues and reads session cookies; whoever has the key can forge them, so it stays in one file of the owner's."""
 
     def __init__(self, key: bytes | None = None) -> None:
-        """Use a key, by default a random one, which ends all sessions with the process."""
+        """Use a key, by default a random one, which ends all sessions with the process.
+
+        A browser sends the cookies of a host to each of its ports, so that those of a key have a name of their own:
+        another study, or `pianogen play`, on the same machine does not replace them.
+        """
+        self._cookie = COOKIE if key is None else f"{COOKIE}_{hashlib.sha256(key).hexdigest()[:8]}"
         key = secrets.token_bytes(_KEY_BYTES) if key is None else key
         self._cookies = Signer(key, salt="pianogen.session")
         self._tokens = Signer(key, salt="pianogen.csrf")
@@ -34,7 +40,7 @@ class Sessions:
         would drop ours behind one such as {"seen": true}.
         """
         try:
-            value = cookie_parser(header or "").get(COOKIE)
+            value = cookie_parser(header or "").get(self._cookie)
             return None if value is None else self._cookies.unsign(value).decode()
         except (BadSignature, UnicodeError):
             return None
@@ -42,7 +48,8 @@ class Sessions:
     def cookie(self, session: str, *, secure: bool) -> str:
         """The Set-Cookie header of a session. It is read by this site only, and never by scripts."""
         value = self._cookies.sign(session).decode()
-        return f"{COOKIE}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000" + ("; Secure" if secure else "")
+        rules = "Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000" + ("; Secure" if secure else "")
+        return f"{self._cookie}={value}; {rules}"
 
     def token(self, session: str) -> str:
         """What a page sends back with each request that changes something, in the header X-CSRF-Token."""

@@ -8,15 +8,17 @@ from pianogen.web import Guard, Limits, Sessions
 from pianogen.web.rates import Rate
 
 HOST = "127.0.0.1:8000"
+KEY = b"k" * 32
+COOKIE = Sessions(KEY).cookie("", secure=False).partition("=")[0]
 MAX_BYTES = 1000
 
 
 class Site:
     """A guarded application that counts what reaches it."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, key: bytes | None = KEY) -> None:
         self.seen: list[str] = []
-        self.sessions = Sessions(b"k" * 32)
+        self.sessions = Sessions(key)
         application = FastAPI()
 
         @application.get("/")
@@ -91,29 +93,39 @@ def test_a_program_without_a_session_needs_no_token(site: Site) -> None:
     assert site.client.post("/", content=b"123").json() == 3
 
 
+@pytest.mark.parametrize("other", [b"o" * 32, None])
+def test_another_server_on_the_same_host_leaves_the_session_of_a_key_as_it_is(other: bytes | None, site: Site) -> None:
+    first = site.client.get("/").json()["session"]
+    beside = Site(key=other)  # on another port, to which a browser sends the same cookies
+    beside.client.cookies = site.client.cookies
+    beside.client.get("/")
+    site.client.cookies = beside.client.cookies
+    assert site.client.get("/").json()["session"] == first
+
+
 def test_a_session_lasts_as_long_as_its_cookie_and_a_forged_one_is_replaced(site: Site) -> None:
     first = site.client.get("/").json()["session"]
     assert site.client.get("/").json()["session"] == first
     site.client.cookies.clear()
-    forged = {"cookie": f"pianogen_session={first}.c2lnbmF0dXJl"}
+    forged = {"cookie": f"{COOKIE}={first}.c2lnbmF0dXJl"}
     assert site.client.get("/", headers=forged).json()["session"] != first
 
 
 @pytest.mark.parametrize("other", ['consent={"necessary": true}', "path=/", "a=b c", "ä=ö", "x", "=", 'open="'])
 def test_cookies_that_others_set_for_the_same_host_do_not_hide_the_session(other: str, site: Site) -> None:
     first = site.client.get("/").json()["session"]
-    ours = f"pianogen_session={site.client.cookies['pianogen_session']}"
+    ours = f"{COOKIE}={site.client.cookies[COOKIE]}"
     site.client.cookies.clear()
     for cookies in (f"{other}; {ours}", f"{ours}; {other}"):
         answer = site.client.get("/", headers=[(b"cookie", cookies.encode("latin-1"))])
         assert answer.json()["session"] == first
 
 
-@pytest.mark.parametrize("cookie", ["pianogen_session=", "pianogen_session=a.b.c", "\x80", "a=b; =; pianogen_session"])
+@pytest.mark.parametrize("cookie", [f"{COOKIE}=", f"{COOKIE}=a.b.c", "\x80", f"a=b; =; {COOKIE}"])
 def test_a_damaged_cookie_opens_a_new_session(cookie: str, site: Site) -> None:
     answer = site.client.get("/", headers=[(b"cookie", cookie.encode("latin-1"))])
     assert answer.status_code == 200
-    assert "pianogen_session=" in answer.headers["set-cookie"]
+    assert f"{COOKIE}=" in answer.headers["set-cookie"]
 
 
 def test_a_large_body_is_refused_by_its_announced_length(site: Site) -> None:
