@@ -10,14 +10,16 @@ from rich.markup import escape
 
 from pianogen.config import JudgeConfig, TokenizerConfig
 from pianogen.data import Split
-from pianogen.errors import SettingError, SourceError, TokenError
+from pianogen.errors import RunError, SettingError, SourceError, TokenError
 from pianogen.generation.index import find_pieces
+from pianogen.generation.piece_folder import read_sidecar
 from pianogen.judge.spacing import spread
 from pianogen.metrics.music import Piece
 from pianogen.metrics.music.extremes import uniform_random
 from pianogen.progress import console
 from pianogen.randomness import RandomStream, generator
 from pianogen.tokens import Notes, RawNotes, decode, encode, find_sources, quantise, read_performance, source_suffixes
+from pianogen.tokens.vocab import ids_of
 
 Role = Literal["reference", "floor", "judged", "raw", "noise"]
 RAW_STEPS_PER_QUARTER = 48  # 10 ms at 120 quarters per minute
@@ -60,7 +62,8 @@ class PieceSet:
 def judged_sets(names: Sequence[str], config: JudgeConfig, tokenizer: TokenizerConfig) -> list[PieceSet]:
     """Read the pieces to judge: each folder, named NAME=FOLDER or by itself, is a set; single files are one set.
 
-    A folder that `pianogen generate` wrote, or one in it, is a set per run, with and without prompt.
+    A folder that `pianogen generate` wrote, or one in it, is a set per run, with and without prompt. Its pieces among
+    other files are known by their sidecars.
 
     Raises:
         SettingError: There is no such file or folder, a set has no piece, or two have one name.
@@ -75,7 +78,7 @@ def judged_sets(names: Sequence[str], config: JudgeConfig, tokenizer: TokenizerC
             sets += _sets_of(path, name, config, tokenizer)
         else:
             raise SettingError(f"{path} does not exist; give folders of pieces, NAME=FOLDER, or files")
-    sets += [_read_files("files", "judged", files, tokenizer)] if files else []
+    sets += [_read_files("files", "judged", files, tokenizer, config)] if files else []
     found = [one.name for one in sets]
     for name in found:
         if found.count(name) > 1:
@@ -91,7 +94,7 @@ def _name_and_path(given: str) -> tuple[str | None, Path]:
 def _sets_of(path: Path, name: str | None, config: JudgeConfig, tokenizer: TokenizerConfig) -> list[PieceSet]:
     listed = find_pieces(path) if path.is_dir() else []
     if not listed:
-        return [read_folder(path, name or path.resolve().name, "judged", tokenizer)]
+        return [_read_files(name or path.resolve().name, "judged", _files_in(path), tokenizer, config)]
     groups: dict[tuple[str, bool], list[NamedPiece]] = {}
     named = name is not None and len({piece.sidecar["run"] for piece in listed}) == 1
     both = len({bool(piece.prompt) for piece in listed}) > 1
@@ -99,11 +102,24 @@ def _sets_of(path: Path, name: str | None, config: JudgeConfig, tokenizer: Token
         group = name if name and named else piece.sidecar["run"]
         if both or (piece.prompt and not named):
             group += ", with prompt" if piece.prompt else ", without prompt"
-        skipped = 0 if config.with_prompt else piece.sidecar["prompt_steps"]
-        made = Piece.of(_from(piece.notes, skipped), piece.sidecar["steps_per_quarter"])
-        step = piece.sidecar["checkpoint"]["step"]
-        groups.setdefault((group, bool(piece.prompt)), []).append(NamedPiece(piece.file.as_posix(), made, path, step))
+        made = _generated(piece.file.as_posix(), path, piece.sidecar, config)
+        groups.setdefault((group, bool(piece.prompt)), []).append(made)
     return [PieceSet(group, "judged", made, has_prompt=prompt) for (group, prompt), made in groups.items()]
+
+
+def _generated(name: str, folder: Path, sidecar: Mapping[str, Any], config: JudgeConfig) -> NamedPiece:
+    """A piece of `pianogen generate`, by default without the notes of its prompt."""
+    notes = _from(decode(ids_of(sidecar["words"].split())), 0 if config.with_prompt else sidecar["prompt_steps"])
+    return NamedPiece(name, Piece.of(notes, sidecar["steps_per_quarter"]), folder, sidecar["checkpoint"]["step"])
+
+
+def _sidecar_of(file: Path) -> dict[str, Any] | None:
+    """What `pianogen generate` wrote beside a file; None if that is not of it."""
+    try:
+        found = read_sidecar(file.with_suffix(".json"))
+    except RunError:  # another program's
+        return None
+    return found if found and {"prompt_steps", "steps_per_quarter", "checkpoint"} <= found.keys() else None
 
 
 def _from(notes: Notes, step: int) -> Notes:
@@ -117,12 +133,25 @@ def read_folder(path: Path, name: str, role: Role, tokenizer: TokenizerConfig) -
     Raises:
         SettingError: There is none that can be read.
     """
-    return _read_files(name, role, sorted(find_sources(path)) if path.is_dir() else [path], tokenizer)
+    return _read_files(name, role, _files_in(path), tokenizer)
 
 
-def _read_files(name: str, role: Role, files: Sequence[Path], tokenizer: TokenizerConfig) -> PieceSet:
-    pieces, left_out = [], []
+def _files_in(path: Path) -> list[Path]:
+    return sorted(find_sources(path)) if path.is_dir() else [path]
+
+
+def _read_files(
+    name: str, role: Role, files: Sequence[Path], tokenizer: TokenizerConfig, config: JudgeConfig | None = None
+) -> PieceSet:
+    """Read files; with `config`, those of `pianogen generate` as the piece that their sidecar describes, each once."""
+    pieces, left_out, generated, has_prompt = [], [], set[Path](), False
     for file in files:
+        if config and (sidecar := _sidecar_of(file)):
+            if (stem := file.with_suffix("")) not in generated:
+                generated.add(stem)
+                has_prompt |= bool(sidecar.get("prompt"))
+                pieces.append(_generated(file.name, file.parent, sidecar, config))
+            continue
         try:
             raw = read_performance(file)
         except SourceError as error:
@@ -135,7 +164,7 @@ def _read_files(name: str, role: Role, files: Sequence[Path], tokenizer: Tokeniz
         raise SettingError(f"set {name!r} has no piece: {why}")
     for reason in left_out[:3]:
         console.print(f"[yellow]warning:[/] left out of {escape(name)}: {escape(reason)}", soft_wrap=True)
-    return PieceSet(name, role, pieces, left_out)
+    return PieceSet(name, role, pieces, left_out, has_prompt)
 
 
 def _as_tokens(raw: RawNotes, tokenizer: TokenizerConfig) -> Piece:

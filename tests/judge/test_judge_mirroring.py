@@ -65,6 +65,25 @@ def test_the_prompt_is_left_out_of_whichever_folder_of_a_request_is_judged(tmp_p
     assert len(found.pieces[0].piece.notes) == (tune(0).onset >= 80).sum() < len(tune(0))
 
 
+@pytest.mark.parametrize("given", ["{0}", "{0}/all", "{0}/all/r/p/seed-0/0.mid"])
+def test_the_prompt_is_left_out_above_a_request_and_of_a_single_file(tmp_path, given):
+    write_generated(tmp_path / "all" / "r" / "p" / "seed-0", 0, {"name": "p"}, prompt_steps=80)
+    (found,) = judged_sets([given.format(tmp_path)], JudgeConfig("the shards"), TokenizerConfig())
+    assert [len(one.piece.notes) for one in found.pieces] == [(tune(0).onset >= 80).sum()]
+    assert (found.has_prompt, found.pieces[0].step) == (True, 7)
+
+
+def test_a_generated_piece_and_its_score_among_other_files_are_one_piece(tmp_path):
+    for number in range(2):
+        write_generated(tmp_path / "above" / f"request-{number}", number, None)
+        (tmp_path / "above" / f"request-{number}" / f"{number}.musicxml").touch()
+    (tmp_path / "above" / "other.json").write_text('{"of": "another program"}')
+    write_midi(tune(2), tmp_path / "above" / "other.mid")
+    (found,) = judged_sets([str(tmp_path / "above")], JudgeConfig("the shards"), TokenizerConfig())
+    assert [len(one.piece.notes) for one in found.pieces] == [len(tune(number)) for number in (2, 0, 1)]
+    assert found.left_out == []
+
+
 def test_a_folder_of_generated_pieces_is_a_set_with_prompt_and_one_without(tmp_path):
     for number, prompt in enumerate([None, {"name": "p"}, None]):
         write_generated(tmp_path, number, prompt)
