@@ -8,6 +8,7 @@ from pianogen.errors import SettingError
 
 PARTS_FOLDER = ".parts"  # of shards: read by the tasks of a job array
 STAGING_FOLDER = ".building"  # of shards: unfinished files
+RESULTS_FOLDER = "evaluation"  # of a run: every JSON file in it is mirrored and exported as the scores of the run
 
 
 def run_above(folder: Path) -> Path | None:
@@ -41,12 +42,12 @@ def refuse_shards(out: Path, what: str) -> None:
 
 
 def refuse_run_or_shards(out: Path, what: str) -> None:
-    """Refuse to write `what` to a run folder, but not below one, or to a folder of shards or below it.
+    """Refuse to write `what` to a run folder or the results in it, but not elsewhere below one, or to shards.
 
     Raises:
         SettingError: It is one of these.
     """
-    if run_above(out) == out.resolve():
+    if (run := run_above(out)) and out.resolve() in (run, run / RESULTS_FOLDER):
         refuse_run(out, what)
     refuse_shards(out, what)
 

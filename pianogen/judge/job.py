@@ -13,7 +13,7 @@ from typing import Any
 
 from pianogen.config import JudgeConfig, to_dict
 from pianogen.files import write_atomic, write_json
-from pianogen.folders import make_out, refuse_shards
+from pianogen.folders import make_out, refuse_run_or_shards
 from pianogen.judge.comparison import Judgement, distances, floor, means
 from pianogen.judge.features import Tables, tables, window_names
 from pianogen.judge.kept_tables import kept_tables
@@ -31,11 +31,11 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
     The judgements are those of the reference, of other real music (the floor), of each set, and of noise.
 
     Raises:
-        SettingError: A set has no piece, two have one name, `out` holds shards, or copies are to be found of pieces
-            whose steps are not those of the shards.
+        SettingError: A set has no piece, two have one name, `out` is a run folder or holds shards, or copies are to be
+            found of pieces whose steps are not those of the shards.
         ShardError: The reference is damaged.
     """
-    refuse_shards(out, "the report")
+    refuse_run_or_shards(out, "the report")
     make_out(out)
     if (longest := config.first_seconds) is not None:
         config = replace(config, windows_s=[seconds for seconds in config.windows_s if seconds <= longest])

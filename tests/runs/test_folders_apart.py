@@ -60,6 +60,16 @@ def test_pieces_are_not_written_over_a_run_or_among_shards(run: Path, tiny_shard
             generate(run, out, GenerateConfig())
 
 
+@pytest.mark.parametrize("out", ["", "evaluation"])
+@pytest.mark.parametrize("verb", ["judge", "evaluate"])
+def test_reports_are_not_written_among_the_scores_of_a_run(
+    run: Path, verb: str, out: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--reference" if verb == "judge" else "--files", str(tmp_path)]
+    assert main([verb, str(run), *given, "--out", str(run / out)]) == 2
+    assert f"but {run} is a run folder; give the re" in capsys.readouterr().err
+
+
 def test_shards_that_are_not_finished_count(tmp_path: Path) -> None:
     (tmp_path / "shards/.parts").mkdir(parents=True)
     with pytest.raises(SettingError, match="holds shards"):
