@@ -77,6 +77,39 @@ def test_pieces_that_there_are_are_kept(judged: Reproduction) -> None:
     assert (piece.stat().st_mtime_ns, file.read_bytes()) == (before, content)
 
 
+def judged_again(judged: Reproduction, folder: Path, change: Callable[[dict[str, Any]], None]) -> Reproduction:
+    """The plan changed and carried out again in a copy of its folders, without the file that is of other pieces."""
+    again = Reproduction(folder, json.loads(json.dumps(judged.plan)))
+    again.write(change)
+    shutil.copytree(judged.results, again.results)
+    shutil.copytree(judged.out, again.out)
+    (again.results / "attn-0.judge.json").unlink()
+    return again
+
+
+def test_fewer_pieces_are_not_judged_with_those_that_are_left_of_more(judged: Reproduction, tmp_path: Path) -> None:
+    fewer = judged_again(judged, tmp_path, lambda plan: plan["pieces"].update(num=1))
+    assert not fewer.run()
+    assert [line[2:4] for line in lines(page(fewer))[:2]] == [["without", "1"], ["with", "1"]]
+
+
+def test_pieces_of_other_settings_are_made_again(judged: Reproduction, tmp_path: Path) -> None:
+    other = judged_again(judged, tmp_path, lambda plan: plan["pieces"].update(seed=1, seconds=10))
+    assert not other.run()
+    assert max(one["median_seconds"] for one in other.result("attn-0.judge")["sets"].values()) <= 10
+
+
+def test_pieces_of_weights_that_were_trained_again_are_made_again(judged: Reproduction, tmp_path: Path) -> None:
+    again = judged_again(judged, tmp_path, lambda plan: None)
+    for sidecar in (again.out / "pieces/attn-0").rglob("[0-9]*.json"):
+        content = json.loads(sidecar.read_text())
+        content["checkpoint"]["sha256"] = "0" * 64
+        sidecar.write_text(json.dumps(content))
+    (again.out / "pieces/attn-0/made-of.json").unlink(missing_ok=True)
+    assert not again.run()
+    assert again.result("attn-0.judge")["checkpoint"] == again.result("attn-0")["checkpoint"]
+
+
 @pytest.mark.parametrize("change", [("pieces", "num", 3), ("checkpoint", "sha256", "0")])
 def test_a_file_of_other_pieces_is_refused(
     change: tuple[str, str, Any], judged: Reproduction, copy: Callable[..., Reproduction]
