@@ -78,10 +78,7 @@ def distances(candidate: FeatureTable, reference: FeatureTable, *, draws: int, s
 
 def floor(candidate: FeatureTable, real: FeatureTable, reference: FeatureTable, *, draws: int, seed: int) -> Distances:
     """The distances of other real pieces to the reference: as many pieces, with as many windows, as the candidate."""
-    if not len(candidate.values):
-        return distances(candidate, reference, draws=draws, seed=seed)
-    per_piece = max(1, round(len(candidate.values) / max(candidate.num_pieces, 1)))
-    return distances(real.at_most(candidate.num_pieces, per_piece), reference, draws=draws, seed=seed)
+    return distances(real.as_many_as(candidate), reference, draws=draws, seed=seed)
 
 
 def means(tables: Tables, seed: int) -> dict[str, dict[str, Mean]]:

@@ -42,14 +42,24 @@ class FeatureTable:
         """The measures of one value, for a Frechet distance."""
         return Sample(np.column_stack([self.of(one.name) for one in SCALARS]), self.piece, self.num_pieces)
 
-    def at_most(self, pieces: int, windows_per_piece: int) -> "FeatureTable":
-        """The first pieces, each with at most this many windows, evenly spaced."""
-        rows = []
-        for piece in range(min(pieces, self.num_pieces)):
-            own = np.flatnonzero(self.piece == piece)
-            rows.append(own[spread(len(own), windows_per_piece)])
+    @property
+    def windows_of_pieces(self) -> Int[np.ndarray, " P"]:
+        """How many windows each piece has."""
+        return np.bincount(self.piece, minlength=self.num_pieces)
+
+    def as_many_as(self, other: "FeatureTable") -> "FeatureTable":
+        """A piece for each one of the other set, with as many windows, evenly spaced; pieces without any are no pieces.
+
+        It has fewer where the set itself has.
+        """
+        wanted, has = (counts[counts > 0].tolist() for counts in (other.windows_of_pieces, self.windows_of_pieces))
+        rows = [
+            own[spread(len(own), count)]
+            for own, count in zip(np.split(np.argsort(self.piece, kind="stable"), np.cumsum(has)), wanted, strict=False)
+            if len(own)
+        ]
         kept = np.concatenate(rows) if rows else np.zeros(0, int)
-        return FeatureTable(self.values[kept], self.piece[kept], min(pieces, self.num_pieces))
+        return FeatureTable(self.values[kept], np.repeat(np.arange(len(rows)), list(map(len, rows))), len(rows))
 
 
 Tables = dict[str, FeatureTable]
