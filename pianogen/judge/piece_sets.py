@@ -45,7 +45,7 @@ class PieceSet:
     role: Role
     pieces: list[NamedPiece]
     left_out: list[str] = field(default_factory=list)
-    """Files that could not be read, and why."""
+    """Files that are left out, and why."""
     has_prompt: bool = False
     """Whether the pieces were generated as the continuation of a prompt."""
 
@@ -183,6 +183,18 @@ def as_played(raw: RawNotes, steps_per_quarter: int = RAW_STEPS_PER_QUARTER) -> 
     duration = np.maximum(np.rint(raw.duration * scale).astype(np.int64), 1)
     order = np.lexsort((-raw.pitch, onset))
     return Piece.of(Notes(onset[order], duration[order], raw.pitch[order]), steps_per_quarter)
+
+
+def without_repeats(one: PieceSet) -> PieceSet:
+    """The same with the first of the pieces that have the same notes, such as a score and a MIDI file of it."""
+    first: dict[bytes, NamedPiece] = {}
+    left_out = list(one.left_out)
+    for named in one.pieces:
+        notes = named.piece.notes
+        kept = first.setdefault(np.stack([notes.onset, notes.duration, notes.pitch]).astype("<i8").tobytes(), named)
+        if kept is not named:
+            left_out.append(f"{named.name}, which has the same notes as {kept.name}")
+    return replace(one, pieces=list(first.values()), left_out=left_out)
 
 
 def of_split(split: Split, name: str, role: Role, steps_per_quarter: int, indices: Sequence[int]) -> PieceSet:

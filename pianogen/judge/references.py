@@ -6,7 +6,15 @@ from pathlib import Path
 from pianogen.config import JudgeConfig, TokenizerConfig
 from pianogen.data import ShardSet, open_shards_at
 from pianogen.errors import SettingError
-from pianogen.judge.piece_sets import MAX_FLOOR_PIECES, PieceSet, drawn, noise_like, of_split, read_folder
+from pianogen.judge.piece_sets import (
+    MAX_FLOOR_PIECES,
+    PieceSet,
+    drawn,
+    noise_like,
+    of_split,
+    read_folder,
+    without_repeats,
+)
 from pianogen.manifest import MANIFEST_NAME
 from pianogen.storage import is_url
 
@@ -64,7 +72,7 @@ def _of_shards(config: JudgeConfig) -> References:
 
 
 def _of_folder(path: Path, config: JudgeConfig) -> References:
-    both = read_folder(path, "real", "reference", config.tokenizer)
+    both = without_repeats(read_folder(path, "real", "reference", config.tokenizer))
     if len(both.pieces) < 3:
         raise SettingError(
             f"the reference {path} has {len(both.pieces)} pieces, but judging needs at least 3; add some"

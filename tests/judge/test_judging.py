@@ -112,6 +112,18 @@ def test_what_cannot_be_judged_is_refused(
         judge(given, tmp_path / "out", config)
 
 
+def test_copies_in_a_folder_of_real_music_are_not_the_floor_of_their_originals(
+    folders: Path, config: JudgeConfig, judged: list[Judgement], tmp_path: Path
+) -> None:
+    for file in (folders / "real").iterdir():
+        for name in (file.name, f"{file.stem}-copy.mid"):
+            (tmp_path / "twice").mkdir(exist_ok=True)
+            (tmp_path / "twice" / name).write_bytes(file.read_bytes())
+    found = judge([str(folders / "model")], tmp_path / "out", replace(config, reference=str(tmp_path / "twice")))
+    assert [one.distances for one in found] == [one.distances for one in judged]
+    assert len(found[0].left_out) == 24
+
+
 def test_a_reference_of_two_files_is_refused(config: JudgeConfig, folders: Path, tmp_path: Path) -> None:
     few = write_tunes(tmp_path / "few", range(2))
     with pytest.raises(SettingError, match="has 2 pieces, but judging needs at least 3; add some"):
