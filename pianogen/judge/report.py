@@ -26,6 +26,7 @@ from pianogen.render import player, render_template
 _COLOURS = ("#2f6fbb", "#d9821a", "#3d9a5f", "#a2559c", "#c2453c", "#5b6fd6", "#8a7a1f", "#168a94")
 _ROLE_COLOURS = {"reference": "#4a4a4a", "floor": "#8b8b8b", "noise": "#b5a898", "raw": "#6b6b9b"}
 _MAX_SIMILARITY_FRAMES = 240  # a longer piece is cut: one pixel a second
+_LEAST_WINDOWS = 0.8  # of those of the reference, in a piece
 _PLAYED_S = 90.0  # of each piece in the report
 
 
@@ -106,7 +107,28 @@ def _notes(report: Report) -> list[str]:
             "Compare windows rather than whole pieces, or beginnings (--first_seconds): those of the reference last "
             f"{reference.median_seconds:,.0f} s (median), but {', '.join(lengths)}."
         )
+    return notes + (_cut_windows(report) if report.config.first_seconds else [])
+
+
+def _cut_windows(report: Report) -> list[str]:
+    """Sets of pieces that end a little before the seconds compared, and so lack their last window."""
+    reference, *others = report.judgements
+    notes = []
+    for window in report.windows:
+        least = _LEAST_WINDOWS * _windows_a_piece(reference, window)
+        few = [one for one in others if one.role == "judged" and _windows_a_piece(one, window) < least]
+        if few:
+            found = ", ".join(f"{one.name} {_windows_a_piece(one, window):.1f}" for one in few)
+            notes.append(
+                f"Windows of {window} in a piece: {found}, but {_windows_a_piece(reference, window):.1f} in the "
+                "reference, so that other parts are compared; pieces that last some seconds longer than "
+                "--first_seconds have as many."
+            )
     return notes
+
+
+def _windows_a_piece(one: Judgement, window: str) -> float:
+    return next(iter(one.means[window].values())).windows / max(one.pieces, 1)
 
 
 def _curve(report: Report) -> Any:

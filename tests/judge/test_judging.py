@@ -140,6 +140,19 @@ def test_the_page_says_where_whole_pieces_have_other_lengths(
     assert ("those of the reference last 20 s (median), but short 8 s." in page) == says
 
 
+@pytest.mark.parametrize(("first_seconds", "says"), [(None, False), (10.0, True), (9.5, False)])
+def test_the_page_says_where_pieces_that_end_a_little_early_lack_their_last_window(
+    first_seconds: float | None, says: bool, config: JudgeConfig, tmp_path: Path
+) -> None:
+    early = write_tunes(tmp_path / "early", range(3), num_bars=5)
+    for file in early.iterdir():
+        piece = read_folder(file, "one", "judged", config.tokenizer).beginnings(9.75).pieces[0].piece
+        write_midi(piece.notes, file)
+    judge([str(early)], tmp_path / "out", replace(config, windows_s=[5], first_seconds=first_seconds))
+    page = (tmp_path / "out" / "judge.html").read_text()
+    assert ("Windows of 5 s in a piece: early 1.0, but 2.0 in the reference" in page) == says
+
+
 def test_first_seconds_judges_pieces_and_reference_as_if_they_ended_there(
     folders: Path, config: JudgeConfig, judged: list[Judgement], tmp_path: Path
 ) -> None:
