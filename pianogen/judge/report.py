@@ -72,6 +72,7 @@ def page(report: Report) -> str:
         panels=_panels(report),
         areas=_areas(report),
         structures=[_structure(one, report) for one in report.sets],
+        max_seconds=_MAX_SIMILARITY_FRAMES,
         players=[{"name": one.name, "pieces": _players(one, report)} for one in report.sets],
         definitions=METRICS,
         forms=[form.name for form in FORMS],

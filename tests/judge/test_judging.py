@@ -1,6 +1,7 @@
 """`pianogen judge` on small folders: what it writes, and that real music is nearer than noise."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +152,17 @@ def test_the_page_says_where_pieces_that_end_a_little_early_lack_their_last_wind
     judge([str(early)], tmp_path / "out", replace(config, windows_s=[5], first_seconds=first_seconds))
     page = (tmp_path / "out" / "judge.html").read_text()
     assert ("Windows of 5 s in a piece: early 1.0, but 2.0 in the reference" in page) == says
+
+
+def test_pictures_of_structure_show_no_more_than_the_page_says(config: JudgeConfig, tmp_path: Path) -> None:
+    long = write_tunes(tmp_path / "long", range(3), num_bars=20)
+    judge([str(long)], tmp_path / "out", config)
+    page = (tmp_path / "out" / "judge.html").read_text()
+    most = re.search(r"its first (\d+) s at most", page)
+    shown = re.findall(r"<span class=\"soft\">[^<]+, (\d+) s</span></figcaption>", page)
+    assert most
+    assert shown
+    assert max(map(int, shown)) <= int(most[1])
 
 
 def test_first_seconds_judges_pieces_and_reference_as_if_they_ended_there(
