@@ -108,7 +108,18 @@ def _notes(report: Report) -> list[str]:
             "Compare windows rather than whole pieces, or beginnings (--first_seconds): those of the reference last "
             f"{reference.median_seconds:,.0f} s (median), but {', '.join(lengths)}."
         )
-    return notes + (_cut_windows(report) if report.config.first_seconds else [])
+    return notes + _other_grids(report) + (_cut_windows(report) if report.config.first_seconds else [])
+
+
+def _other_grids(report: Report) -> list[str]:
+    """Sets of pieces whose notes are rounded to other steps than those of the reference."""
+    (grid,), *others = ({named.piece.steps_per_quarter for named in one.pieces} for one in report.sets)
+    return [
+        f"{one.name} has {', '.join(map(str, sorted(found)))} steps per quarter, but the reference {grid}: their "
+        "distance is also that of the grids; of a folder, --tokenizer.steps_per_quarter sets the grid."
+        for one, found in zip(report.sets[1:], others, strict=True)
+        if one.role == "judged" and found != {grid}
+    ]
 
 
 def _cut_windows(report: Report) -> list[str]:

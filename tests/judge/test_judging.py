@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from judge.judged import write_tunes
+from judge.judged import tune, write_tunes
 
 from pianogen.config import JudgeConfig
 from pianogen.data import ShardSet
@@ -15,8 +15,9 @@ from pianogen.errors import SettingError
 from pianogen.judge.comparison import Judgement
 from pianogen.judge.job import judge
 from pianogen.judge.piece_sets import read_folder
-from pianogen.tokens import Notes, write_midi
+from pianogen.tokens import Notes, encode, write_midi
 from pianogen.tokens.notes import canonical
+from pianogen.tokens.vocab import words_of
 
 MEASURES = ("frechet", "overlap", "kl_nats")
 
@@ -152,6 +153,20 @@ def test_the_page_says_where_pieces_that_end_a_little_early_lack_their_last_wind
     judge([str(early)], tmp_path / "out", replace(config, windows_s=[5], first_seconds=first_seconds))
     page = (tmp_path / "out" / "judge.html").read_text()
     assert ("Windows of 5 s in a piece: early 1.0, but 2.0 in the reference" in page) == says
+
+
+@pytest.mark.parametrize(("steps", "says"), [(4, False), (8, True)])
+def test_the_page_says_where_pieces_have_another_grid_than_the_reference(
+    steps: int, says: bool, config: JudgeConfig, tmp_path: Path
+) -> None:
+    sidecar = {"run": "r", "prompt": None, "prompt_steps": 0, "checkpoint": {"step": 7}, "steps_per_quarter": steps}
+    sidecar["words"] = " ".join(words_of(encode(tune(0))))
+    (tmp_path / "made").mkdir()
+    write_midi(tune(0), tmp_path / "made" / "0.mid", steps_per_quarter=steps)
+    (tmp_path / "made" / "0.json").write_text(json.dumps(sidecar))
+    judge([f"made={tmp_path / 'made'}"], tmp_path / "out", config)
+    page = (tmp_path / "out" / "judge.html").read_text()
+    assert ("made has 8 steps per quarter, but the reference 4" in page) == says
 
 
 def test_pictures_of_structure_show_no_more_than_the_page_says(config: JudgeConfig, tmp_path: Path) -> None:
