@@ -17,10 +17,12 @@ from logged import logged_lines
 from planned import NAMES, Reproduction
 
 from pianogen.cli import main
+from pianogen.config import ReproduceConfig, ShardSetConfig
 from pianogen.distributed.preemption import Preemption
-from pianogen.errors import RunError
+from pianogen.errors import RunError, SettingError
 from pianogen.locks import FileLock
 from pianogen.reproduce import job, results
+from pianogen.reproduce.shard_sets import make_shards
 from pianogen.runs import open_run
 from pianogen.train.trainer import Trainer
 
@@ -222,6 +224,18 @@ def test_shards_of_other_settings_are_refused(
     (changed.results / "rnn-0.json").unlink()
     assert main(changed.words) == 2
     assert "'seed' of shards 'tiny' is 3 in the plan" in capsys.readouterr().err
+
+
+def test_shards_of_another_list_are_refused(music: Path, tmp_path: Path) -> None:
+    planned = ShardSetConfig(source=str(music), split="random", listed=True)
+    files = sorted(path.relative_to(music).as_posix() for path in music.rglob("*.mid"))
+    for name, chosen in (("one.csv", files), ("other.csv", files[1:])):
+        (tmp_path / name).write_text("\n".join(["midi_filename", *chosen]))
+    one, other = (ReproduceConfig(list=str(tmp_path / name)) for name in ("one.csv", "other.csv"))
+    for command in (one, one, ReproduceConfig()):
+        assert make_shards(tmp_path / "shards", planned, command) == tmp_path / "shards"
+    with pytest.raises(SettingError, match=r"holds the files of another list than .*other\.csv, of one\.csv"):
+        make_shards(tmp_path / "shards", planned, other)
 
 
 def test_a_run_that_fails_does_not_keep_the_others_from_running(
