@@ -75,7 +75,8 @@ class Job:
 
     def __init__(self, out: Path, plan: Plan, config: ReproduceConfig) -> None:
         self.out, self.plan, self.config = out, plan, config
-        self.results = Path(config.results)
+        results = Path(config.results)
+        self.results = results.resolve() if results.name in ("", "..") else results  # the page has the folder's name
         self.stopped = False
         self._end = None if config.hours is None else time.monotonic() + 3600 * config.hours
 

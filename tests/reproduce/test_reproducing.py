@@ -22,6 +22,8 @@ from pianogen.distributed.preemption import Preemption
 from pianogen.errors import RunError, SettingError
 from pianogen.locks import FileLock
 from pianogen.reproduce import job, results
+from pianogen.reproduce.page import page_file
+from pianogen.reproduce.plan_file import read_plan
 from pianogen.reproduce.shard_sets import make_shards
 from pianogen.runs import open_run
 from pianogen.train.trainer import Trainer
@@ -236,6 +238,17 @@ def test_shards_of_another_list_are_refused(music: Path, tmp_path: Path) -> None
         assert make_shards(tmp_path / "shards", planned, command) == tmp_path / "shards"
     with pytest.raises(SettingError, match=r"holds the files of another list than .*other\.csv, of one\.csv"):
         make_shards(tmp_path / "shards", planned, other)
+
+
+@pytest.mark.parametrize("inside", [".", "deeper/.."])
+def test_the_folder_of_results_may_be_the_present_one(
+    inside: str, tmp_path: Path, quiet: Reproduction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "present/deeper").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "present")
+    plan = read_plan(quiet.file)
+    found = job.Job(tmp_path / "out", plan, ReproduceConfig(plan=str(quiet.file), results=inside)).results
+    assert page_file(found) == tmp_path / "present.md"
 
 
 def test_a_run_that_fails_does_not_keep_the_others_from_running(
