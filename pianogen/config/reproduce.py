@@ -40,7 +40,7 @@ class JudgedPiecesConfig:
     num: int = 32
     """Pieces from nothing, and as many continuations of performances of the test split."""
     seconds: float = 120.0
-    """Their maximum length, the prompt not counted; real music is compared up to this length."""
+    """How much of them is compared with as much of real music, the prompt not counted."""
     prompt_seconds: float = 15.0
     """Length of a prompt: the beginning of a performance, at 120 quarters per minute."""
     seed: int = 0

@@ -23,6 +23,8 @@ from pianogen.reproduce.plan import Plan, PlannedRun
 from pianogen.runs import open_run
 from pianogen.tokens import decode, midi_bytes
 
+_MORE_S = 10.0  # than what is compared: the silence before the first note does not count, and a window has to be filled
+
 
 def wanted(plan: Plan) -> list[PlannedRun]:
     """The runs whose pieces are in a table."""
@@ -43,7 +45,7 @@ def judge_run(results: Path, run: PlannedRun, out: Path, pieces: JudgedPiecesCon
     weights = open_run(out / "runs" / run.name).find_checkpoint(CHECKPOINT) / "model.safetensors"
     _remove_others(folder, {"pieces": to_dict(pieces), "weights": sha256_of(weights)})
     prompts = _prompts(shards, out / "prompts" / run.shard_set, pieces.num)
-    settings = {"seconds": pieces.seconds, "checkpoint": CHECKPOINT, "seed": pieces.seed}
+    settings = {"seconds": pieces.seconds + _MORE_S, "checkpoint": CHECKPOINT, "seed": pieces.seed}
     continued = {"prompt": str(prompts), "prompt_seconds": pieces.prompt_seconds}
     for name, config in (
         (WITHOUT, GenerateConfig(num=pieces.num, **settings)),

@@ -150,8 +150,8 @@ def _judged_section(table: Table, rows: Sequence[Row], plan: Plan, folder: Path)
         yield judged_table(rows, found)
         yield (
             f"{_NOTES['judged']} {pieces.num} pieces of each kind (seed {pieces.seed}, temperature 1, the last "
-            f"checkpoint) of at most {pieces.seconds:g} s, prompts of {pieces.prompt_seconds:g} s, all at 120 quarters "
-            "per minute."
+            f"checkpoint), their first {pieces.seconds:g} s, prompts of {pieces.prompt_seconds:g} s, all at 120 "
+            "quarters per minute."
         )
     yield not_judged(table.names, results, found)
     yield table.text

@@ -11,6 +11,7 @@ from planned import Reproduction
 
 from pianogen.cli import main
 from pianogen.errors import SettingError
+from pianogen.generation.index import find_pieces
 from pianogen.reproduce import judging
 from pianogen.reproduce.page import load_results, page_of
 from pianogen.reproduce.plan_file import read_plan
@@ -50,6 +51,13 @@ def test_a_run_has_a_line_with_and_without_prompt_and_noise_is_last(judged: Repr
         ["random notes", "-", "-", found[2][3]],
     ]
     assert "floor" in found[0][5]
+
+
+def test_pieces_are_made_longer_than_what_is_compared_of_them(judged: Reproduction) -> None:
+    made = [one for name in ("without", "with") for one in find_pieces(judged.out / "pieces/attn-0" / name)]
+    assert {one.sidecar["settings"]["seconds"] > 12 for one in made} == {True}
+    sets = judged.result("attn-0.judge")["sets"]
+    assert all(sets[name]["median_seconds"] <= 12 for name in ("without", "with"))
 
 
 def test_a_run_without_its_folder_is_left_out_and_named(judged: Reproduction) -> None:
