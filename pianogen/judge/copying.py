@@ -86,8 +86,17 @@ def copies_of(
     return [_copies(*one, index) for one in zip(tables, timings or [usual] * len(tables), strict=True)]
 
 
-def human_copies(index: CopyIndex) -> list[Copies]:
+def beginning(notes: Notes, steps: float) -> Notes:
+    """The notes that begin within so many steps after the first one."""
+    start = int(notes.onset[0]) if len(notes) else 0
+    kept = notes.onset < start + steps
+    return Notes(notes.onset[kept], notes.duration[kept], notes.pitch[kept])
+
+
+def human_copies(index: CopyIndex, first_seconds: float | None = None) -> list[Copies]:
     """What each performance of the test split has in common with the train split; kept beside the shards.
+
+    With `first_seconds`, only so much of each performance is searched, at 120 quarters per minute.
 
     Raises:
         ShardError: A performance cannot be read.
@@ -96,8 +105,8 @@ def human_copies(index: CopyIndex) -> list[Copies]:
     file = KeptFile(
         index.shards,
         FOLDER,
-        "test.json",
-        identity_of(VERSION, index.shards, [index.train, test], MIN_NOTES),
+        f"test-{first_seconds:g}.json" if first_seconds else "test.json",
+        identity_of(VERSION, index.shards, [index.train, test], MIN_NOTES, *([first_seconds] if first_seconds else [])),
         content="what test performances have in common with the train split",
         again="comparing the test split with the train split again",
     )
@@ -106,6 +115,9 @@ def human_copies(index: CopyIndex) -> list[Copies]:
     tables = [decode(test.tokens(performance)) for performance in range(len(test))]
     tokenizer = index.shards.tokenizer
     timings = [Timing.of(test.metadata(number), notes, tokenizer) for number, notes in enumerate(tables)]
+    if first_seconds is not None:
+        steps = first_seconds / Timing.usual(tokenizer).seconds_per_step
+        tables = [beginning(notes, steps) for notes in tables]
     found = copies_of(tables, index, timings)
     file.keep(json.dumps([copies.to_json() for copies in found]).encode())
     return found

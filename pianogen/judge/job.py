@@ -44,7 +44,7 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
         judged = judged_sets(names, config, real.tokenizer)
         if config.raw is not None:
             judged.append(read_folder(Path(config.raw), "real: as played", "raw", real.tokenizer))
-    copies = find_copies(judged, real.shards) if real.shards and config.originality else []
+    copies = find_copies(judged, real.shards, config.first_seconds) if real.shards and config.originality else []
     sets = [real.reference, real.floor, *judged, real.noise]
     if longest is not None:
         sets = [one.beginnings(longest) for one in sets]

@@ -4,13 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pianogen.data import ShardSet
 from pianogen.errors import SettingError
 from pianogen.judge.copy_index import CopyIndex
-from pianogen.judge.copying import Copies, copies_of, human_copies, summary
+from pianogen.judge.copying import Copies, beginning, copies_of, human_copies, summary
 from pianogen.judge.piece_sets import PieceSet, title_of
+from pianogen.metrics.music import Piece
 from pianogen.metrics.originality import FORMS
 from pianogen.progress import Progress, status
+from pianogen.tokens import Notes
 
 HUMAN = "human: test split"
 _SHOWN = 5  # longest runs of each form, over all sets
@@ -31,8 +35,10 @@ class Originality:
         return {"name": self.name, "summary": summary(self.copies), "pieces": pieces}
 
 
-def find_copies(sets: Sequence[PieceSet], shards: ShardSet) -> list[Originality]:
+def find_copies(sets: Sequence[PieceSet], shards: ShardSet, first_seconds: float | None = None) -> list[Originality]:
     """Search the judged sets for runs of the train split, after the same of the test split, the human baseline.
+
+    With `first_seconds`, only so much of both is searched: the longest run of a longer piece is longer.
 
     Raises:
         SettingError: The steps of pieces are not those of the shards.
@@ -42,7 +48,7 @@ def find_copies(sets: Sequence[PieceSet], shards: ShardSet) -> list[Originality]
     _require_grid(judged, shards)
     with status("indexing the train split and searching the test split"):
         index = CopyIndex.of(shards)
-        human = human_copies(index)
+        human = human_copies(index, first_seconds)
     test = shards.split("test")
     names = tuple(str(test.metadata(number).get("source", number)) for number in range(len(test)))
     found = [Originality(HUMAN, names, tuple(human))]
@@ -50,10 +56,15 @@ def find_copies(sets: Sequence[PieceSet], shards: ShardSet) -> list[Originality]
         for one in judged:
             copies = []
             for named in one.pieces:
-                copies += copies_of([named.piece.notes], index)
+                copies += copies_of([_searched(named.piece, first_seconds)], index)
                 bar.advance(1, note=one.name)
             found.append(Originality(one.name, tuple(named.name for named in one.pieces), tuple(copies)))
     return found
+
+
+def _searched(piece: Piece, first_seconds: float | None) -> Notes:
+    steps = np.inf if first_seconds is None else first_seconds * piece.steps_per_second
+    return beginning(piece.notes, steps)
 
 
 def rows(found: Sequence[Originality]) -> list[dict[str, Any]]:

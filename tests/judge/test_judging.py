@@ -15,7 +15,7 @@ from pianogen.errors import SettingError
 from pianogen.judge.comparison import Judgement
 from pianogen.judge.job import judge
 from pianogen.judge.piece_sets import read_folder
-from pianogen.tokens import Notes, encode, write_midi
+from pianogen.tokens import Notes, decode, encode, write_midi
 from pianogen.tokens.notes import canonical
 from pianogen.tokens.vocab import words_of
 
@@ -218,6 +218,22 @@ def test_copies_are_searched_in_the_train_split_beside_the_test_split(
     assert found["pieces"][0]["exact_share"] == 1.0
     page = (tmp_path / "out" / "judge.html").read_text()
     assert f"<td>{len(copied)}</td>" in page.partition("The longest runs")[2]
+
+
+def test_with_first_seconds_copies_are_searched_in_beginnings_of_pieces_and_of_the_test_split(
+    shards: ShardSet, train: list[Notes], tmp_path: Path
+) -> None:
+    (tmp_path / "copied").mkdir()
+    copied = max(train, key=len)
+    write_midi(copied, tmp_path / "copied" / "0.mid")
+    config = JudgeConfig(str(shards.folder), draws=20, windows_s=[1], workers=1, players=0, first_seconds=2)
+    for _ in range(2):  # the second time, the human baseline is kept
+        judge([str(tmp_path / "copied")], tmp_path / "out", config)
+        human, found = json.loads((tmp_path / "out" / "judge.json").read_text())["originality"]
+        assert found["pieces"][0]["notes"] == (copied.onset < copied.onset[0] + 16).sum() < len(copied)
+        split = shards.split("test")
+        test = [decode(split.tokens(number)) for number in range(len(split))]
+        assert [one["notes"] for one in human["pieces"]] == [(one.onset < one.onset[0] + 16).sum() for one in test]
 
 
 def test_a_folder_as_reference_has_no_train_split_to_copy_from(folders: Path, judged: list[Judgement]) -> None:
