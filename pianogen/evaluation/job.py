@@ -10,7 +10,7 @@ from pianogen.evaluation.fit_cache import fit_of
 from pianogen.evaluation.report import ComparisonRow
 from pianogen.evaluation.result_files import publish, write_results
 from pianogen.evaluation.results import Results
-from pianogen.evaluation.run_scores import name_in_tables, score_run
+from pianogen.evaluation.run_scores import name_in_tables, names_of, score_run
 from pianogen.evaluation.shard_comparison import compare_over_shards, differ_in_shards
 from pianogen.evaluation.subsets import Subset, open_recorded_shards, read_subset, require_same_mask, require_trained_on
 from pianogen.ops.arithmetic import reproducible_on_gpu
@@ -51,8 +51,8 @@ def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
                     write_results(run, checkpoint, subset, found[subset.split], baselines.results(subset), config)
             of_maestro = shards.source.get("kind") == "maestro"
             rows = [
-                ComparisonRow(name_in_tables(run, config), run.config.model.kind, found, of_maestro=of_maestro)
-                for run, (_, found) in zip(runs, scored, strict=True)
+                ComparisonRow(name_in_tables(name, run, config), run.config.model.kind, found, of_maestro=of_maestro)
+                for name, run, (_, found) in zip(names_of(runs), runs, scored, strict=True)
             ]
             rows += baselines.rows(subsets)
             publish(runs, rows, config)

@@ -35,10 +35,23 @@ def score_run(run: Run, subsets: Sequence[Subset], config: EvaluateConfig) -> tu
     return checkpoint, found
 
 
-def name_in_tables(run: Run, config: EvaluateConfig) -> str:
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """The name of each run's folder, after as many folders above it as tell it from the others."""
+    paths = [run.path.resolve().parts for run in runs]
+    return [
+        next(
+            "/".join(path[-depth:])
+            for depth in range(1, len(path) + 1)
+            if all(other[-depth:] != path[-depth:] for other in paths if other != path)
+        )
+        for path in paths
+    ]
+
+
+def name_in_tables(name: str, run: Run, config: EvaluateConfig) -> str:
     """The model's name, with that of the run where it says more."""
     kind = run.config.model.kind
-    details = [run.path.name] if run.path.name != kind else []
+    details = [name] if name != kind else []
     if config.precision != "fp32":
         details.append(config.precision)
     name = MODEL_NAMES.get(kind, kind)

@@ -16,7 +16,7 @@ from pianogen.evaluation.fit_cache import fit_of
 from pianogen.evaluation.nll_figure import write_nll_figure
 from pianogen.evaluation.report import ComparisonRow
 from pianogen.evaluation.result_files import folder_beside, suffix_of
-from pianogen.evaluation.run_scores import name_in_tables, score_run
+from pianogen.evaluation.run_scores import name_in_tables, names_of, score_run
 from pianogen.evaluation.shard_report import ShardsRow, shards_caption, shards_markdown, shards_table
 from pianogen.evaluation.subsets import Subset, chosen_of_train, open_recorded_shards, subset_of
 from pianogen.files import write_atomic, write_json
@@ -47,13 +47,17 @@ def compare_over_shards(runs: Sequence[Run], config: EvaluateConfig, *, writes: 
     scored = [(run, *score_run(run, [subsets[_fingerprint(run)]], config)) for run in runs]
     if not writes:
         return []
+    names = names_of(runs)
     rows = [
-        ShardsRow(name_in_tables(run, config), run.config.model.kind, run.tokenizer, found[split])
-        for run, _, found in scored
+        ShardsRow(name_in_tables(name, run, config), run.config.model.kind, run.tokenizer, found[split])
+        for name, (run, _, found) in zip(names, scored, strict=True)
     ]
     rows += [_baseline(shards[key], subset, runs[0]) for key, subset in subsets.items()]
     num_common = len(next(iter(subsets.values())).performances)
-    left_out = {run.path.name: len(shards[_fingerprint(run)].split(split, variants=False)) - num_common for run in runs}
+    left_out = {
+        name: len(shards[_fingerprint(run)].split(split, variants=False)) - num_common
+        for name, run in zip(names, runs, strict=True)
+    }
     caption = shards_caption(rows, split, num_common, left_out)
     content: dict[str, Any] = {
         "split": split,
@@ -64,8 +68,8 @@ def compare_over_shards(runs: Sequence[Run], config: EvaluateConfig, *, writes: 
             for key, one in shards.items()
         },
         "runs": {
-            run.path.name: {"step": point.step, "checkpoint_sha256": point.sha256, "shards": _fingerprint(run)}
-            for run, point, _ in scored
+            name: {"step": point.step, "checkpoint_sha256": point.sha256, "shards": _fingerprint(run)}
+            for name, (run, point, _) in zip(names, scored, strict=True)
         },
         "rows": [row.content() for row in rows],
     }

@@ -76,3 +76,11 @@ def test_a_precision_that_does_not_exist_is_refused():
 
     with pytest.raises(SettingError, match=r"Expected one of 'fp32', 'bf16'\. Got value: fp16"):
         build_parser().parse_args(["evaluate", "run", "--precision", "fp16"])
+
+
+def test_runs_whose_folders_have_one_name_are_told_apart_by_those_above(old):
+    first, second = (Path(shutil.copytree(old / "run", old / month / "run")) for month in ("may", "june"))
+    runs = [old / "run", first, second, old / "run"]
+    rows = evaluate(runs, EvaluateConfig(split="test", shards=str(old / "shards")))
+    names = [row.name.partition(" (")[2] for row in rows[:4]]
+    assert names == ["old/run)", "may/run)", "june/run)", "old/run)"]

@@ -128,6 +128,13 @@ def test_the_file_says_what_was_compared_and_what_was_left_out(sets, tmp_path):
     assert found["left_out"] == {run.name: len(sources(sets[run.name], "train")) - len(common) for run in runs}
 
 
+def test_runs_whose_folders_have_one_name_are_all_in_the_file(sets, tmp_path):
+    runs = [make_run(tmp_path / name / "run", "lstm", shards=sets[name]) for name in ("grid-4", "grid-8")]
+    evaluate(runs, EvaluateConfig())
+    found = content(runs)
+    assert list(found["runs"]) == list(found["left_out"]) == ["grid-4/run", "grid-8/run"]
+
+
 def test_shards_that_were_moved_are_found_by_their_fingerprint(runs, sets, tmp_path):
     there = tmp_path / "moved"
     for name, new in (("grid-4", "b"), ("grid-8", "a")):
