@@ -24,9 +24,12 @@ class Preemption:
         return self.signal is not None
 
     def release(self) -> None:
-        """Restore the previous signal handlers."""
+        """Restore the previous signal handlers, and tell an outer Preemption of a signal: it may be too late here."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
+            outer = getattr(handler, "__self__", None)
+            if self.signal == number and isinstance(outer, Preemption):
+                outer.signal = number
 
     def raise_if_interrupted(self) -> None:
         """End the process as Ctrl-C normally does, after the checkpoint is saved.

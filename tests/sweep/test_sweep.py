@@ -21,6 +21,7 @@ from pianogen.distributed.independent import separate_ranks
 from pianogen.errors import RunError, SettingError, ShardError
 from pianogen.runs import open_run
 from pianogen.train import train
+from pianogen.train.checkpointing import CheckpointManager
 
 MakeRun = Callable[..., TrainConfig]
 TWO_RATES = {"optim.lr": [1.0e-6, 1.0e-2]}  # the second learns in a few steps, the first does not
@@ -180,6 +181,16 @@ def test_a_signal_between_two_trials_is_not_lost(config: TrainConfig, monkeypatc
         train(config, *hook)  # type: ignore[arg-type]
 
     monkeypatch.setattr(worker, "train", interrupted)
+    assert [row["state"] for row in rows_of(search(config, TWO_RATES, grid=True))] == ["finished"]
+
+
+def test_a_signal_after_the_last_step_of_a_trial_is_not_lost(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(checkpoints: CheckpointManager) -> None:
+        os.kill(os.getpid(), signal.SIGUSR2)  # the trial has used its budget, so that it is finished and not stopped
+
+    monkeypatch.setattr(CheckpointManager, "require_any", interrupted)
     assert [row["state"] for row in rows_of(search(config, TWO_RATES, grid=True))] == ["finished"]
 
 
