@@ -150,10 +150,12 @@ def end_ranks() -> None:
     destructor takes this lock. Only the destructor of the Python object releases the GIL first
     (https://github.com/pytorch/pytorch/issues/56297), that of DDP does not: if DDP held the last reference to the
     group, the process could wait forever. So a reference is kept here, until the exit of Python at the latest.
+
+    A rank that works on alone must call this first: its monitor would take those that have left for hanging ones. A
+    second call does nothing.
     """
     while _monitors:
         _monitors.pop().stop()
-    _ended_groups.clear()
     if dist.group.WORLD is not None:
-        _ended_groups.append(dist.group.WORLD)
+        _ended_groups[:] = [dist.group.WORLD]
         dist.destroy_process_group()

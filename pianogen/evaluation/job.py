@@ -44,6 +44,7 @@ def evaluate(paths: list[Path], config: EvaluateConfig) -> list[ComparisonRow]:
             read_subset(shards, split, config) for split in ([config.split] if config.split else ["test", "train"])
         ]
         scored = [score_run(run, subsets, config) for run in runs]
+        end_ranks()  # rank 0 goes on alone
         if accelerator.is_main_process:
             baselines = _Baselines(shards, runs[0].config.model.mask)
             for run, (checkpoint, found) in zip(runs, scored, strict=True):

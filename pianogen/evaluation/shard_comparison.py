@@ -10,6 +10,7 @@ from typing import Any
 
 from pianogen.config import EvaluateConfig
 from pianogen.data import ShardSet
+from pianogen.distributed.process_group import end_ranks
 from pianogen.errors import SettingError
 from pianogen.evaluation.baselines import Baselines
 from pianogen.evaluation.fit_cache import fit_of
@@ -45,6 +46,7 @@ def compare_over_shards(runs: Sequence[Run], config: EvaluateConfig, *, writes: 
     shards = {_fingerprint(run): open_recorded_shards(run, config.shards, is_parent=True) for run in runs}
     subsets = common_subsets(shards, split, config)
     scored = [(run, *score_run(run, [subsets[_fingerprint(run)]], config)) for run in runs]
+    end_ranks()  # the one that writes goes on alone
     if not writes:
         return []
     names = names_of(runs)

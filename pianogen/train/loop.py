@@ -60,6 +60,7 @@ def train(
             before_exit(lambda: journal.fail(trainer.position))
             with journal.attempt(trainer.position, loop.outcome):
                 loop.run()
+            end_ranks()  # before rank 0 waits for the mirror
         if accelerator.is_main_process:
             console.print(_summary(run, trainer.position, loop.outcome()), soft_wrap=True)
     finally:
