@@ -33,8 +33,9 @@ def serve(path: str, modules: list[str]) -> None:
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a process with threads must not fork"
     gc.freeze()  # forks share the memory of what is loaded
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
+    listener.bind(f"{path}.new")
     listener.listen()
+    Path(f"{path}.new").rename(path)  # clients connect as soon as it is there
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
@@ -55,9 +56,14 @@ def _answer(connection: socket.socket, path: str) -> None:
     with connection.makefile("rb") as stream:
         request = json.loads(stream.read(int.from_bytes(header, "big")))
     request["environment"][SOCKET] = path
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(request, files, connection))
+    ready, has_session = os.pipe()
+    arguments = (request, files, connection, (ready, has_session))
+    process = multiprocessing.get_context("fork").Process(target=_run, args=arguments)
     process.start()
     assert process.pid
+    os.close(has_session)
+    os.read(ready, 1)  # until the other process closes it: the client may signal the session at once
+    os.close(ready)
     for number in (*files, 0, 1, 2):
         os.close(number)
     connection.sendall(process.pid.to_bytes(8, "big"))
@@ -66,9 +72,13 @@ def _answer(connection: socket.socket, path: str) -> None:
     connection.sendall(process.exitcode.to_bytes(8, "big", signed=True))
 
 
-def _run(request: dict[str, Any], files: list[int], connection: socket.socket) -> None:
-    """Do what `python WORDS` does."""
+def _run(request: dict[str, Any], files: list[int], connection: socket.socket, ready: tuple[int, int]) -> None:
+    """Do what `python WORDS` does; `ready` is closed once it has its session."""
     connection.close()
+    if request["new_session"]:
+        os.setsid()
+    for number in ready:
+        os.close(number)
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -77,8 +87,6 @@ def _run(request: dict[str, Any], files: list[int], connection: socket.socket) -
     os.environ.update(request["environment"])
     sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     os.chdir(request["folder"])
-    if request["new_session"]:
-        os.setsid()
     if "torch.distributed.run" in sys.modules:
         _have_torchs_launcher_fork()
     if UNSYNCED in os.environ:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,6 +56,44 @@ def test_a_signal_reaches_it_and_its_own_session(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(60)
     assert process.returncode == -signal.SIGTERM
+
+
+def test_its_own_session_is_there_from_the_start() -> None:
+    for _ in range(20):
+        process = fork("-c", "import time; time.sleep(60)", start_new_session=True)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(60)
+        assert process.returncode == -signal.SIGKILL
+
+
+def test_a_signal_to_a_process_that_has_just_ended_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = fork("-c", "pass")
+    process.communicate(60)
+    monkeypatch.setattr(process, "poll", lambda: None)  # as if it had ended a moment later
+    process.kill()
+    assert process.returncode == 0
+
+
+def test_the_server_can_be_reached_as_soon_as_its_socket_is_there(tmp_path: Path) -> None:
+    program = """
+import socket, sys, time
+from fork_server import serve
+
+listen = socket.socket.listen
+socket.socket.listen = lambda *given: (time.sleep(0.5), listen(*given))
+serve(sys.argv[1], [])
+"""
+    path = tmp_path / "socket"
+    server = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], cwd=Path(__file__).parent, stdin=subprocess.PIPE
+    )
+    try:
+        while not path.exists():
+            assert server.poll() is None
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+    finally:
+        server.communicate()
 
 
 def test_a_program_that_is_late_ends_and_its_output_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
