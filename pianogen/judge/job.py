@@ -56,7 +56,7 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
             bar.advance(1, note=one.name)
     write_json(out / "judge.json", _content(found, copies, real, config))
     write_atomic(out / "judge.html", page(Report(found, sets, copies, real.description, config)))
-    mirror(sets, found)
+    mirror(sets, found, {"reference": real.description, "first_seconds": config.first_seconds})
     return found
 
 

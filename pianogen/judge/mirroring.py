@@ -1,8 +1,9 @@
 """The judgements of a run's pieces, in its folder and so in MLflow."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pianogen import track
 from pianogen.files import write_json
@@ -14,9 +15,10 @@ _NOT_IN_NAMES = re.compile(r"[^\w-]+")
 _MAX_NAME = 100  # characters; MLflow takes 250 of a metric's whole name
 
 
-def mirror(sets: Sequence[PieceSet], judgements: Sequence[Judgement]) -> None:
+def mirror(sets: Sequence[PieceSet], judgements: Sequence[Judgement], compared: Mapping[str, Any]) -> None:
     """Write RUN/evaluation/judge.json for pieces below a run folder, and mirror it; a failure there is a warning.
 
+    `compared` says what with, and how much of it: distances of two files with other values cannot be compared.
     The metrics begin with judge/ or, of pieces with a prompt, judge-prompt/. Where a run has several sets of either
     kind, the set's name follows.
     """
@@ -30,7 +32,8 @@ def mirror(sets: Sequence[PieceSet], judgements: Sequence[Judgement]) -> None:
         for prefix, (_, judgement) in zip(_prefixes([one for one, _ in found]), found, strict=True):
             metrics |= _metrics(prefix, judgement)
         (run / "evaluation").mkdir(exist_ok=True)
-        write_json(run / "evaluation" / "judge.json", {"step": found[-1][0].pieces[0].step, "metrics": metrics})
+        content = {"step": found[-1][0].pieces[0].step, **compared, "metrics": metrics}
+        write_json(run / "evaluation" / "judge.json", content)
         if track.is_on():
             track.sync_or_warn(run)
 

@@ -33,9 +33,9 @@ def mirrored(run: Path, *sets: tuple[str, bool]) -> dict[str, float]:
         Judgement(one.name, "judged", 1, 1, 1.0, [], {"10 s": {"polyphony": Mean(value, None, None, 1, 1)}}, {}, {})
         for value, one in enumerate(given)
     ]
-    mirror(given, found)
+    mirror(given, found, {"first_seconds": 120})
     content = json.loads((run / "evaluation" / "judge.json").read_text())
-    assert content["step"] == 7
+    assert (content["step"], content["first_seconds"]) == (7, 120)
     return content["metrics"]
 
 
