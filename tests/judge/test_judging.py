@@ -204,12 +204,18 @@ def test_shards_are_a_reference_whose_measures_are_kept(tiny_shards: Path, folde
     assert [one.distances for one in again] == [one.distances for one in first]
 
 
+def write_longest(train: list[Notes], folder: Path) -> Notes:
+    """Write the longest performance, which a judged model has copied."""
+    folder.mkdir()
+    copied = max(train, key=len)
+    write_midi(copied, folder / "0.mid")
+    return copied
+
+
 def test_copies_are_searched_in_the_train_split_beside_the_test_split(
     shards: ShardSet, train: list[Notes], tmp_path: Path
 ) -> None:
-    (tmp_path / "copied").mkdir()
-    copied = max(train, key=len)
-    write_midi(copied, tmp_path / "copied" / "0.mid")
+    copied = write_longest(train, tmp_path / "copied")
     config = JudgeConfig(str(shards.folder), draws=20, windows_s=[5], workers=1, players=0)
     judge([str(tmp_path / "copied")], tmp_path / "out", config)
     human, found = json.loads((tmp_path / "out" / "judge.json").read_text())["originality"]
@@ -223,9 +229,7 @@ def test_copies_are_searched_in_the_train_split_beside_the_test_split(
 def test_with_first_seconds_copies_are_searched_in_beginnings_of_pieces_and_of_the_test_split(
     shards: ShardSet, train: list[Notes], tmp_path: Path
 ) -> None:
-    (tmp_path / "copied").mkdir()
-    copied = max(train, key=len)
-    write_midi(copied, tmp_path / "copied" / "0.mid")
+    copied = write_longest(train, tmp_path / "copied")
     config = JudgeConfig(str(shards.folder), draws=20, windows_s=[1], workers=1, players=0, first_seconds=2)
     for _ in range(2):  # the second time, the human baseline is kept
         judge([str(tmp_path / "copied")], tmp_path / "out", config)
