@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import LIMIT_S
 from forked import run as run_program
 from tiny import tiny_config
 
@@ -60,12 +61,12 @@ def test_every_promised_name_is_a_function_after_every_submodule_is_imported():
 @pytest.mark.parametrize("code", ["", "pianogen.encode", "pianogen.open_run", "dir(pianogen)"])
 def test_importing_the_package_and_reading_files_loads_no_torch(code: str):
     program = f"import sys, pianogen\n{code}\nassert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT_S)
 
 
 def test_importing_the_package_alone_loads_nothing_of_it():
     program = "import sys, pianogen\nassert not [name for name in sys.modules if name.startswith('pianogen.')]"
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT_S)
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked import LIMIT_S
 from submitting import ROOT, submit
 
 from launch.status import status
@@ -87,7 +88,7 @@ def test_without_slurm_the_message_names_the_way_out(here: Path, monkeypatch: py
 
 
 def until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + LIMIT_S
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -99,7 +100,7 @@ def submit_in_its_own_process(*words: str, **variables: str) -> str:
     script = f"import sys; sys.path.insert(0, {str(folder)!r}); from submitting import submit; submit(*sys.argv[1:])"
     environment = {**os.environ, **variables}
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {script}", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_S, env=environment)
     return done.stdout
 
 
