@@ -35,12 +35,19 @@ def start_ranks(plugin: DeepSpeedPlugin | None = None, timeout_s: float = RANK_T
     """
     check_launch(os.environ)
     _share_cores(os.environ)
-    has_gpu = torch.cuda.is_available()
-    backend = "nccl" if has_gpu else "gloo"
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         _join_and_monitor(backend, timeout_s)
+    try:
+        return _accelerator(plugin, backend)
+    except BaseException:
+        end_ranks()
+        raise
+
+
+def _accelerator(plugin: DeepSpeedPlugin | None, backend: str) -> Accelerator:
     if plugin is None:
-        accelerator = Accelerator(cpu=not has_gpu)
+        accelerator = Accelerator(cpu=backend == "gloo")
         set_ddp_settings(accelerator)
     else:  # with cpu=True beside a plugin accelerate would silently use DDP
         accelerator = Accelerator(deepspeed_plugin=plugin, kwargs_handlers=[InitProcessGroupKwargs(backend=backend)])

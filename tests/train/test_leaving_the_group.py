@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from forked import LIMIT_S, run
+from launching import TWO, environment
 
 # gloo's thread holds the last reference to a tensor, and waits for the GIL with a lock of the group held
 START = """
@@ -57,3 +59,31 @@ def test_gloo_has_released_its_tensors_and_has_no_thread_when_python_exits(model
     command = [sys.executable, "-c", f"{SHOW_THREADS}{START}use_group({model})"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "[]\n", "")
+
+
+def test_an_error_after_joining_leaves_no_heartbeat_behind(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import os
+import threading
+from pathlib import Path
+
+from pianogen.distributed import process_group
+
+
+def fail(**given):
+    raise OSError("no accelerator")
+
+
+process_group.Accelerator = fail
+try:
+    process_group.start_ranks()
+except OSError as error:
+    names = [thread.name for thread in threading.enumerate() if "heartbeat" in thread.name]
+    Path(__file__).with_name(os.environ["RANK"]).write_text(f"{error}, {names}")
+"""
+    )
+    ran = run([*TWO[:-2], str(program)], env=environment())
+    assert ran.returncode == 0, ran.stderr
+    assert [(tmp_path / rank).read_text() for rank in "01"] == 2 * ["no accelerator, []"]
