@@ -119,7 +119,7 @@ def _before(notes: Notes, cut: float, path: Path) -> Notes:
             f"the prompt {path} has no note on the keyboard in its first {cut:g} steps of the grid;"
             " raise --prompt_seconds or --prompt_bars, or use another file"
         )
-    return Notes(notes.onset[kept], notes.duration[kept], notes.pitch[kept])
+    return notes.select(kept)
 
 
 def _length(ids: Int[np.ndarray, " T"], notes: Notes, cut: float) -> int:

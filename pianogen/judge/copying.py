@@ -90,7 +90,7 @@ def beginning(notes: Notes, steps: float) -> Notes:
     """The notes that begin within so many steps after the first one."""
     start = int(notes.onset[0]) if len(notes) else 0
     kept = notes.onset < start + steps
-    return Notes(notes.onset[kept], notes.duration[kept], notes.pitch[kept])
+    return notes.select(kept)
 
 
 def human_copies(index: CopyIndex, first_seconds: float | None = None) -> list[Copies]:

@@ -124,7 +124,7 @@ def _sidecar_of(file: Path) -> dict[str, Any] | None:
 
 def _from(notes: Notes, step: int) -> Notes:
     kept = notes.onset >= step
-    return Notes(notes.onset[kept], notes.duration[kept], notes.pitch[kept])
+    return notes.select(kept)
 
 
 def read_folder(path: Path, name: str, role: Role, tokenizer: TokenizerConfig) -> PieceSet:

@@ -245,7 +245,7 @@ def _players(one: PieceSet, report: Report) -> list[dict[str, Any]]:
 def _beginning(piece: Piece) -> Piece:
     notes = piece.notes
     kept = int(np.searchsorted(notes.onset, _PLAYED_S * piece.steps_per_second))
-    return Piece(type(notes)(notes.onset[:kept], notes.duration[:kept], notes.pitch[:kept]), piece.steps_per_quarter)
+    return Piece(notes.select(slice(kept)), piece.steps_per_quarter)
 
 
 def _player(piece: Piece, label: str) -> Any:

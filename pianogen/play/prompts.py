@@ -70,7 +70,7 @@ def _encoded_until(notes: Notes, end_step: int) -> tuple[Int[np.ndarray, " T"], 
     kept = notes.onset < end_step
     if not kept.any():
         raise SettingError(f"'end_step' is {end_step}, but the prompt's first note starts at step {notes.onset.min()}")
-    ids = encode(Notes(notes.onset[kept], notes.duration[kept], notes.pitch[kept]))[:-1]
+    ids = encode(notes.select(kept))[:-1]
     clock, end = clock_and_end(ids)
     return ids, min(end, end_step - (int(notes.onset[kept].max()) - clock))
 

@@ -71,5 +71,5 @@ def _long_enough(shards: ShardSet, prompt_s: float, clip_s: float, seed: int) ->
         if min(before.sum(), after.sum()) < MIN_NOTES or (notes.onset + notes.duration).max() < end:
             continue
         compositions.add(composition)
-        prompt = Notes(notes.onset[before], notes.duration[before], notes.pitch[before])
+        prompt = notes.select(before)
         yield Excerpt(notes, Prompt(encode(prompt)[:-1], cut, spq), metadata)

@@ -69,6 +69,10 @@ class Notes:
     def __len__(self) -> int:
         return len(self.onset)
 
+    def select(self, kept: Bool[np.ndarray, " N"] | slice) -> "Notes":
+        """Some of the notes, in their order."""
+        return Notes(self.onset[kept], self.duration[kept], self.pitch[kept])
+
 
 @dataclass(frozen=True)
 class QuantisationReport:

@@ -112,8 +112,7 @@ class Windows:
     def notes(self) -> Notes:
         """The notes that begin in a window; onsets are from the start of the piece."""
         stop = int(np.searchsorted(self.piece.notes.onset, self.num * self.steps))
-        notes = self.piece.notes
-        return Notes(notes.onset[:stop], notes.duration[:stop], notes.pitch[:stop])
+        return self.piece.notes.select(slice(stop))
 
     @cached_property
     def of_note(self) -> Int[np.ndarray, " N"]:
