@@ -11,6 +11,11 @@ STAGING_FOLDER = ".building"  # of shards: unfinished files
 RESULTS_FOLDER = "evaluation"  # of a run: every JSON file in it is mirrored and exported as the scores of the run
 
 
+def named(path: Path) -> Path:
+    """A path whose last part is the name of the folder, which `.` and `..` do not give."""
+    return path.resolve() if path.name in ("", "..") else path
+
+
 def run_above(folder: Path) -> Path | None:
     """The run folder that this folder is or is below, if any."""
     return _first(folder, lambda parent: (parent / "config.yaml").is_file() and (parent / "environment.json").is_file())

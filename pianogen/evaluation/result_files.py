@@ -19,6 +19,7 @@ from pianogen.evaluation.report import ComparisonRow, comparison_markdown, compa
 from pianogen.evaluation.results import Results, metrics_of
 from pianogen.evaluation.subsets import Subset
 from pianogen.files import write_atomic, write_json
+from pianogen.folders import RESULTS_FOLDER
 from pianogen.progress import console
 from pianogen.runs import CheckpointInfo, Run
 from pianogen.storage import is_copy
@@ -34,7 +35,7 @@ def write_results(
     config: EvaluateConfig,
 ) -> None:
     """Write RUN/evaluation/SPLIT.json; precision, ops and shards are in it only where they are not the usual ones."""
-    folder, name = run.path / "evaluation", subset.split + _suffix(config)
+    folder, name = run.path / RESULTS_FOLDER, subset.split + _suffix(config)
     arithmetic = {"precision": config.precision, "ops": config.ops}
     folder.mkdir(exist_ok=True)
     content: dict[str, Any] = {
@@ -68,7 +69,7 @@ def folder_beside(runs: Sequence[Run]) -> Path:
 
 def publish(runs: list[Run], rows: list[ComparisonRow], config: EvaluateConfig) -> None:
     """Write the figure and the table, print the table, and mirror the runs to MLflow; a failure there is a warning."""
-    folder = runs[0].path / "evaluation" if len(runs) == 1 else folder_beside(runs)
+    folder = runs[0].path / RESULTS_FOLDER if len(runs) == 1 else folder_beside(runs)
     suffix = suffix_of(config)
     write_figure(rows, folder / f"figure-5{suffix}.png")
     write_atomic(folder / f"comparison{suffix}.md", comparison_markdown(rows))

@@ -54,5 +54,5 @@ def name_in_tables(name: str, run: Run, config: EvaluateConfig) -> str:
     details = [name] if name != kind else []
     if config.precision != "fp32":
         details.append(config.precision)
-    name = MODEL_NAMES.get(kind, kind)
-    return f"{name} ({', '.join(details)})" if details else name
+    model = MODEL_NAMES.get(kind, kind)
+    return f"{model} ({', '.join(details)})" if details else model

@@ -37,17 +37,17 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
     """
     refuse_run_or_shards(out, "the report")
     make_out(out)
-    if (longest := config.first_seconds) is not None:
-        config = replace(config, windows_s=[seconds for seconds in config.windows_s if seconds <= longest])
+    if (first := config.first_seconds) is not None:
+        config = replace(config, windows_s=[seconds for seconds in config.windows_s if seconds <= first])
     with status("reading the pieces"):
         real = references(config)
         judged = judged_sets(names, config, real.tokenizer)
         if config.raw is not None:
             judged.append(read_folder(Path(config.raw), "real: as played", "raw", real.tokenizer))
-    copies = find_copies(judged, real.shards, config.first_seconds) if real.shards and config.originality else []
+    copies = find_copies(judged, real.shards, first) if real.shards and config.originality else []
     sets = [real.reference, real.floor, *judged, real.noise]
-    if longest is not None:
-        sets = [one.beginnings(longest) for one in sets]
+    if first is not None:
+        sets = [one.beginnings(first) for one in sets]
     measured = _measure(sets, real, config)
     with Progress("comparing", total=len(sets), unit="sets") as bar:
         found = []
@@ -56,7 +56,7 @@ def judge(names: Sequence[str], out: Path, config: JudgeConfig) -> list[Judgemen
             bar.advance(1, note=one.name)
     write_json(out / "judge.json", _content(found, copies, real, config))
     write_atomic(out / "judge.html", page(Report(found, sets, copies, real.description, config)))
-    mirror(sets, found, {"reference": real.description, "first_seconds": config.first_seconds})
+    mirror(sets, found, {"reference": real.description, "first_seconds": first})
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pianogen import track
 from pianogen.files import write_json
-from pianogen.folders import run_above
+from pianogen.folders import RESULTS_FOLDER, run_above
 from pianogen.judge.comparison import Judgement
 from pianogen.judge.piece_sets import PieceSet
 
@@ -31,9 +31,9 @@ def mirror(sets: Sequence[PieceSet], judgements: Sequence[Judgement], compared: 
         metrics: dict[str, float] = {}
         for prefix, (_, judgement) in zip(_prefixes([one for one, _ in found]), found, strict=True):
             metrics |= _metrics(prefix, judgement)
-        (run / "evaluation").mkdir(exist_ok=True)
+        (run / RESULTS_FOLDER).mkdir(exist_ok=True)
         content = {"step": found[-1][0].pieces[0].step, **compared, "metrics": metrics}
-        write_json(run / "evaluation" / "judge.json", content)
+        write_json(run / RESULTS_FOLDER / "judge.json", content)
         if track.is_on():
             track.sync_or_warn(run)
 

@@ -16,7 +16,7 @@ from pianogen.config import ReproduceConfig, TrainConfig, part_of
 from pianogen.distributed.independent import separate_ranks
 from pianogen.distributed.preemption import Preemption
 from pianogen.errors import RunError, SettingError
-from pianogen.folders import refuse_run, refuse_shards
+from pianogen.folders import named, refuse_run, refuse_shards
 from pianogen.locks import FileLock, LockHeldError
 from pianogen.manifest import MANIFEST_NAME
 from pianogen.progress import console
@@ -75,8 +75,7 @@ class Job:
 
     def __init__(self, out: Path, plan: Plan, config: ReproduceConfig) -> None:
         self.out, self.plan, self.config = out, plan, config
-        results = Path(config.results)
-        self.results = results.resolve() if results.name in ("", "..") else results  # the page has the folder's name
+        self.results = named(Path(config.results))  # the page has the folder's name
         self.stopped = False
         self._end = None if config.hours is None else time.monotonic() + 3600 * config.hours
 

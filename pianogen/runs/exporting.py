@@ -23,7 +23,7 @@ from typing import Any
 
 from pianogen.errors import RunError, SettingError
 from pianogen.files import sha256_of, write_atomic, write_json
-from pianogen.folders import refuse_run, refuse_shards
+from pianogen.folders import RESULTS_FOLDER, refuse_run, refuse_shards
 from pianogen.runs.checkpoint import BEST, MANIFEST, TRAINING, CheckpointInfo, read_best, write_checkpoint
 from pianogen.runs.model_card import licence_of, model_card
 from pianogen.runs.origin import data_of, source_of
@@ -107,8 +107,8 @@ def _copy_results(made: Run, run: Run, checkpoint: CheckpointInfo) -> None:
         checkpoint.sha256,
         sha256_of(made.step_folder(checkpoint.step) / "model.safetensors"),
     }
-    for file in sorted((run.path / "evaluation").glob("*.json")):
+    for file in sorted((run.path / RESULTS_FOLDER).glob("*.json")):
         with suppress(ValueError, AttributeError):
             if json.loads(file.read_text()).get("checkpoint_sha256") in weights:
-                (made.path / "evaluation").mkdir(exist_ok=True)
-                shutil.copy(file, made.path / "evaluation" / file.name)
+                (made.path / RESULTS_FOLDER).mkdir(exist_ok=True)
+                shutil.copy(file, made.path / RESULTS_FOLDER / file.name)

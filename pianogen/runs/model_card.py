@@ -11,6 +11,7 @@ import yaml
 
 from pianogen.config import TrainConfig, flatten, to_dict
 from pianogen.files import sha256_of
+from pianogen.folders import RESULTS_FOLDER
 from pianogen.runs.checkpoint import BEST, TRAINING, read_best
 from pianogen.runs.origin import UNKNOWN, data_of, source_of
 from pianogen.runs.pretrained import PRETRAINED
@@ -152,7 +153,7 @@ def _metrics(run: Run) -> str:
 def _results(run: Run) -> Iterator[list[str]]:
     """The rows of the table: one for each file in evaluation/."""
     rounded = sha256_of(run.find_checkpoint("last") / "model.safetensors")
-    for file in sorted((run.path / "evaluation").glob("*.json")):
+    for file in sorted((run.path / RESULTS_FOLDER).glob("*.json")):
         found = json.loads(file.read_text())
         metrics = {name.rpartition("/")[2]: value for name, value in found["metrics"].items()}
         values = [f"{metrics[name]:.4f}" if name in metrics else "-" for name in _MEASURES]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from pianogen.config.study_simulate import StudySimulateConfig
 from pianogen.errors import StudyError
+from pianogen.folders import named
 from pianogen.progress import Progress
 from pianogen.randomness import RandomStream, generator
 from pianogen.study.answers import read_answers
@@ -76,7 +77,7 @@ def simulate_study(folder: StudyFolder, settings: StudySimulateConfig) -> StudyF
             "for others make the same study again with `pianogen study new`"
         )
     means = read_means(Path(settings.means), design.conditions) if settings.means else paper_means(design.conditions)
-    beside = folder.path.resolve() if folder.path.name in ("", "..") else folder.path  # such as `simulate .`
+    beside = named(folder.path)
     copy = StudyFolder(Path(settings.out) if settings.out else beside.with_name(f"{beside.name}-simulated"))
     ratings = SimulatedRatings.drawn(key, means, design.stimuli, settings)
     with whole_folder(copy.path) as staging:
